@@ -1,0 +1,88 @@
+"""What a projection returns, and the words for how it ended."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Array = jax.Array | np.ndarray
+
+
+class Status(enum.IntEnum):
+    """How a query ended; `Status(i).sentence` says it in words, with the remedy.
+
+    Arrays of statuses hold the integers, so `projection.status == Status.CONVERGED` is a mask.
+    """
+
+    CONVERGED = 0
+    INSIDE = 1
+    ROUNDING = 2
+    CAPACITY = 3
+    MAX_ITER = 4
+    NONFINITE = 5
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the reader of a table or a log."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.CONVERGED: "outside the hull, and the certified bracket is within rtol",
+    Status.INSIDE: "inside the hull, or no farther from it than the rounding level of the data",
+    Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more: use float64",
+    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the solver's capacity: raise it",
+    Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
+    Status.NONFINITE: "the query or the points hold NaN or infinity: clean the data",
+}
+
+
+class Projection(NamedTuple):
+    """Projections of queries onto the convex hull of points, each with its certificate.
+
+    The fields have the queries' leading shape `...`; s is the number of support slots.
+
+    - distance: an upper bound of the true distance, namely ‖q − point‖ plus a bound of its own rounding error;
+      units of the data; NaN where the status is NONFINITE.
+    - lower: a certified lower bound of the true distance, rounding errors included; 0 where none can be given.
+    - point: the nearest point found in the hull.
+    - support: rows of points whose convex combination `point` is. Unused slots hold row 0 with weight 0.
+    - weights: ≥ 0, sum to 1.
+    - iterations: steps that the solver took.
+    - status: members of `Status`.
+    - direction: the unit vector from `point` to the query, zero where the distance is 0. It is the normal of the
+      hyperplane that proves `lower`; `certificate.separating_hyperplane` gives the offset.
+    """
+
+    distance: Float[Array, "..."]
+    lower: Float[Array, "..."]
+    point: Float[Array, "... d"]
+    support: Int[Array, "... s"]
+    weights: Float[Array, "... s"]
+    iterations: Int[Array, "..."]
+    status: Int[Array, "..."]
+    direction: Float[Array, "... d"]
+
+    @property
+    def outside(self) -> Bool[Array, "..."]:
+        """Whether the query is certified to lie outside the hull."""
+        return self.lower > 0
+
+    @property
+    def support_size(self) -> Int[Array, "..."]:
+        """How many points carry positive weight."""
+        return (self.weights > 0).sum(-1)
+
+    def dense_weights(self, n: int) -> Float[Array, "... n"]:
+        """The weights as full vectors over n points, zero off the support: for small n.
+
+        Example:
+            >>> projection.dense_weights(len(points)) @ points  # = projection.point
+        """
+        one_hot = self.support[..., None] == jnp.arange(n)
+        return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
