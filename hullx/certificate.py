@@ -21,9 +21,9 @@ from jaxtyping import Float, Int
 
 from hullx.types import Array, Status
 
-# A query counts as inside when its distance to the hull is at most this many units in the last place of the radius
-# of the points. Σ a_i x_i over a support of k points is itself off by about √k of them (Higham 2002, section 4.2), and
-# k is at most d + 1, in practice below 100; 32 leaves a factor of three.
+# A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,
+# the bound of the distance's own rounding error aside. Σ a_i x_i over k points is itself off by about √k such units
+# (Higham 2002, section 4.2), and k is rarely above 100; 32 leaves a factor of three.
 INSIDE_ULPS = 32
 
 
@@ -57,9 +57,7 @@ def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
     return scaled / jnp.where(length > 0, length, 1)
 
 
-def gap(
-    query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Array, "n"]
-) -> Float[Array, ""]:
+def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Array, "n"]) -> Float[Array, ""]:
     """The duality gap max_j ⟨x_j, r⟩ − ⟨p, r⟩ ≥ 0 of one query, for any weights on all n points.
 
     0 exactly at the projection (up to rounding, which this plain formula does not bound: see `lower_bound`).
@@ -73,9 +71,7 @@ def gap(
     return scores.max()
 
 
-def upper_bound(
-    residual: Float[Array, "... d"], spread: Float[Array, "..."], terms: Array
-) -> Float[Array, "..."]:
+def upper_bound(residual: Float[Array, "... d"], spread: Float[Array, "..."], terms: Array) -> Float[Array, "..."]:
     """‖r‖ and a bound of the error with which it was computed: never below the true distance of its point.
 
     Args:
@@ -161,9 +157,17 @@ def bracket(
     )
 
 
-def inside_level(radius: Array, dtype) -> Array:
-    """The rounding level of data of this dtype and radius: at most so far from the hull counts as inside."""
-    return INSIDE_ULPS * float(jnp.finfo(dtype).eps) * radius
+def inside_level(radius: Array, terms: Array, data_dtype, dtype) -> Array:
+    """At most so far from the hull counts as inside: the rounding level of the data, and of evaluating the distance.
+
+    Args:
+        radius: of the points about their centre.
+        terms: points in the support.
+        data_dtype: of queries and points as they came.
+        dtype: of the arithmetic, in which `upper_bound` was computed: its error is part of the level.
+    """
+    eps_data, eps = float(jnp.finfo(data_dtype).eps), float(jnp.finfo(dtype).eps)
+    return (INSIDE_ULPS * eps_data + (2 * terms + 4) * eps) * radius
 
 
 def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array, rtol: float) -> Int[Array, "..."]:

@@ -1,8 +1,8 @@
 """Column generation for a batch of queries: the two compiled programs that `hullx.sweep` streams queries through.
 
     nearest   one product of queries by points; each query's nearest points become its first candidates;
-    advance   an exact solve on support and candidates, then one product that scores all points along the new residual: it certifies
-              the query or names its worst violators, the next candidates.
+    advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
+              it certifies the query or names its worst violators, the next candidates.
 
 The products are in float32. The certificate is in float64 all the same: a float32 score is off by at most γ_d ‖x‖, so the best
 candidates are scored again in float64 from the raw points, and all other points enter with the bound of their score.
@@ -27,6 +27,8 @@ from hullx.types import Array
 # Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
 # twice as fast at n = 60,000 as top_k on all).
 GROUP = 16
+# Sets below this size are padded to one of four sizes an octave, so that sets of similar size share compiled programs.
+SMALL = 2**14
 # Queries that solve in lockstep; small, because the slowest of them decides (measured: 32 to 64 are best on 2 cores).
 LANES = 32
 
@@ -34,8 +36,9 @@ LANES = 32
 class Hull(NamedTuple):
     """The points that span a hull, on the device, and their coordinates without units: (x − centre) / scale."""
 
-    points: Array  # (n, d) raw
-    placed: Array  # (≥ n, d) float32, in units; row 0 repeated up to a multiple of GROUP
+    points: Array  # (n, d) raw; small sets are padded with row 0
+    placed: Array  # (w, d) float32, in the frame; padded with zeros to w ≥ n rows
+    count: Array  # () int32: n
     centre: Array  # (d,) of the raw dtype
     scale: Array  # () a power of two
     radius: Array  # () float64: max ‖placed‖
@@ -69,34 +72,44 @@ class Round(NamedTuple):
     entered: Array  # some candidate joined the support
 
 
+def width(n: int) -> int:
+    """How many rows n points are padded to."""
+    step = max(GROUP, 2 ** (n.bit_length() - 3)) if n < SMALL else GROUP
+    return -(-n // step) * step
+
+
 def hull(points: np.ndarray) -> Hull:
     """Points placed on the default device."""
-    # Any centre will do, as long as it is one number for all: it need not be the exact mean.
-    centre = points[0] + (points[:: max(1, len(points) // 4096)] - points[0]).mean(0, dtype=np.float64).astype(points.dtype)
+    n, d = points.shape
+    # Any centre in the hull will do; a sample's mean is one. Differences to a point stay accurate far from the origin.
+    sample = points[:: max(1, n // 4096)]
+    centre = points[0] + (sample - points[0]).mean(0, dtype=np.float64).astype(points.dtype)
     centred = points - centre
     largest = max(centred.max(), -centred.min())
     scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
     centred /= points.dtype.type(scale)
-    placed = np.empty((-(-len(points) // GROUP) * GROUP, points.shape[1]), np.float32)
-    placed[: len(points)] = centred
-    placed[len(points) :] = placed[0]
+    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
+    placed = np.zeros((width(n), d), np.float32)
+    placed[:n] = centred
     radius = np.sqrt(np.einsum("nd,nd->n", centred, centred, dtype=np.float64).max())
-    return Hull(*map(jnp.asarray, (points, placed, centre, np.float64(scale), radius)))
+    if n < SMALL:
+        points = np.concatenate([points, np.repeat(points[:1], width(n) - n, 0)])
+    return Hull(*map(jnp.asarray, (points, placed, np.int32(n), centre, np.float64(scale), radius)))
 
 
-def _top_scores(scores: Array, count: int, n: int) -> tuple[Array, Array]:
-    """The `count` largest scores of each query and their rows, in falling order: exact, in two stages."""
-    lanes, width = scores.shape
-    if width // GROUP < 2 * count:
-        values, rows = lax.top_k(scores, count)
+def _top_scores(scores: Array, count: int, n: Array) -> tuple[Array, Array]:
+    """The `count` largest scores of each query, in falling order, and their rows (0 for padding): exact, in two stages."""
+    lanes, rows = scores.shape
+    if rows // GROUP < 2 * count:
+        values, best = lax.top_k(scores, count)
     else:
         # The rows of the largest scores lie in the groups of the largest maxima.
-        groups = width // GROUP
+        groups = rows // GROUP
         _, best = lax.top_k(scores.reshape(lanes, GROUP, groups).max(1), count)
-        rows = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(lanes, -1)
-        values, order = lax.top_k(jnp.take_along_axis(scores, rows, 1), count)
-        rows = jnp.take_along_axis(rows, order, 1)
-    return values, jnp.where(rows < n, rows, 0).astype(jnp.int32)
+        members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(lanes, -1)
+        values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
+        best = jnp.take_along_axis(members, order, 1)
+    return values, jnp.where(best < n, best, 0).astype(jnp.int32)
 
 
 @partial(jax.jit, static_argnames=("count",))
@@ -105,13 +118,13 @@ def nearest(hull: Hull, queries: Array, *, count: int) -> Array:
     placed = hull.place(queries).astype(jnp.float32)
     half_squares = (hull.placed * hull.placed).sum(1) / 2
     products = jnp.matmul(placed, hull.placed.T, precision="highest")
-    return _top_scores(products - half_squares, count, len(hull.points))[1]
+    return _top_scores(products - half_squares, count, hull.count)[1]
 
 
 @partial(jax.jit, static_argnames=("gram_dtype",))
 def advance(hull: Hull, lanes: Lanes, max_steps: Array, *, gram_dtype) -> Round:
     """One round of column generation: solve on the pool, score all points, certify."""
-    n, d = hull.points.shape
+    rows, d = hull.placed.shape
     count = lanes.candidates.shape[1]
 
     solve = partial(_solve, hull, gram_dtype=gram_dtype)
@@ -121,13 +134,13 @@ def advance(hull: Hull, lanes: Lanes, max_steps: Array, *, gram_dtype) -> Round:
     direction = certificate.unit(residual)
 
     products = jnp.matmul(direction.astype(jnp.float32), hull.placed.T, precision="highest")
-    scores, candidates = _top_scores(products, count, n)
+    scores, candidates = _top_scores(products, count, hull.count)
     exact = lax.map(
         lambda lane: jnp.matmul(hull.place(hull.points[lane[0]]), lane[1]), (candidates, direction), batch_size=LANES
     )
     # No point outside the candidates scores more than the last of them, but for the float32 error.
     others = scores[:, -1] + certificate.score_error(d, hull.radius, jnp.float32)
-    largest = exact.max(1) if count >= n else jnp.maximum(exact.max(1), others)
+    largest = exact.max(1) if count == rows else jnp.maximum(exact.max(1), others)
     placed = hull.place(lanes.queries)
     query_score = (placed * direction).sum(1)
     error = certificate.score_error(d, certificate.norm(placed) + hull.radius, jnp.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -40,7 +41,8 @@ def project(
         points: the points that span the hull, one a row.
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is done.
-        max_iter: most steps a query takes; None for the solver's own limit, which no ordinary problem reaches. Static under jit.
+        max_iter: most steps a query takes; None for the solver's own limit, which no ordinary problem reaches. Static
+            under jit.
 
     Returns:
         A `Projection`; its fields have the queries' leading shape and the dtype that queries and points promote to.
@@ -54,14 +56,13 @@ def project(
         >>> hullx.project(jnp.array([2.0, 0.5]), square).point
         Array([1. , 0.5], dtype=float32)
 
-    Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022), arXiv 2203.10366.
+    Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
+    arXiv 2203.10366.
     """
-    queries, points = (jnp.asarray(value) if hasattr(value, "dtype") else value for value in (queries, points))
-    dtype = check(queries, points)
-    queries, points = queries.astype(dtype), points.astype(dtype)
+    dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
+    queries, points = jnp.asarray(queries).astype(dtype), jnp.asarray(points).astype(dtype)
     chosen = solvers.resolve(solver)
     frame = solvers.frame(points)
-    frame = frame._replace(centre=lax.stop_gradient(frame.centre), scale=lax.stop_gradient(frame.scale))
     finite_points = jnp.isfinite(points).all()
 
     def one(query: Array) -> Projection:
@@ -95,7 +96,7 @@ def project(
     # Batches of one size, the last filled up with its own last query: one program to compile.
     count = int(np.prod(queries.shape[:-1]))
     lanes = max(min(LANES, count), 1)
-    flat = queries.reshape(count, -1)
+    flat = queries.reshape(count, queries.shape[-1])
     padded = jnp.pad(flat, ((0, -count % lanes), (0, 0)), mode="edge") if count % lanes else flat
     batches = padded.reshape(-1, lanes, padded.shape[-1])
     result = lax.map(jax.vmap(one), batches)
@@ -143,7 +144,9 @@ def check(queries: Array, points: Array) -> np.dtype:
         )
     # NaN and infinity both survive into an extreme.
     if not isinstance(points, jax.core.Tracer) and not (np.isfinite(points.max()) and np.isfinite(points.min())):
-        raise ValueError("points: got NaN or infinity, expected finite numbers: drop those rows, points[isfinite(points).all(1)]")
+        raise ValueError(
+            "points: got NaN or infinity, expected finite numbers: drop those rows, points[isfinite(points).all(1)]"
+        )
     return jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
 
 

@@ -1,8 +1,8 @@
 """The projection of a whole data set onto a hull, at the price of a few matrix products, certified in float64.
 
-The host keeps a queue of queries. A query first meets `columns.nearest`, then `columns.advance` until it is decided; those not yet
-decided go back into the queue, so that both programs always run on full batches of one shape. A query whose support outgrows
-the capacity of its stage, or that float32 cannot settle, moves to the next stage: more capacity, float64.
+The host keeps a queue of queries. A query first meets `columns.nearest`, then `columns.advance` until it is decided;
+those not yet decided go back into the queue, so that both programs always run on full batches of one shape. A query whose
+support outgrows the capacity of its stage, or that float32 cannot settle, moves to the next stage: more capacity, float64.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ def sweep(
     *,
     rtol: float = 1e-6,
     max_iter: int | None = None,
-    progress: bool = True,
+    progress: bool | str = True,
 ) -> Projection:
     """The projections of m queries onto the convex hull of n points, certified in float64 whatever JAX's setting.
 
-    The same answer as `hullx.project`, for whole data sets: driven from the host, not differentiable, and much faster. Memory is
-    that of the points twice, and of the result.
+    The same answer as `hullx.project`, for whole data sets: driven from the host, not differentiable, and much faster.
+    Memory is that of the points twice, and of the result.
 
     Args:
         queries: floating-point array; a query with NaN or infinity gets Status.NONFINITE and NaN.
         points: floating-point array, finite.
         rtol: relative width of the bracket at which a query is done.
         max_iter: most active-set steps a query takes; None for a limit that no ordinary problem reaches.
-        progress: whether to show queries done, certified, rate and remaining time on standard error.
+        progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:
         A `Projection` of NumPy arrays: point and direction in the arguments' dtype, the other numbers in float64.
@@ -80,7 +80,8 @@ def sweep(
         raise ValueError(f"queries: got shape {queries.shape}, expected (m, d): flatten each query to one row")
     dtype = check(queries, points)
     queries, points = np.asarray(queries, dtype), np.asarray(points, dtype)
-    with jax.enable_x64(True), show_progress("projecting", len(queries), "queries", shown=progress) as report:
+    title = progress if isinstance(progress, str) else "projecting"
+    with jax.enable_x64(True), show_progress(title, len(queries), "queries", shown=bool(progress)) as report:
         return _stream(queries, points, rtol, max_iter, report)
 
 
@@ -89,12 +90,13 @@ def stages(n: int, d: int, m: int) -> list[Stage]:
     most = min(n, d + 1)
     lanes = columns.LANES
     batch = lanes
-    while batch < min(m, 1024) and 2 * batch * n * 4 <= SCORE_BYTES:
+    rows = columns.width(n)
+    while batch < min(m, 1024) and 2 * batch * rows * 4 <= SCORE_BYTES:
         batch *= 2
-    ladder = [Stage(min(slots, most), min(n, 3 * slots), np.float32, batch) for slots in (32, 64)]
+    ladder = [Stage(min(slots, most), min(rows, 3 * slots), np.float32, batch) for slots in (32, 64)]
     slots = 128
     while True:
-        ladder.append(Stage(min(slots, most), min(n, max(slots, 192)), np.float64, lanes))
+        ladder.append(Stage(min(slots, most), min(rows, max(slots, 192)), np.float64, lanes))
         if slots >= most:
             return ladder
         slots *= 4
@@ -108,7 +110,6 @@ def _stream(queries: np.ndarray, points: np.ndarray, rtol: float, max_iter: int 
     m, (n, d) = len(queries), points.shape
     limit = step_limit(n, d) if max_iter is None else max_iter
     hull = columns.hull(points)
-    level = certificate.inside_level(hull.radius, points.dtype)
     ladder = stages(n, d, m)
     result = _nothing_yet(m, d, queries.dtype)
     fresh = np.flatnonzero(np.isfinite(queries).all(1))
@@ -128,6 +129,7 @@ def _stream(queries: np.ndarray, points: np.ndarray, rtol: float, max_iter: int 
         steps, width = lanes.steps + found.steps, found.upper - found.lower
         # A round that let no row in, or came no closer, and hardly tightened the bracket: more of the same will not help.
         stalled = (width > 0.5 * lanes.width) & ~(found.entered & (found.upper < lanes.upper))
+        level = certificate.inside_level(hull.radius, (found.weights > 0).sum(1), points.dtype, np.float64)
         status = np.array(certificate.status(found.upper, found.lower, level, rtol))
         if now == len(ladder) - 1:
             status[(status < 0) & stalled] = Status.ROUNDING
@@ -214,7 +216,13 @@ def _nothing_yet(m: int, d: int, dtype: np.dtype) -> Projection:
 
 
 def _recorded(
-    result: Projection, query: np.ndarray, found: columns.Round, steps: np.ndarray, status: np.ndarray, scale: float, which: np.ndarray
+    result: Projection,
+    query: np.ndarray,
+    found: columns.Round,
+    steps: np.ndarray,
+    status: np.ndarray,
+    scale: float,
+    which: np.ndarray,
 ) -> Projection:
     """The result with some lanes of a round written into it, supports in order of falling weight."""
     slots = found.support.shape[1] - result.support.shape[1]

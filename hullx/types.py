@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Bool, Float, Int
 
-Array = jax.Array | np.ndarray
+# A jax.Array or a numpy.ndarray; the functions that take one take the other.
+Array = Any
 
 
 class Status(enum.IntEnum):

@@ -15,7 +15,9 @@ def resolve(solver: str | Solver) -> Solver:
     """
     if isinstance(solver, str):
         if solver not in BY_NAME:
-            raise ValueError(f"solver: got {solver!r}, expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()")
+            raise ValueError(
+                f"solver: got {solver!r}, expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
+            )
         return BY_NAME[solver]
     if not callable(getattr(solver, "run", None)):
         raise TypeError(f"solver: got {type(solver).__name__}, expected one of {sorted(BY_NAME)} or a solver object")

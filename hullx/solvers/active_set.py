@@ -1,8 +1,9 @@
 """The default solver: exact active set on a pool of rows, fed by column generation over all of them.
 
-A query's projection rests on few points (13–37 of MNIST's 60,000), so a round solves exactly on a pool (the support at hand and the
-best candidates), then scores all points along the new residual. That one product both certifies the answer and finds the rows
-that violate it, which are the next candidates. The objective falls in every round that finds a violator, so rounds end.
+A query's projection rests on few points (7–46 of MNIST's 60,000), so a round solves exactly on a pool (the support at
+hand and the best candidates), then scores all points along the new residual. That one product both certifies the answer
+and finds the rows that violate it, which are the next candidates. The objective falls in every round that finds a
+violator, so rounds end.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class ActiveSet:
 
     Attributes:
         candidates: rows that enter the pool in a round, besides the support.
-        capacity: most points that may carry weight; None means min(n, d + 1), at which nothing is ever refused, but at most 128:
+        capacity: most points that may carry weight. None means min(n, d + 1), which always suffices, but at most 128, for
             the work of a step grows with its cube. A query that needs more ends with Status.CAPACITY and a valid bracket.
     """
 
@@ -93,7 +94,8 @@ class ActiveSet:
         in_support = jnp.zeros(len(frame.points), bool).at[support].max(weights > 0)
         _, candidates = lax.top_k(jnp.where(in_support, -jnp.inf, proof.scores), len(state.candidates))
         iterations = state.iterations + solution.steps
-        status = certificate.status(proof.upper, proof.lower, certificate.inside_level(frame.radius, query.dtype), rtol)
+        level = certificate.inside_level(frame.radius, (weights > 0).sum(), query.dtype, query.dtype)
+        status = certificate.status(proof.upper, proof.lower, level, rtol)
         # A round that let no row in, or did not come closer, and did not tighten the bracket will not do better next time.
         entered = ((solution.slots >= capacity) & (weights > 0)).any()
         wider = proof.upper - proof.lower > 0.5 * (state.upper - state.lower)

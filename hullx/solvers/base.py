@@ -1,7 +1,7 @@
 """What every solver is: `init_state`, `update` and `run`, on one query and centred points.
 
-A solver is a frozen dataclass of settings. Its state carries at least the fields of `State`; `hullx.project` centres the points,
-maps `run` over the queries and turns the last state into a `Projection`. To watch a solver, step it by hand:
+A solver is a frozen dataclass of settings. Its state carries at least the fields of `State`; `hullx.project` centres the
+points, maps `run` over the queries and turns the last state into a `Projection`. To watch a solver, step it by hand:
 
     state = solver.init_state(query, frame)
     while not state.done:
@@ -10,10 +10,10 @@ maps `run` over the queries and turns the last state into a `Projection`. To wat
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
-import numpy as np
+from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx.certificate import norm
@@ -38,11 +38,11 @@ class Frame(NamedTuple):
 
 
 def frame(points: Float[Array, "n d"]) -> Frame:
-    """The frame of the points, on the device; differentiable in them."""
+    """The frame of the points, on the device. Derivatives flow through the points; centre and scale count as constants."""
     # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin.
-    centre = points[0] + (points - points[0]).mean(0)
+    centre = lax.stop_gradient(points[0] + (points - points[0]).mean(0))
     centred = points - centre
-    largest = jnp.abs(centred).max()
+    largest = lax.stop_gradient(jnp.abs(centred).max())
     _, exponent = jnp.frexp(largest)
     scale = jnp.where(largest > 0, jnp.ldexp(jnp.ones((), points.dtype), exponent), 1)
     scaled = centred / scale
@@ -65,8 +65,8 @@ class State(Protocol):
 class Solver(Protocol):
     """Projects one query onto the hull of a frame's points."""
 
-    def init_state(self, query: Float[Array, "d"], frame: Frame) -> State: ...
+    def init_state(self, query: Float[Array, "d"], frame: Frame) -> Any: ...
 
-    def update(self, state, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int) -> State: ...
+    def update(self, state, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int) -> Any: ...
 
-    def run(self, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int | None) -> State: ...
+    def run(self, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int | None) -> Any: ...

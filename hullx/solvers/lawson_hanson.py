@@ -10,8 +10,8 @@ The step is computed as a correction of the weights at hand. With scores t_i = �
     H = G_S + s 11ᵀ,    δ = H⁻¹t − λ H⁻¹1,    λ = (1ᵀH⁻¹t) / (1ᵀH⁻¹1),    w ← w + αδ,    t ← t − α G δ
 
 (Σδ = 0, so the term s 11ᵀ changes nothing but makes H positive definite exactly when S is affinely independent, also when
-the origin lies in its affine hull). Because a solve starts from scores that were computed from r itself, its rounding errors are
-proportional to the correction and not to the weights: solving again from the new r is iterative refinement.
+the origin lies in its affine hull). A solve starts from scores that were computed from r itself, so its rounding errors
+are proportional to the correction and not to the weights: solving again from the new r is iterative refinement.
 
 Written for one query, with fixed shapes; `jax.vmap` gives the batch.
 """
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
-Array = jax.Array
+from hullx.types import Array
 
 # An entering row is affinely dependent on the support when its squared distance from their affine hull, a pivot of the Cholesky
 # factor, is lost in rounding: a few units in the last place of its diagonal entry (Higham 2002, theorem 10.3; the bound there
@@ -73,11 +73,12 @@ def affine_step(
     """
     both = used[:, None] & used[None, :]
     shift = jnp.max(jnp.diagonal(gram), where=used, initial=0)
-    shift = jnp.where(shift > 0, shift, 1)
+    shift = lax.stop_gradient(jnp.where(shift > 0, shift, 1))
     matrix = jnp.where(both, gram + shift, jnp.where(jnp.eye(len(used), dtype=bool), shift, 0))
-    # Scores are divided by their largest, so that a far query's do not overflow in the triangular solves.
+    # Scores are divided by their largest, so that a far query's do not overflow in the triangular solves. Neither this
+    # factor nor the shift changes the step, so neither has a derivative.
     largest = jnp.max(jnp.abs(scores), where=used, initial=0)
-    largest = jnp.where(largest > 0, largest, 1)
+    largest = lax.stop_gradient(jnp.where(largest > 0, largest, 1))
     sides = jnp.stack([jnp.where(used, scores / largest, 0), used.astype(scores.dtype), entering.astype(scores.dtype)])
     factor = jnp.linalg.cholesky(matrix, symmetrize_input=False)
     solved = jax.scipy.linalg.cho_solve((factor, True), sides.T).T

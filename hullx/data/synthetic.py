@@ -1,0 +1,19 @@
+"""Synthetic points to compare data with."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+
+def gaussian_like(rng: np.random.Generator, points: Float[np.ndarray, "n d"], count: int) -> Float[np.ndarray, "count d"]:
+    """Gaussian samples with the mean and the covariance of the points, hence the same principal-component spectrum.
+
+    What hulls of such samples show is owed to dimension and spectrum alone, and what data show beyond it to their structure.
+    """
+    mean = points.mean(0, dtype=np.float64)
+    centred = points - mean.astype(points.dtype)
+    variances, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(points))
+    root = (axes * np.sqrt(np.maximum(variances, 0))).T.astype(np.float32)
+    normal = rng.standard_normal((count, len(mean)), dtype=np.float32)
+    return (normal @ root + mean.astype(np.float32)).astype(points.dtype)

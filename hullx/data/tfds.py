@@ -1,0 +1,87 @@
+"""The only file that imports tensorflow-datasets: reads prepared sets, without TensorFlow, and prepares them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hullx.data.dataset import DataError, Dataset, Split
+
+# Records decoded at a time: their bytes are dropped before the next are read.
+CHUNK = 4096
+
+
+def read(name: str, data_dir: str | Path | None) -> Dataset:
+    """The train and test splits of a prepared set, uint8."""
+    builder = _builder(name, data_dir)
+    folder = Path(os.fspath(builder.data_dir))
+    remedy = f"prepare it with: python -m hullx.data prepare {name}" + (f" --data-dir {data_dir}" if data_dir else "")
+    if not builder.info.splits:
+        raise DataError(f"data set {name!r} is not prepared in {folder}: {remedy}")
+    for part in ("train", "test"):
+        if part not in builder.info.splits:
+            raise DataError(f"data set {name!r} in {folder} has no {part} split, only {', '.join(builder.info.splits)}")
+    features: Any = builder.info.features
+    if "image" not in features or "label" not in features:
+        raise DataError(f"data set {name!r} has features {list(features)}, but image and label are needed")
+    title = f"{name} (JPEG copy)" if _is_jpeg(folder) else name
+    classes = tuple(getattr(features["label"], "names", None) or map(str, range(features["label"].num_classes)))
+    try:
+        train, test = (_split(builder, part) for part in ("train", "test"))
+    except NotImplementedError as error:
+        raise DataError(f"data set {name!r} in {folder} is not in array_record format: {remedy}") from error
+    return Dataset(title, train, test, classes)
+
+
+def prepare(name: str, data_dir: str | Path | None) -> Path:
+    """Downloads and prepares a set in array_record format; returns its folder."""
+    builder = _builder(name, data_dir)
+    try:
+        builder.download_and_prepare(file_format="array_record")
+    except ImportError as error:
+        raise DataError(f"preparing needs TensorFlow ({error}): pip install 'hullx[prepare]'") from error
+    return Path(os.fspath(builder.data_dir))
+
+
+def _builder(name: str, data_dir: str | Path | None):
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir, file_format="array_record")
+    except tfds.core.DatasetNotFoundError as error:
+        raise DataError(f"unknown data set {name!r}: use digits, npz:PATH, or a name from tensorflow.org/datasets") from error
+
+
+def _is_jpeg(folder: Path) -> bool:
+    """Whether the images on disk were compressed with loss, by the folder's own description."""
+    features = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]
+    return features["image"]["image"].get("encodingFormat") == "jpeg"
+
+
+def _split(builder, part: str) -> Split:
+    import tensorflow_datasets as tfds
+
+    # TFDS's own decoding costs ten times the bytes' reading and Pillow's decoding together.
+    source = builder.as_data_source(part, decoders={"image": tfds.decode.SkipDecoding()})
+    count = len(source)
+    images, labels = None, np.empty(count, np.int32)
+    for start in range(0, count, CHUNK):
+        for i, record in enumerate(source.__getitems__(list(range(start, min(start + CHUNK, count)))), start):
+            image = np.asarray(Image.open(io.BytesIO(record["image"])))
+            image = image[..., None] if image.ndim == 2 else image
+            if images is None:
+                images = np.empty((count, *image.shape), np.uint8)
+            if image.shape != images.shape[1:]:
+                raise DataError(
+                    f"images of {builder.name} differ in size ({image.shape}, {images.shape[1:]}): resize them first"
+                )
+            images[i], labels[i] = image, record["label"]
+    if images is None:
+        raise DataError(f"the {part} split of {builder.name} is empty: prepare it again")
+    return Split(images, labels)

@@ -1,0 +1,30 @@
+"""Shared fixtures. JAX starts with x64 off, as users find it; the fixture `x64` turns it on for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytest
+
+from hullx.data import load
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """float64 for one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Test and training images as rows of 64 numbers in [0, 1], float32."""
+    data = load("digits")
+    return data.test.rows, data.train.rows

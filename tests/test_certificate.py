@@ -1,0 +1,109 @@
+"""The bracket against independent computations, and the formulas against their definitions."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import check_bracket, nnls_distance
+
+import hullx
+from hullx import Status, certificate
+
+
+@pytest.mark.usefixtures("x64")
+def test_bracket_contains_nnls_for_all_digits(digits) -> None:
+    queries, points = digits
+    oracle = np.array([nnls_distance(query, points)[0] for query in queries])
+    swept = hullx.sweep(queries, points, progress=False)
+    projected = hullx.project(jnp.asarray(queries, jnp.float64), jnp.asarray(points, jnp.float64))
+    for result in (swept, projected):
+        # 1e-14 is the oracle's own rounding error.
+        assert (result.lower <= oracle * (1 + 1e-14)).all()
+        assert (oracle <= result.distance * (1 + 1e-14)).all()
+        np.testing.assert_allclose(result.distance, oracle, rtol=1e-12)
+        assert (result.status == Status.CONVERGED).all()
+        check_bracket(result, queries, points, rtol=1e-6)
+
+
+def test_bracket_is_valid_without_x64(digits) -> None:
+    queries, points = digits
+    result = hullx.project(queries[:64], points)
+    assert result.distance.dtype == np.float32
+    oracle = np.array([nnls_distance(query, points)[0] for query in queries[:64]])
+    assert (np.asarray(result.lower, np.float64) <= oracle).all()
+    assert (oracle <= np.asarray(result.distance, np.float64)).all()
+    check_bracket(result, queries[:64], points)
+    assert (result.status == Status.ROUNDING).all()
+    # As narrow as float32 can prove: γ_64 times a few radii.
+    assert ((result.distance - result.lower) / result.distance < 1e-4).all()
+
+
+@pytest.mark.usefixtures("x64")
+def test_weights_are_optimal(digits) -> None:
+    """The optimality conditions: all points of the support have the same score along r, and no point a larger one."""
+    queries, points = (value.astype(np.float64) for value in digits)
+    result = hullx.project(queries[:40], points)
+    for query, point, support, weights in zip(
+        queries, *map(np.asarray, (result.point, result.support, result.weights)), strict=False
+    ):
+        scores = (points - point) @ (query - point)
+        assert scores.max() < 1e-13
+        np.testing.assert_allclose(scores[support[weights > 0]], 0, atol=1e-13)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("limit", [1, 3, 6, 10])
+def test_max_iter_gives_a_valid_bracket(digits, limit: int) -> None:
+    queries, points = digits[0][:32].astype(np.float64), digits[1].astype(np.float64)
+    truth = hullx.project(queries, points).distance
+    for result in (
+        hullx.project(queries, points, max_iter=limit),
+        hullx.sweep(queries, points, max_iter=limit, progress=False),
+    ):
+        stopped = result.status == Status.MAX_ITER
+        assert stopped.sum() > 16
+        assert (result.iterations <= limit).all()
+        assert (result.lower <= truth).all()
+        assert (truth <= result.distance).all()
+        check_bracket(result, queries, points)
+
+
+def test_separating_hyperplane(digits) -> None:
+    queries, points = digits
+    result = hullx.project(queries[0], points)
+    normal, offset = certificate.separating_hyperplane(jnp.asarray(points), result.direction)
+    assert (points @ normal <= offset + 1e-5).all()
+    assert queries[0] @ normal - offset >= float(result.lower)
+    np.testing.assert_allclose(np.linalg.norm(normal), 1, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+def test_gap_bounds_the_error_of_any_weights(digits, rng: np.random.Generator) -> None:
+    """‖p − p*‖² ≤ gap, and the gap vanishes at the projection, for the support's dense weights."""
+    query, points = digits[0][0].astype(np.float64), digits[1][:100].astype(np.float64)
+    result = hullx.project(query, points)
+    dense = result.dense_weights(100)
+    np.testing.assert_allclose(dense @ points, result.point, atol=1e-14)
+    assert abs(float(certificate.gap(jnp.asarray(query), jnp.asarray(points), dense))) < 1e-14
+    for weights in rng.dirichlet(np.ones(100), 20):
+        gap = float(certificate.gap(jnp.asarray(query), jnp.asarray(points), jnp.asarray(weights)))
+        assert np.sum((weights @ points - result.point) ** 2) <= gap
+
+
+def test_gamma_bounds_the_rounding_of_float32_scores(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(200, 500)).astype(np.float32)
+    direction = certificate.unit(jnp.asarray(rng.normal(size=500), jnp.float32))
+    computed = np.asarray(jnp.matmul(points, direction, precision="highest"), np.float64)
+    exact = points.astype(np.float64) @ np.asarray(direction, np.float64)
+    bound = float(certificate.score_error(500, np.linalg.norm(points, axis=1).max(), jnp.float32))
+    assert 0 < np.abs(computed - exact).max() <= bound
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_norm_is_safe_in_value_and_gradient(scale: float) -> None:
+    vector = jnp.array([3.0, 0.0, 4.0]) * scale
+    np.testing.assert_allclose(certificate.norm(vector), 5 * scale, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(certificate.norm)(vector), [0.6, 0, 0.8], rtol=1e-6)
+    np.testing.assert_array_equal(jax.grad(certificate.norm)(jnp.zeros(3)), np.zeros(3))

@@ -1,0 +1,103 @@
+"""Projections whose answer is known in closed form, by `project` in float64 and by `sweep`."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hullx
+from hullx import Status
+
+CUBE = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+TRIANGLE = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+
+# points, query, nearest point
+CASES = {
+    "one point": ([[1.0, 2.0, 3.0]], [1.0, 2.0, 5.0], [1.0, 2.0, 3.0]),
+    "one point, at the query": ([[1.0, 2.0]], [1.0, 2.0], [1.0, 2.0]),
+    "one dimension, outside": ([[1.0], [3.0], [2.0]], [7.0], [3.0]),
+    "one dimension, inside": ([[1.0], [3.0], [2.0]], [1.5], [1.5]),
+    "segment, middle": ([[0.0, 0.0], [4.0, 0.0]], [1.0, 3.0], [1.0, 0.0]),
+    "segment, end": ([[0.0, 0.0], [4.0, 0.0]], [-1.0, 3.0], [0.0, 0.0]),
+    "collinear points": ([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [3.0, 3.0]], [0.0, 3.0], [1.5, 1.5]),
+    "duplicated points": ([[0.0, 1.0]] * 3 + [[2.0, 1.0]] * 3, [0.5, 4.0], [0.5, 1.0]),
+    "all points equal": ([[2.0, 2.0]] * 5, [2.0, 5.0], [2.0, 2.0]),
+    "fewer points than dimensions": ([[1.0, 0, 0, 0, 0], [0, 1.0, 0, 0, 0]], [0, 0, 0, 0, 2.0], [0.5, 0.5, 0, 0, 0]),
+    "triangle, long side": (TRIANGLE, [4.0, 4.0], [2.0, 2.0]),
+    "triangle, vertex": (TRIANGLE, [4.0, 0.0], [4.0, 0.0]),
+    "triangle, on an edge": (TRIANGLE, [1.0, 0.0], [1.0, 0.0]),
+    "triangle, inside": (TRIANGLE, [1.0, 1.0], [1.0, 1.0]),
+    "simplex, from the origin": (np.eye(20), np.zeros(20), np.full(20, 1 / 20)),
+    "simplex, its centroid": (np.eye(20), np.full(20, 1 / 20), np.full(20, 1 / 20)),
+    "cube, corner": (CUBE, [2.0, 3.0, -1.0, -5.0], [1.0, 1.0, 0.0, 0.0]),
+    "cube, face": (CUBE, [0.3, 0.6, 2.0, 0.5], [0.3, 0.6, 1.0, 0.5]),
+    "cube, inside": (CUBE, [0.3, 0.6, 0.2, 0.5], [0.3, 0.6, 0.2, 0.5]),
+    "far away": (CUBE, [1e9, 0.5, 0.5, 0.5], [1.0, 0.5, 0.5, 0.5]),
+}
+
+
+def both(queries: np.ndarray, points: np.ndarray) -> list[hullx.Projection]:
+    return [hullx.project(jnp.asarray(queries), jnp.asarray(points)), hullx.sweep(queries, points, progress=False)]
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", CASES)
+def test_nearest_point(name: str) -> None:
+    points, query, nearest = (np.asarray(value, np.float64) for value in CASES[name])
+    expected = float(np.linalg.norm(query - nearest))
+    for result in both(query[None], points):
+        # Far away the nearest point is ill-determined: a change of the distance by its rounding moves it by √(2 ε) of it.
+        atol = 1e-12 if expected < 1e3 else 2.0
+        np.testing.assert_allclose(result.point[0], nearest, atol=atol)
+        np.testing.assert_allclose(result.distance[0], expected, rtol=1e-12, atol=1e-14)
+        assert result.lower[0] <= expected <= result.distance[0]
+        assert int(result.status[0]) == (Status.INSIDE if expected == 0 else Status.CONVERGED)
+        np.testing.assert_allclose(result.weights[0] @ points[result.support[0]], result.point[0], atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+def test_cube_projection_is_clipping(rng: np.random.Generator) -> None:
+    cube = np.array(list(itertools.product([-1.0, 1.0], repeat=7)))
+    queries = rng.normal(size=(80, 7)) * 1.5
+    nearest = np.clip(queries, -1, 1)
+    distance = np.linalg.norm(queries - nearest, axis=1)
+    for result in both(queries, cube):
+        np.testing.assert_allclose(result.point, nearest, atol=1e-10)
+        np.testing.assert_allclose(result.distance, distance, rtol=1e-10, atol=1e-13)
+        np.testing.assert_array_equal(result.outside, distance > 0)
+
+
+@pytest.mark.usefixtures("x64")
+def test_simplex_projection_is_known(rng: np.random.Generator) -> None:
+    """Held, Wolfe and Crowder (1974): the projection onto the unit simplex is max(q − τ, 0) with Σ = 1."""
+    queries = rng.normal(size=(40, 12))
+    descending = -np.sort(-queries, axis=1)
+    excess = (np.cumsum(descending, axis=1) - 1) / np.arange(1, 13)
+    positive = (descending > excess).sum(1)
+    nearest = np.maximum(queries - excess[np.arange(40), positive - 1, None], 0)
+    for result in both(queries, np.eye(12)):
+        np.testing.assert_allclose(result.point, nearest, atol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+def test_support_as_large_as_the_dimension_allows() -> None:
+    """The centroid of a simplex needs all of its vertices: more than the first stages of `sweep` have slots."""
+    for size in (90, 200):
+        result = hullx.sweep(np.full((1, size), 1 / size) + 1.0, np.eye(size), progress=False)
+        assert int(result.support_size[0]) == size
+        np.testing.assert_allclose(result.distance, np.sqrt(size), rtol=1e-12)
+        assert result.status[0] == Status.CONVERGED
+    result = hullx.project(jnp.full(90, 1 / 90), jnp.eye(90))
+    assert int(result.status) == Status.INSIDE
+    assert int(result.support_size) == 90
+
+
+@pytest.mark.usefixtures("x64")
+def test_outgrown_capacity_is_reported_with_a_valid_bracket() -> None:
+    query = jnp.zeros(20)
+    result = hullx.project(query, jnp.eye(20), solver=hullx.solvers.ActiveSet(capacity=5))
+    assert int(result.status) == Status.CAPACITY
+    assert float(result.lower) <= np.sqrt(1 / 20) <= float(result.distance)

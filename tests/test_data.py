@@ -1,0 +1,125 @@
+"""Loading: embedded digits, .npz files, TFDS sets where they are at hand, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hullx.data import DataError, gaussian_like, load
+from hullx.data import __main__ as prepare_command
+
+TFDS_DIR = Path(os.environ.get("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets"))
+
+
+def prepared(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(not (TFDS_DIR / name).is_dir(), reason=f"{name} is not prepared in {TFDS_DIR}")
+
+
+def test_digits() -> None:
+    data = load("digits")
+    assert data.train.images.shape == (1437, 8, 8, 1)
+    assert data.test.images.shape == (360, 8, 8, 1)
+    assert data.train.images.dtype == np.float32
+    assert (data.train.images.min(), data.train.images.max()) == (0, 1)
+    assert data.classes == tuple("0123456789")
+    counts = np.bincount(data.train.labels) / np.bincount(data.test.labels)
+    assert (np.abs(counts - 4) < 0.2).all()  # stratified
+    assert not {row.tobytes() for row in data.train.rows} & {row.tobytes() for row in data.test.rows}
+
+
+def test_uint8() -> None:
+    exact, coarse = load("digits").train.images, load("digits", dtype="uint8").train.images
+    assert coarse.dtype == np.uint8
+    assert np.abs(exact * 255 - coarse).max() <= 0.5
+
+
+def test_subsets_are_deterministic_and_balanced() -> None:
+    one, again, other = (load("digits", train_size=300, seed=seed).train for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.images, again.images)
+    assert not np.array_equal(one.images, other.images)
+    balanced = load("digits", train_size=300, test_size=50, balanced=True)
+    np.testing.assert_array_equal(np.bincount(balanced.train.labels), 30)
+    np.testing.assert_array_equal(np.bincount(balanced.test.labels), 5)
+    smaller = load("digits", train_size=100, balanced=True).train
+    assert {row.tobytes() for row in smaller.rows} < {row.tobytes() for row in balanced.train.rows}
+
+
+@pytest.mark.parametrize(("size", "balanced"), [(0, False), (1438, False), (1437, True)])
+def test_impossible_sizes_are_refused(size: int, balanced: bool) -> None:
+    with pytest.raises(DataError, match=r"digits's train split has"):
+        load("digits", train_size=size, balanced=balanced)
+
+
+def test_npz(tmp_path: Path, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (20, 4, 4, 3), np.uint8)
+    labels = np.arange(20) % 5
+    np.savez(tmp_path / "small.npz", x_train=images, y_train=labels, x_test=images[:5], y_test=labels[:5])
+    data = load(f"npz:{tmp_path / 'small.npz'}")
+    assert data.title == "small"
+    assert len(data.classes) == 5
+    np.testing.assert_array_equal(data.train.images, images / np.float32(255))
+    np.testing.assert_array_equal(load(f"npz:{tmp_path / 'small.npz'}", dtype="uint8").train.images, images)
+
+
+def test_bad_npz_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        load(f"npz:{tmp_path / 'missing.npz'}")
+    np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2, 2)), y_train=np.zeros(2))
+    with pytest.raises(DataError, match="lacks x_test, y_test"):
+        load(f"npz:{tmp_path / 'half.npz'}")
+    floats = {"x_train": np.full((2, 2, 2), 7.0), "y_train": np.zeros(2)}
+    np.savez(tmp_path / "range.npz", **floats, x_test=floats["x_train"], y_test=floats["y_train"])
+    with pytest.raises(DataError, match=r"outside \[0, 1\]"):
+        load(f"npz:{tmp_path / 'range.npz'}")
+
+
+@prepared("mnist")
+def test_mnist_is_read_without_tensorflow() -> None:
+    code = (
+        "import sys; from hullx.data import load; data = load('mnist', test_size=100, balanced=True, dtype='uint8');"
+        "print(data.train.images.shape, data.train.labels[:10].tolist(), data.train.images.sum(), 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
+    # The sum over MNIST's training pixels: its published mean is 0.1307 × 255 × 47,040,000 pixels.
+    shape, rest = done.stdout.split(")")[0], done.stdout.split("] ")[1].split()
+    assert shape == "(60000, 28, 28, 1"
+    assert abs(int(rest[0]) / 47_040_000 / 255 - 0.1307) < 1e-4
+    assert rest[1] == "False"
+
+
+@prepared("cifar10")
+def test_a_lossy_copy_is_called_so() -> None:
+    features = next((TFDS_DIR / "cifar10").glob("*/features.json")).read_text()
+    data = load("cifar10", train_size=10, test_size=10)
+    assert data.train.images.shape == (10, 32, 32, 3)
+    assert data.classes[:2] == ("airplane", "automobile")
+    assert data.title == ("cifar10 (JPEG copy)" if '"jpeg"' in features else "cifar10")
+
+
+def test_unprepared_set_names_folder_and_command(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"'fashion_mnist' is not prepared in {tmp_path}.*hullx.data prepare fashion_mnist"):
+        load("fashion_mnist", data_dir=tmp_path)
+
+
+def test_unknown_set_is_refused() -> None:
+    with pytest.raises(DataError, match="unknown data set 'mnst'"):
+        load("mnst")
+
+
+def test_prepare_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        prepare_command.main("prepare", "mnst")
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: unknown data set 'mnst'")
+
+
+def test_gaussian_like_has_mean_and_covariance(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(500, 3)) @ np.array([[2.0, 0, 0], [1, 0.5, 0], [0, 0, 0]]) + 7
+    sample = gaussian_like(rng, points, 200_000)
+    np.testing.assert_allclose(sample.mean(0), points.mean(0), atol=0.03)
+    np.testing.assert_allclose(np.cov(sample.T), np.cov(points.T), atol=0.06)

@@ -1,0 +1,129 @@
+"""The main job as a user starts it, its run folder, and what a wrong command line gets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from oracles import nnls_distance
+
+from hullx import record
+from hullx.data import load
+
+
+def start(*arguments: str, **settings) -> subprocess.CompletedProcess[str]:
+    command = (sys.executable, "-m", *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    done = start("experiments.pixel_hull", "--out", str(tmp_path_factory.mktemp("runs")))
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.splitlines()[-1]), done.stdout
+
+
+def test_run_folder_is_complete(smoke: tuple[Path, str]) -> None:
+    folder, printed = smoke
+    config, provenance, summary = (
+        record.read_json(folder, name) for name in ("config.json", "provenance.json", "summary.json")
+    )
+    assert (config["module"], config["preset"], config["dataset"]) == ("experiments.pixel_hull", "smoke", ["digits"])
+    assert provenance["seconds"] > 0
+    assert provenance["versions"]["jax"]
+    assert {entry["verdict"] for entry in summary["claims"].values()} <= {record.HOLDS, record.IN_PART, record.FAILS}
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {"digits-distances.png", "digits-projections.png", "digits-supports.png"}
+    assert "360 of 360" in printed
+    assert not list(folder.rglob("*.part"))
+
+
+def test_table_agrees_with_nnls(smoke: tuple[Path, str]) -> None:
+    table = record.read_table(smoke[0], "digits test images")
+    data = load("digits")
+    assert set(table["status"]) == {"CONVERGED"}
+    assert ((table["distance"] - table["lower"]) <= 1e-6 * table["distance"]).all()
+    np.testing.assert_array_equal(table["label"], data.test.labels)
+    for i in range(0, 360, 30):
+        oracle, weights = nnls_distance(data.test.rows[i], data.train.rows)
+        assert table["lower"][i] <= oracle * (1 + 1e-14)
+        assert oracle <= table["distance"][i] * (1 + 1e-14)
+        assert table["support_size"][i] == (weights > 0).sum()
+        own = weights[data.train.labels == data.test.labels[i]].sum()
+        np.testing.assert_allclose(table["own_class_weight"][i], own, atol=1e-9)
+        nearest = np.linalg.norm(data.train.rows - data.test.rows[i], axis=1).min()
+        np.testing.assert_allclose(table["nearest_image"][i], nearest, rtol=1e-6)
+
+
+def test_figures_are_redrawn_from_files(smoke: tuple[Path, str]) -> None:
+    folder = smoke[0]
+    before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    for path in (folder / "figures").iterdir():
+        path.unlink()
+    done = start("hullx.plotting", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("smok",), "unknown preset 'smok': choose one of smoke, cpu, paper"),
+        (("--rtoll", "1"), "unknown argument '--rtoll'"),
+        (("--dataset", "mnst"), "unknown data set 'mnst'"),
+        (("--dataset", "npz:/nowhere.npz"), "/nowhere.npz cannot be read"),
+        (("--out", "/proc/nowhere"), "cannot write to --out /proc/nowhere"),
+        (("--out",), "--out needs a folder"),
+        (("--train-size", "5000"), "digits's train split has 1,437 images"),
+    ],
+)
+def test_wrong_command_line_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    out = () if "--out" in arguments else ("--out", str(tmp_path))
+    done = start("experiments.pixel_hull", *arguments, *out)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_help_lists_every_field() -> None:
+    done = start("experiments.pixel_hull", "--help")
+    assert done.returncode == 0
+    for word in ("--dataset", "--train-size", "--rtol", "--seed", "--out", "outside the convex hull"):
+        assert word in done.stdout
+
+
+def test_interrupt_ends_cleanly(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "experiments.pixel_hull", "--out", str(tmp_path))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("pixel_hull/*/tables/*.csv")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; what was finished is in" in errors
+    assert "Traceback" not in errors
+
+
+def test_tables_are_written_whole(tmp_path: Path) -> None:
+    run = record.start("experiments.none", "smoke", _Config(), tmp_path)
+    run.table("a table", {"number": [1.5, 2.5], "word": ["x", "y, z"]})
+    table = record.read_table(run.folder, "a table")
+    np.testing.assert_array_equal(table["number"], [1.5, 2.5])
+    assert table["word"].tolist() == ["x", "y, z"]
+    run.metric(step=3, loss=np.float32(0.5))
+    line = json.loads((run.folder / "metrics.jsonl").read_text())
+    assert (line["step"], line["loss"]) == (3, 0.5)
+    again = record.start("experiments.none", "smoke", _Config(), tmp_path)
+    assert again.folder != run.folder
+
+
+@record.dataclasses.dataclass(frozen=True)
+class _Config:
+    size: int = 1
