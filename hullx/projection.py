@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.core
 import jax.numpy as jnp
@@ -61,47 +63,53 @@ def project(
     """
     dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
     queries, points = jnp.asarray(queries).astype(dtype), jnp.asarray(points).astype(dtype)
-    chosen = solvers.resolve(solver)
+    return _project(queries, points, solvers.resolve(solver), rtol, max_iter)
+
+
+# Compiled as one program, or an eager call would compile its loops anew each time.
+@partial(jax.jit, static_argnames=("solver", "max_iter"))
+def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
     frame = solvers.frame(points)
-    finite_points = jnp.isfinite(points).all()
-
-    def one(query: Array) -> Projection:
-        placed = frame.place(query)
-        finite = jnp.isfinite(placed).all() & finite_points
-        # A lane of NaN would never converge and hold up its batch: it is solved for the centre, and marked at the end.
-        start = jnp.where(finite, lax.stop_gradient(placed), 0)
-        state = chosen.run(start, jax.tree.map(lax.stop_gradient, frame), rtol=rtol, max_iter=max_iter)
-        weights = _differentiable(state.weights, state.support, placed, frame.points)
-        point = jnp.matmul(weights, frame.points[state.support], precision="highest")
-        residual = jnp.matmul(weights, placed - frame.points[state.support], precision="highest")
-        distance = certificate.norm(residual)
-        distance = distance + lax.stop_gradient(state.upper - distance)
-
-        def mark(value: Array) -> Array:
-            return jnp.where(finite, value, jnp.nan)
-
-        return Projection(
-            distance=mark(distance * frame.scale),
-            lower=mark(state.lower * frame.scale),
-            point=mark(point * frame.scale + frame.centre),
-            support=state.support,
-            weights=mark(weights),
-            iterations=state.iterations,
-            status=jnp.where(finite, state.status, Status.NONFINITE).astype(jnp.int32),
-            direction=mark(state.direction),
-        )
-
+    one = partial(_project_one, frame=frame, solver=solver, rtol=rtol, max_iter=max_iter)
     if queries.ndim == 1:
         return one(queries)
     # Batches of one size, the last filled up with its own last query: one program to compile.
-    count = int(np.prod(queries.shape[:-1]))
+    *shape, dimension = queries.shape
+    count = int(np.prod(shape))
     lanes = max(min(LANES, count), 1)
-    flat = queries.reshape(count, queries.shape[-1])
+    flat = queries.reshape(count, dimension)
     padded = jnp.pad(flat, ((0, -count % lanes), (0, 0)), mode="edge") if count % lanes else flat
-    batches = padded.reshape(-1, lanes, padded.shape[-1])
-    result = lax.map(jax.vmap(one), batches)
-    return jax.tree.map(
-        lambda field: field.reshape(-1, *field.shape[2:])[:count].reshape(*queries.shape[:-1], *field.shape[2:]), result
+    result = lax.map(jax.vmap(one), padded.reshape(-1, lanes, dimension))
+    return jax.tree.map(lambda field: field.reshape(-1, *field.shape[2:])[:count].reshape(*shape, *field.shape[2:]), result)
+
+
+def _project_one(
+    query: Array, *, frame: solvers.Frame, solver: solvers.Solver, rtol: float, max_iter: int | None
+) -> Projection:
+    placed = frame.place(query)
+    finite = jnp.isfinite(placed).all() & jnp.isfinite(frame.radius)
+    # A lane of NaN would never converge and hold up its batch: it is solved for the centre, and marked at the end.
+    start = jnp.where(finite, lax.stop_gradient(placed), 0)
+    state = solver.run(start, jax.tree.map(lax.stop_gradient, frame), rtol=rtol, max_iter=max_iter)
+    weights = _differentiable(state.weights, state.support, placed, frame.points)
+    rows = frame.points[state.support]
+    point = jnp.matmul(weights, rows, precision="highest")
+    distance = certificate.norm(jnp.matmul(weights, placed - rows, precision="highest"))
+    # The value is the certified upper bound; the derivatives are the distance's.
+    distance = distance + lax.stop_gradient(state.upper - distance)
+
+    def mark(value: Array) -> Array:
+        return jnp.where(finite, value, jnp.nan)
+
+    return Projection(
+        distance=mark(distance * frame.scale),
+        lower=mark(state.lower * frame.scale),
+        point=mark(point * frame.scale + frame.centre),
+        support=state.support,
+        weights=mark(weights),
+        iterations=state.iterations,
+        status=jnp.where(finite, state.status, Status.NONFINITE).astype(jnp.int32),
+        direction=mark(state.direction),
     )
 
 
