@@ -64,7 +64,7 @@ class Config:
 PRESETS = {
     "smoke": Config(),
     "cpu": Config(dataset=("mnist",), test_size=2000, control_size=500, classifier_size=500),
-    "paper": Config(dataset=("mnist", "cifar10"), control_size=1000, classifier_size=2000),
+    "paper": Config(dataset=("mnist", "cifar10"), control_size=1000, classifier_size=1000),
 }
 
 
@@ -268,7 +268,7 @@ def draw_distances(folder: Path, title: str, measured: dict) -> None:
     """Distances of the three groups, and of the test images by class."""
     pairwise = measured["extent"]["pairwise_mean"]
     test = record.read_table(folder, f"{title} test images")
-    unit = "distance to the hull / mean distance of two training images"
+    unit = "distance / mean distance of two training images"
     with plotting.figure(folder, f"{title} distances", 1, 2, size=(9.5, 4)) as axes:
         groups = {group: record.read_table(folder, f"{title} {group}")["distance"] / pairwise for group in GROUPS}
         plotting.histograms(axes[0, 0], groups, unit, "share of queries")

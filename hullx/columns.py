@@ -1,4 +1,4 @@
-"""Column generation for a batch of queries: the two compiled programs that `hullx.sweep` streams queries through.
+"""Column generation for a batch of queries: the compiled programs that `hullx.sweep` streams queries through.
 
     nearest   one product of queries by points; each query's nearest points become its first candidates;
     advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
@@ -7,12 +7,14 @@
 The products are in float32. The certificate is in float64 all the same: a float32 score is off by at most γ_d ‖x‖, so the best
 candidates are scored again in float64 from the raw points, and all other points enter with the bound of their score.
 
-Both must be called under `jax.enable_x64(True)`.
+All of it must be called under `jax.enable_x64(True)`. With `axis`, the name of a mesh axis over which the points' rows are
+sharded, the functions run inside `jax.shard_map`: each shard scores its own rows, and collectives merge the best of them.
 """
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -29,23 +31,32 @@ from hullx.types import Array
 GROUP = 16
 # Sets below this size are padded to one of four sizes an octave, so that sets of similar size share compiled programs.
 SMALL = 2**14
-# Queries that solve in lockstep; small, because the slowest of them decides (measured: 32 to 64 are best on 2 cores).
+# Most queries that solve in lockstep on a CPU: the slowest of them decides. Fewer, where their pools would not fit into
+# a last-level cache of this many bytes.
 LANES = 32
+CACHE_BYTES = 2**24
+
+
+class Frame(NamedTuple):
+    """Coordinates without units: (x − centre) / scale."""
+
+    centre: Array  # (d,) of the raw dtype
+    scale: Array  # () a power of two
+    radius: Array  # () float64: the largest norm of a placed point
+
+    def place(self, rows: Array) -> Array:
+        """Raw rows in these coordinates, in float64."""
+        return (rows.astype(jnp.float64) - self.centre.astype(jnp.float64)) / self.scale
 
 
 class Hull(NamedTuple):
-    """The points that span a hull, on the device, and their coordinates without units: (x − centre) / scale."""
+    """The points that span a hull, on the device."""
 
-    points: Array  # (n, d) raw; small sets are padded with row 0
+    points: Array  # (n, d) raw; padded with row 0 where `placed` is padded and the set is small or sharded
     placed: Array  # (w, d) float32, in the frame; padded with zeros to w ≥ n rows
+    half_squares: Array  # (w,) float32: ‖placed‖²/2
     count: Array  # () int32: n
-    centre: Array  # (d,) of the raw dtype
-    scale: Array  # () a power of two
-    radius: Array  # () float64: max ‖placed‖
-
-    def place(self, rows: Array) -> Array:
-        """Raw rows in the frame's coordinates, in float64."""
-        return (rows.astype(jnp.float64) - self.centre.astype(jnp.float64)) / self.scale
+    frame: Frame
 
 
 class Lanes(NamedTuple):
@@ -57,139 +68,210 @@ class Lanes(NamedTuple):
     candidates: Array  # (b, c) int32
 
 
-class Round(NamedTuple):
-    """What a round found for a batch of queries; distances in the frame's units."""
+class Solution(NamedTuple):
+    """A query's exact solve on its pool."""
 
-    support: Array
-    weights: Array
-    candidates: Array
-    upper: Array
-    lower: Array
-    point: Array  # (b, d) float64, raw units
-    direction: Array  # (b, d) float64
+    support: Array  # (k,) int32
+    weights: Array  # (k,) float64
+    point: Array  # (d,) float64, raw units
+    direction: Array  # (d,) float64, of length 1
+    upper: Array  # in the frame's units
     steps: Array
     full: Array  # a violator found no free slot
     entered: Array  # some candidate joined the support
 
 
-def width(n: int) -> int:
+class Round(NamedTuple):
+    """What a round found for a batch of queries; distances in the frame's units."""
+
+    solution: Solution
+    candidates: Array
+    lower: Array
+
+
+def width(n: int, shards: int = 1) -> int:
     """How many rows n points are padded to."""
     step = max(GROUP, 2 ** (n.bit_length() - 3)) if n < SMALL else GROUP
-    return -(-n // step) * step
+    return -(-n // (step * shards)) * step * shards
 
 
-def hull(points: np.ndarray) -> Hull:
-    """Points placed on the default device."""
-    n, d = points.shape
+def frame(points: np.ndarray) -> tuple[Frame, np.ndarray]:
+    """The frame of the points, and the points in it, in their own dtype."""
     # Any centre in the hull will do; a sample's mean is one. Differences to a point stay accurate far from the origin.
-    sample = points[:: max(1, n // 4096)]
+    sample = points[:: max(1, len(points) // 4096)]
     centre = points[0] + (sample - points[0]).mean(0, dtype=np.float64).astype(points.dtype)
-    centred = points - centre
-    largest = max(centred.max(), -centred.min())
+    placed = points - centre
+    largest = max(placed.max(), -placed.min())
     scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
-    centred /= points.dtype.type(scale)
-    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
-    placed = np.zeros((width(n), d), np.float32)
-    placed[:n] = centred
-    radius = np.sqrt(np.einsum("nd,nd->n", centred, centred, dtype=np.float64).max())
-    if n < SMALL:
-        points = np.concatenate([points, np.repeat(points[:1], width(n) - n, 0)])
-    return Hull(*map(jnp.asarray, (points, placed, np.int32(n), centre, np.float64(scale), radius)))
+    placed /= points.dtype.type(scale)
+    radius = np.sqrt(np.einsum("nd,nd->n", placed, placed, dtype=np.float64).max())
+    return Frame(centre, np.float64(scale), radius), placed
 
 
-def _top_scores(scores: Array, count: int, n: Array) -> tuple[Array, Array]:
-    """The `count` largest scores of each query, in falling order, and their rows (0 for padding): exact, in two stages."""
+def top(scores: Array, count: int) -> tuple[Array, Array]:
+    """The `count` largest scores of each query, in falling order, and their columns: exact, in two stages."""
     lanes, rows = scores.shape
     if rows // GROUP < 2 * count:
-        values, best = lax.top_k(scores, count)
-    else:
-        # The rows of the largest scores lie in the groups of the largest maxima.
-        groups = rows // GROUP
-        _, best = lax.top_k(scores.reshape(lanes, GROUP, groups).max(1), count)
-        members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(lanes, -1)
-        values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
-        best = jnp.take_along_axis(members, order, 1)
-    return values, jnp.where(best < n, best, 0).astype(jnp.int32)
+        return lax.top_k(scores, count)
+    # The largest scores lie in the groups with the largest maxima.
+    groups = rows // GROUP
+    _, best = lax.top_k(scores.reshape(lanes, GROUP, groups).max(1), count)
+    members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(lanes, -1)
+    values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
+    return values, jnp.take_along_axis(members, order, 1)
 
 
-@partial(jax.jit, static_argnames=("count",))
-def nearest(hull: Hull, queries: Array, *, count: int) -> Array:
+def nearest(hull: Hull, queries: Array, *, count: int, axis: str | None = None) -> Array:
     """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
-    placed = hull.place(queries).astype(jnp.float32)
-    half_squares = (hull.placed * hull.placed).sum(1) / 2
+    placed = hull.frame.place(queries).astype(jnp.float32)
     products = jnp.matmul(placed, hull.placed.T, precision="highest")
-    return _top_scores(products - half_squares, count, hull.count)[1]
+    return _best(hull, products - hull.half_squares, count, axis)[1]
 
 
-@partial(jax.jit, static_argnames=("gram_dtype",))
-def advance(hull: Hull, lanes: Lanes, max_steps: Array, *, gram_dtype) -> Round:
-    """One round of column generation: solve on the pool, score all points, certify."""
-    rows, d = hull.placed.shape
-    count = lanes.candidates.shape[1]
+def advance(hull: Hull, lanes: Lanes, max_steps: Array, active: Array, *, gram_dtype, axis: str | None = None) -> Round:
+    """One round of column generation: solve on the pool, score all points, certify. Only the first `active` lanes count."""
 
-    solve = partial(_solve, hull, gram_dtype=gram_dtype)
-    solved = lax.map(lambda lane: solve(*lane), (*lanes, max_steps), batch_size=LANES)
-    support, weights, residual, point, spread, steps, full, entered = solved
-    upper = certificate.upper_bound(residual, spread, (weights > 0).sum(1))
-    direction = certificate.unit(residual)
+    def solved(lane: Lanes, steps: Array) -> Solution:
+        rows = gather(hull, jnp.concatenate([lane.support, lane.candidates]), axis)
+        return solve(hull.frame, lane.queries, rows, *lane[1:], steps, gram_dtype=gram_dtype)
 
-    products = jnp.matmul(direction.astype(jnp.float32), hull.placed.T, precision="highest")
-    scores, candidates = _top_scores(products, count, hull.count)
-    exact = lax.map(
-        lambda lane: jnp.matmul(hull.place(hull.points[lane[0]]), lane[1]), (candidates, direction), batch_size=LANES
-    )
-    # No point outside the candidates scores more than the last of them, but for the float32 error.
-    others = scores[:, -1] + certificate.score_error(d, hull.radius, jnp.float32)
-    largest = exact.max(1) if count == rows else jnp.maximum(exact.max(1), others)
-    placed = hull.place(lanes.queries)
-    query_score = (placed * direction).sum(1)
-    error = certificate.score_error(d, certificate.norm(placed) + hull.radius, jnp.float64)
-    return Round(
-        support=support,
-        weights=weights,
-        candidates=candidates,
-        upper=upper,
-        lower=certificate.lower_bound(query_score, largest, error),
-        point=point * hull.scale + hull.centre,
-        direction=direction,
-        steps=steps,
-        full=full,
-        entered=entered,
-    )
+    pool = lanes.support.shape[1] + lanes.candidates.shape[1]
+    together = lockstep(pool * lanes.queries.shape[1] * 4, len(lanes.queries))
+    solution = each(solved, (lanes, max_steps), active, together)
+    products = jnp.matmul(solution.direction.astype(jnp.float32), hull.placed.T, precision="highest")
+    scores, candidates = _best(hull, products, lanes.candidates.shape[1], axis)
+
+    def largest_of(candidates: Array, direction: Array) -> Array:
+        return largest_exact(hull.frame, gather(hull, candidates, axis), direction)
+
+    largest = each(largest_of, (candidates, solution.direction), active, together)
+    shards = 1 if axis is None else lax.axis_size(axis)
+    complete = candidates.shape[1] == shards * len(hull.placed)
+    others = jnp.where(complete, -jnp.inf, scores[:, -1])
+    return Round(solution, candidates, lower_bound(hull.frame, lanes.queries, solution.direction, largest, others))
 
 
-def _solve(hull: Hull, query: Array, support: Array, weights: Array, candidates: Array, max_steps: Array, *, gram_dtype):
-    """One query's exact solve on its pool, in `gram_dtype`, then a Newton step on the support in float64."""
+def lockstep(pool_bytes: int, batch: int) -> int:
+    """How many queries solve together: the whole batch on an accelerator; on a CPU a power of two whose pools fit the cache."""
+    together = batch
+    if jax.default_backend() == "cpu":
+        fit = max(CACHE_BYTES // pool_bytes, 1)
+        together = min(LANES, 2 ** (fit.bit_length() - 1), batch)
+    return math.gcd(together, batch)
+
+
+def each(function: Callable, inputs: tuple, active: Array, together: int):
+    """function(*lane) for the first `active` lanes, vectorised over so many at a time; the other results are 0."""
+    batched = jax.vmap(function)
+
+    def part(start: Array | int) -> tuple:
+        return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, start, together), inputs)
+
+    lanes = len(jax.tree.leaves(inputs)[0])
+    shapes = jax.eval_shape(lambda: batched(*part(0)))
+    empty = jax.tree.map(lambda field: jnp.zeros((lanes, *field.shape[1:]), field.dtype), shapes)
+
+    def body(i: Array, results):
+        found = batched(*part(i * together))
+        return jax.tree.map(lambda all_, new: lax.dynamic_update_slice_in_dim(all_, new, i * together, 0), results, found)
+
+    return lax.fori_loop(0, (active + together - 1) // together, body, empty)
+
+
+def gather(hull: Hull, rows: Array, axis: str | None) -> Array:
+    """Raw points by row number; from whichever shard owns them."""
+    if axis is None:
+        return hull.points[rows]
+    local = rows - lax.axis_index(axis) * len(hull.points)
+    owned = (local >= 0) & (local < len(hull.points))
+    mine = hull.points[jnp.clip(local, 0, len(hull.points) - 1)]
+    return lax.psum(jnp.where(owned[..., None], mine, 0), axis)
+
+
+def _best(hull: Hull, scores: Array, count: int, axis: str | None) -> tuple[Array, Array]:
+    """The largest scores over all shards, and their rows; a padding row, which is no point, becomes row 0."""
+    values, rows = top(scores, min(count, scores.shape[1]))
+    if axis is not None:
+        rows = rows + lax.axis_index(axis) * scores.shape[1]
+        values, rows = (lax.all_gather(part, axis, axis=1, tiled=True) for part in (values, rows))
+        values, order = lax.top_k(values, count)
+        rows = jnp.take_along_axis(rows, order, 1)
+    return values, jnp.where(rows < hull.count, rows, 0).astype(jnp.int32)
+
+
+def solve(
+    frame: Frame,
+    query: Array,
+    rows: Array,
+    support: Array,
+    weights: Array,
+    candidates: Array,
+    max_steps: Array,
+    *,
+    gram_dtype,
+) -> Solution:
+    """One query's exact solve on a pool, in `gram_dtype`, then a step of refinement on the support in float64.
+
+    Args:
+        rows: (k + c, d) raw points: those of the support, then the candidates.
+    """
     capacity = len(support)
-    placed_query = hull.place(query)
-    rows = hull.place(hull.points[support])
-    origin, residual = weights @ rows, weights @ (placed_query - rows)
-    pool = jnp.concatenate([support, candidates])
-    if gram_dtype == jnp.float32:
-        pool_rows = hull.placed[pool] - origin.astype(jnp.float32)
-    else:
-        pool_rows = hull.place(hull.points[pool]) - origin
+    placed_query = frame.place(query)
+    placed = frame.place(rows[:capacity])
+    # Any origin near the nearest point will do; this one is a raw number, so that differences to it are rounded once.
+    origin = (weights @ placed * frame.scale + frame.centre).astype(rows.dtype)
+    pool = ((rows - origin) / frame.scale.astype(rows.dtype)).astype(gram_dtype)
+    residual = (weights @ (placed_query - placed)).astype(gram_dtype)
     repeated = ((candidates[:, None] == support) & (weights > 0)).any(1)
-    solution = solve_pool(
-        jnp.matmul(pool_rows, pool_rows.T, precision="highest"),
-        jnp.matmul(pool_rows, residual.astype(gram_dtype), precision="highest"),
+    gram = jnp.matmul(pool, pool.T, precision="highest")
+    found = solve_pool(
+        gram,
+        jnp.matmul(pool, residual, precision="highest"),
         weights.astype(gram_dtype),
         jnp.concatenate([weights == 0, repeated]),
         max_steps,
     )
-    entered = ((solution.slots >= capacity) & (solution.weights > 0)).any()
-    support = pool[solution.slots]
-    weights = solution.weights.astype(jnp.float64)
+    # Iterative refinement: residual and scores in float64, the matrix as it is.
+    weights = found.weights.astype(jnp.float64)
     weights = weights / weights.sum()
-
-    rows = hull.place(hull.points[support])
-    differences = placed_query - rows
     used = weights > 0
-    centred = jnp.where(used[:, None], rows - weights @ rows, 0)
-    step, _ = affine_step(centred @ centred.T, centred @ (weights @ differences), used, jnp.zeros_like(used))
+    placed = frame.place(rows[found.slots])
+    differences = placed_query - placed
+    gram = gram[found.slots[:, None], found.slots[None, :]].astype(jnp.float64)
+    # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
+    scores = -(differences @ (weights @ differences))
+    step, _ = affine_step(gram, scores - weights @ scores, used, jnp.zeros_like(used))
     step = jnp.where(jnp.isfinite(step).all(), step, 0)
     length = jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
     weights = jnp.maximum(weights + length * step, 0)
     weights = weights / weights.sum()
-    spread = weights @ certificate.norm(differences)
-    return support, weights, weights @ differences, weights @ rows, spread, solution.steps, solution.full, entered
+    residual = weights @ differences
+    return Solution(
+        support=jnp.concatenate([support, candidates])[found.slots],
+        weights=weights,
+        point=weights @ placed * frame.scale + frame.centre,
+        direction=certificate.unit(residual),
+        upper=certificate.upper_bound(residual, weights @ certificate.norm(differences), (weights > 0).sum()),
+        steps=found.steps,
+        full=found.full,
+        entered=((found.slots >= capacity) & (found.weights > 0)).any(),
+    )
+
+
+def largest_exact(frame: Frame, rows: Array, direction: Array) -> Array:
+    """The largest score of some raw rows along a direction, in float64."""
+    return jnp.matmul(frame.place(rows), direction).max()
+
+
+def lower_bound(frame: Frame, queries: Array, directions: Array, largest: Array, others: Array) -> Array:
+    """The certified lower bounds of a batch.
+
+    Args:
+        largest: the largest float64 score of the candidates.
+        others: no point that is not a candidate has a larger float32 score.
+    """
+    dimension = queries.shape[1]
+    others = others + certificate.score_error(dimension, frame.radius, jnp.float32)
+    placed = frame.place(queries)
+    error = certificate.score_error(dimension, certificate.norm(placed) + frame.radius, jnp.float64)
+    return certificate.lower_bound((placed * directions).sum(1), jnp.maximum(largest, others), error)

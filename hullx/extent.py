@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from hullx import columns
+from hullx.placement import on_device
 
 
 class Extent(NamedTuple):
@@ -51,11 +51,12 @@ def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarra
     """The distance of each query to the nearest point."""
     result = np.empty(len(queries))
     with jax.enable_x64(True):
-        hull = columns.hull(points)
-        for start in range(0, len(queries), 512):
-            batch = queries[start : start + 512]
-            padded = np.concatenate([batch, np.repeat(batch[-1:], min(512, len(queries)) - len(batch), 0)])
-            rows = np.asarray(columns.nearest(hull, padded, count=1))[: len(batch), 0]
+        engine = on_device(points)
+        size = min(512, len(queries))
+        for start in range(0, len(queries), size):
+            batch = queries[start : start + size]
+            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
+            rows = engine.nearest(padded, 1)[: len(batch), 0]
             result[start : start + len(batch)] = np.linalg.norm(batch - points[rows], axis=1)
     return result
 

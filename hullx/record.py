@@ -33,6 +33,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hullx.files import write
 from hullx.types import Status
 
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold at this size"
@@ -52,13 +53,13 @@ class Run:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*cells, strict=True))
-        _write(self.folder / "tables" / f"{slug(name)}.csv", text.getvalue().encode())
+        write(self.folder / "tables" / f"{slug(name)}.csv", text.getvalue().encode())
 
     def arrays(self, name: str, **arrays: np.ndarray) -> None:
         """arrays/<name>.npz."""
         data = io.BytesIO()
         np.savez_compressed(data, allow_pickle=False, **arrays)
-        _write(self.folder / "arrays" / f"{slug(name)}.npz", data.getvalue())
+        write(self.folder / "arrays" / f"{slug(name)}.npz", data.getvalue())
 
     def metric(self, **scalars: Any) -> None:
         """Appends a line to metrics.jsonl, with the seconds since the start."""
@@ -169,18 +170,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    _write(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Writes a whole file or none: into a neighbour first, then renamed."""
-    path.parent.mkdir(exist_ok=True)
-    neighbour = path.with_name(path.name + ".part")
-    with neighbour.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    neighbour.replace(path)
+    write(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
 
 
 def _plain(value: Any) -> Any:

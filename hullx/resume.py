@@ -1,0 +1,95 @@
+"""Long sweeps that survive being killed: finished batches of queries in a folder, with a fingerprint of what they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hullx.files import write
+from hullx.progress import Report
+from hullx.types import Projection, Status
+
+# Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.
+BATCH = 2048
+
+
+def in_batches(
+    folder: Path,
+    queries: np.ndarray,
+    points: np.ndarray | Sequence[np.ndarray],
+    warm_start: Projection | None,
+    settings: dict[str, Any],
+    run: Callable[[slice, Report], Projection],
+    report: Report,
+) -> Projection:
+    """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
+
+    Raises:
+        ValueError: the folder holds results of other data or settings.
+    """
+    claim(folder, fingerprint(queries, points, warm_start, settings))
+    parts, certified = [], 0
+    for start in range(0, len(queries), BATCH):
+        path = folder / f"queries-{start:09d}.npz"
+        if not path.exists():
+            before = certified
+
+            def further(done: int, note: str = "", start: int = start, before: int = before) -> None:
+                report(start + done, f"{note} in this batch, {before:,} before")
+
+            part = run(slice(start, start + BATCH), further)
+            data = io.BytesIO()
+            np.savez(data, **part._asdict())
+            write(path, data.getvalue())
+        with np.load(path) as file:
+            parts.append(Projection(**{name: file[name] for name in Projection._fields}))
+        certified += int((parts[-1].status <= Status.INSIDE).sum())
+        report(min(start + BATCH, len(queries)), f"{certified:,} certified")
+    slots = max(part.support.shape[1] for part in parts)
+    widened = [part._replace(support=_padded(part.support, slots), weights=_padded(part.weights, slots)) for part in parts]
+    return Projection(*map(np.concatenate, zip(*widened, strict=True)))
+
+
+def fingerprint(
+    queries: np.ndarray, points: np.ndarray | Sequence[np.ndarray], warm_start: Projection | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """What decides the result: hashes of the arrays, and the settings."""
+    parts = [points] if isinstance(points, np.ndarray) else points
+    earlier = [] if warm_start is None else [np.asarray(warm_start.support), np.asarray(warm_start.weights)]
+    return {"queries": digest([queries]), "points": digest(parts), "warm_start": digest(earlier), "batch": BATCH, **settings}
+
+
+def digest(arrays: Sequence[np.ndarray]) -> str:
+    """A hash of shapes, dtypes and bytes, read a piece at a time."""
+    state = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        state.update(f"{array.shape} {array.dtype}".encode())
+        for start in range(0, len(array), 4096):
+            state.update(np.ascontiguousarray(array[start : start + 4096]).data)
+    return state.hexdigest()
+
+
+def claim(folder: Path, mine: dict[str, Any]) -> None:
+    """Marks an empty folder with the fingerprint, or checks the one it has."""
+    path = folder / "fingerprint.json"
+    if path.exists():
+        theirs = json.loads(path.read_text())
+        different = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+        if different:
+            names = ", ".join(different)
+            raise ValueError(f"resume: {folder} holds results of other {names}: choose another folder or empty it")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"resume: {folder} is not empty and holds no results of a sweep: choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write(path, json.dumps(mine, indent=2).encode())
+
+
+def _padded(rows: np.ndarray, slots: int) -> np.ndarray:
+    return np.pad(rows, ((0, 0), (0, slots - rows.shape[1])))
