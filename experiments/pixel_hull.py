@@ -206,9 +206,8 @@ def judge(measured: dict) -> dict:
 
 def closing_table(data: Dataset, measured: dict) -> Table:
     """One row a group of queries."""
-    points, dimension = f"{measured['train_size']:,} training images", f"{measured['dimension']:,} dimensions"
-    table = Table(title=f"{data.title}: distance to the hull of {points} in {dimension}")
-    for heading in ("queries", "outside", "mean distance", "÷ mean distance\nof two images", "undecided"):
+    table = Table(title=f"{data.title}: distance to the hull of {measured['train_size']:,} training images")
+    for heading in ("queries", "outside", "distance", "of two\nimages'", "undecided"):
         table.add_column(heading, justify="left" if heading == "queries" else "right")
     for label in GROUPS:
         group = measured[label]
@@ -227,7 +226,8 @@ def closing_words(measured: dict) -> str:
     """The rest of the answer in sentences."""
     test, classifier, size = measured[TEST], measured["nearest_class_hull"], measured["extent"]
     return (
-        f"Distances are certified to a relative {test['max_relative_width']:.1e} (± is the spread over images). "
+        f"Distances are certified to a relative {test['max_relative_width']:.1e}; ± is their spread over images; the "
+        "percentage compares the mean with the mean distance between two training images. "
         f"The farthest two training images found are {size['diameter']:.4g} apart: "
         f"the mean test image is {test['mean_over_diameter']:.1%} of that outside the hull.\n"
         f"A test image is {measured['distance_over_nearest_image']:.0%} as far from the hull as from the nearest training "

@@ -7,8 +7,7 @@
 The products are in float32. The certificate is in float64 all the same: a float32 score is off by at most γ_d ‖x‖, so the best
 candidates are scored again in float64 from the raw points, and all other points enter with the bound of their score.
 
-All of it must be called under `jax.enable_x64(True)`. With `axis`, the name of a mesh axis over which the points' rows are
-sharded, the functions run inside `jax.shard_map`: each shard scores its own rows, and collectives merge the best of them.
+All of it must be called under `jax.enable_x64(True)`.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Frame(NamedTuple):
 class Hull(NamedTuple):
     """The points that span a hull, on the device."""
 
-    points: Array  # (n, d) raw; padded with row 0 where `placed` is padded and the set is small or sharded
+    points: Array  # (n, d) raw; a small set is padded with row 0, as `placed` is
     placed: Array  # (w, d) float32, in the frame; padded with zeros to w ≥ n rows
     half_squares: Array  # (w,) float32: ‖placed‖²/2
     count: Array  # () int32: n
@@ -89,10 +88,10 @@ class Round(NamedTuple):
     lower: Array
 
 
-def width(n: int, shards: int = 1) -> int:
+def width(n: int) -> int:
     """How many rows n points are padded to."""
     step = max(GROUP, 2 ** (n.bit_length() - 3)) if n < SMALL else GROUP
-    return -(-n // (step * shards)) * step * shards
+    return -(-n // step) * step
 
 
 def frame(points: np.ndarray) -> tuple[Frame, np.ndarray]:
@@ -121,32 +120,31 @@ def top(scores: Array, count: int) -> tuple[Array, Array]:
     return values, jnp.take_along_axis(members, order, 1)
 
 
-def nearest(hull: Hull, queries: Array, *, count: int, axis: str | None = None) -> Array:
+def nearest(hull: Hull, queries: Array, *, count: int) -> Array:
     """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
     placed = hull.frame.place(queries).astype(jnp.float32)
     products = jnp.matmul(placed, hull.placed.T, precision="highest")
-    return _best(hull, products - hull.half_squares, count, axis)[1]
+    return _best(hull, products - hull.half_squares, count)[1]
 
 
-def advance(hull: Hull, lanes: Lanes, max_steps: Array, active: Array, *, gram_dtype, axis: str | None = None) -> Round:
+def advance(hull: Hull, lanes: Lanes, max_steps: Array, active: Array, *, gram_dtype) -> Round:
     """One round of column generation: solve on the pool, score all points, certify. Only the first `active` lanes count."""
 
     def solved(lane: Lanes, steps: Array) -> Solution:
-        rows = gather(hull, jnp.concatenate([lane.support, lane.candidates]), axis)
+        rows = hull.points[jnp.concatenate([lane.support, lane.candidates])]
         return solve(hull.frame, lane.queries, rows, *lane[1:], steps, gram_dtype=gram_dtype)
 
     pool = lanes.support.shape[1] + lanes.candidates.shape[1]
     together = lockstep(pool * lanes.queries.shape[1] * 4, len(lanes.queries))
     solution = each(solved, (lanes, max_steps), active, together)
     products = jnp.matmul(solution.direction.astype(jnp.float32), hull.placed.T, precision="highest")
-    scores, candidates = _best(hull, products, lanes.candidates.shape[1], axis)
+    scores, candidates = _best(hull, products, lanes.candidates.shape[1])
 
-    def largest_of(candidates: Array, direction: Array) -> Array:
-        return largest_exact(hull.frame, gather(hull, candidates, axis), direction)
+    def largest_of(rows: Array, direction: Array) -> Array:
+        return largest_exact(hull.frame, hull.points[rows], direction)
 
     largest = each(largest_of, (candidates, solution.direction), active, together)
-    shards = 1 if axis is None else lax.axis_size(axis)
-    complete = candidates.shape[1] == shards * len(hull.placed)
+    complete = candidates.shape[1] == len(hull.placed)
     others = jnp.where(complete, -jnp.inf, scores[:, -1])
     return Round(solution, candidates, lower_bound(hull.frame, lanes.queries, solution.direction, largest, others))
 
@@ -178,24 +176,9 @@ def each(function: Callable, inputs: tuple, active: Array, together: int):
     return lax.fori_loop(0, (active + together - 1) // together, body, empty)
 
 
-def gather(hull: Hull, rows: Array, axis: str | None) -> Array:
-    """Raw points by row number; from whichever shard owns them."""
-    if axis is None:
-        return hull.points[rows]
-    local = rows - lax.axis_index(axis) * len(hull.points)
-    owned = (local >= 0) & (local < len(hull.points))
-    mine = hull.points[jnp.clip(local, 0, len(hull.points) - 1)]
-    return lax.psum(jnp.where(owned[..., None], mine, 0), axis)
-
-
-def _best(hull: Hull, scores: Array, count: int, axis: str | None) -> tuple[Array, Array]:
-    """The largest scores over all shards, and their rows; a padding row, which is no point, becomes row 0."""
-    values, rows = top(scores, min(count, scores.shape[1]))
-    if axis is not None:
-        rows = rows + lax.axis_index(axis) * scores.shape[1]
-        values, rows = (lax.all_gather(part, axis, axis=1, tiled=True) for part in (values, rows))
-        values, order = lax.top_k(values, count)
-        rows = jnp.take_along_axis(rows, order, 1)
+def _best(hull: Hull, scores: Array, count: int) -> tuple[Array, Array]:
+    """The largest scores and their rows; a padding row, which is no point, becomes row 0."""
+    values, rows = top(scores, count)
     return values, jnp.where(rows < hull.count, rows, 0).astype(jnp.int32)
 
 

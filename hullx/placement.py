@@ -1,4 +1,4 @@
-"""Where the points of a sweep live: on one device, sharded over a mesh of devices, or on disk.
+"""Where the points of a sweep live: on a device, or on disk.
 
 Each gives an `Engine`, the two programs of `columns` bound to its points.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
 
 from hullx import columns
 from hullx.columns import Frame, Hull, Lanes, Round
@@ -31,19 +29,17 @@ class Engine(NamedTuple):
     - nearest(queries (b, d), count): rows of the nearest points, (b, count).
     - advance(lanes, steps left (b,), active, gram_dtype): one round of the first `active` lanes, as NumPy arrays.
     - rows: padded number of points, the most candidates there can be.
-    - lanes: a batch must be a multiple of this.
     """
 
     nearest: Callable[[np.ndarray, int], np.ndarray]
     advance: Callable[[Lanes, np.ndarray, int, type], Round]
     frame: Frame
     rows: int
-    lanes: int
 
 
 def on_device(points: np.ndarray) -> Engine:
     """The points on JAX's default device."""
-    hull = jax.tree.map(jnp.asarray, _hull(points, shards=1, whole=len(points) < columns.SMALL))
+    hull = jax.tree.map(jnp.asarray, _hull(points))
 
     def find(queries: np.ndarray, count: int) -> np.ndarray:
         return np.asarray(_nearest(hull, queries, count=count))
@@ -51,48 +47,7 @@ def on_device(points: np.ndarray) -> Engine:
     def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
         return _as_numpy(_advance(hull, lanes, left, np.int32(active), gram_dtype=gram_dtype))
 
-    return Engine(find, advance, hull.frame, len(hull.placed), 1)
-
-
-def on_mesh(points: np.ndarray, mesh: Mesh) -> Engine:
-    """The points' rows sharded over the mesh's axis "points", and each batch of queries over its axis "queries".
-
-    Every process calls this with the same points, and gets the same answers.
-
-    Raises:
-        ValueError: the mesh has neither axis.
-    """
-    axis = "points" if "points" in mesh.axis_names else None
-    over = P("queries") if "queries" in mesh.axis_names else P()
-    if axis is None and over == P():
-        raise ValueError(f'mesh: got axes {mesh.axis_names}, expected an axis named "points", one named "queries", or both')
-    by_row = P(axis)
-    specs = Hull(by_row, by_row, by_row, P(), Frame(P(), P(), P()))
-
-    def put(value: np.ndarray, spec: P) -> jax.Array:
-        value = np.asarray(value)
-        return jax.make_array_from_callback(value.shape, NamedSharding(mesh, spec), lambda index: value[index])
-
-    shards = mesh.shape["points"] if axis else 1
-    hull = jax.tree.map(put, _hull(points, shards, whole=True), specs)
-    everywhere = NamedSharding(mesh, P())
-
-    @cache
-    def compiled(function: Callable, inputs: P | tuple, **static):
-        body = partial(function, axis=axis, **static)
-        mapped = jax.shard_map(body, mesh=mesh, in_specs=(specs, *inputs), out_specs=over, check_vma=False)
-        return jax.jit(mapped, out_shardings=everywhere)
-
-    def find(queries: np.ndarray, count: int) -> np.ndarray:
-        return np.asarray(compiled(columns.nearest, (over,), count=count)(hull, put(queries, over)))
-
-    def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
-        batch, left = jax.tree.map(partial(put, spec=over), (lanes, left))
-        # Active lanes come first in the batch, but a shard of it may hold any of them.
-        local = np.int32(len(left) // mesh.shape.get("queries", 1))
-        return _as_numpy(compiled(columns.advance, (over, over, P()), gram_dtype=gram_dtype)(hull, batch, left, local))
-
-    return Engine(find, advance, hull.frame, len(hull.placed), mesh.shape.get("queries", 1))
+    return Engine(find, advance, hull.frame, len(hull.placed))
 
 
 def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
@@ -122,7 +77,7 @@ def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
         lower = _certify_batch(frame, lanes.queries, chunks.rows(candidates), solution.direction, others, np.int32(active))
         return _as_numpy(Round(solution, candidates, lower))
 
-    return Engine(find, advance, frame, chunks.padded, 1)
+    return Engine(find, advance, frame, chunks.padded)
 
 
 class Chunks:
@@ -179,14 +134,14 @@ def _window(part: np.ndarray, low: int, high: int) -> np.ndarray:
     return part[low:high]
 
 
-def _hull(points: np.ndarray, shards: int, *, whole: bool) -> Hull:
-    """The points and what is derived from them, in host memory; `whole` pads the raw points too."""
+def _hull(points: np.ndarray) -> Hull:
+    """The points and what is derived from them, in host memory."""
     frame, centred = columns.frame(points)
-    rows = columns.width(len(points), shards)
+    rows = columns.width(len(points))
     # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
     placed = np.zeros((rows, points.shape[1]), np.float32)
     placed[: len(points)] = centred
-    if whole:
+    if len(points) < columns.SMALL:
         points = np.concatenate([points, np.repeat(points[:1], rows - len(points), 0)])
     half_squares = np.einsum("nd,nd->n", placed, placed) / np.float32(2)
     return Hull(points, placed, half_squares, np.int32(len(centred)), frame)
@@ -196,8 +151,8 @@ def _as_numpy(found: Round) -> Round:
     return jax.tree.map(np.asarray, found)
 
 
-_nearest = jax.jit(columns.nearest, static_argnames=("count", "axis"))
-_advance = jax.jit(columns.advance, static_argnames=("gram_dtype", "axis"))
+_nearest = jax.jit(columns.nearest, static_argnames=("count",))
+_advance = jax.jit(columns.advance, static_argnames=("gram_dtype",))
 
 
 @partial(jax.jit, static_argnames=("count",))

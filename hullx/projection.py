@@ -150,8 +150,9 @@ def check(queries: Array, points: Array) -> np.dtype:
             f"queries: got shape {queries.shape}, expected (..., {points.shape[1]}) to match points of shape {points.shape}: "
             "flatten queries and points in the same way"
         )
-    # NaN and infinity both survive into an extreme.
-    if not isinstance(points, jax.core.Tracer) and not (np.isfinite(points.max()) and np.isfinite(points.min())):
+    # Only numbers can be looked at; NaN and infinity both survive into an extreme.
+    known = not isinstance(points, jax.core.Tracer | jax.ShapeDtypeStruct)
+    if known and not (np.isfinite(points.max()) and np.isfinite(points.min())):
         raise ValueError(
             "points: got NaN or infinity, expected finite numbers: drop those rows, points[isfinite(points).all(1)]"
         )

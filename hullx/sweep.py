@@ -13,7 +13,6 @@ from typing import NamedTuple, cast
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx import certificate, columns, placement
@@ -61,7 +60,6 @@ def sweep(
     *,
     rtol: float = 1e-6,
     max_iter: int | None = None,
-    mesh: Mesh | None = None,
     resume: str | Path | None = None,
     warm_start: Projection | None = None,
     progress: bool | str = True,
@@ -77,7 +75,6 @@ def sweep(
             be larger than memory.
         rtol: relative width of the bracket at which a query is done.
         max_iter: most active-set steps a query takes; None for a limit that no ordinary problem reaches.
-        mesh: devices to use. Its axis "points" shards the points, its axis "queries" the queries; it has one of them or both.
         resume: a folder for finished batches of queries. A run that was killed and is started again with the same arguments
             continues there, and gives bit for bit the result of an uninterrupted run.
         warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
@@ -99,8 +96,6 @@ def sweep(
     if queries.ndim != 2:
         raise ValueError(f"queries: got shape {queries.shape}, expected (m, d): flatten each query to one row")
     on_disk = isinstance(points, np.memmap | list | tuple)
-    if mesh is not None and on_disk:
-        raise ValueError("mesh: got one, but points on disk are read by one process: load them, or leave the mesh out")
     points = points if on_disk else np.asarray(points)
     dtype = _check_parts(queries, points) if on_disk else check(queries, points)
     queries = np.asarray(queries, dtype)
@@ -113,7 +108,7 @@ def sweep(
             engine = placement.on_disk(cast(Sequence[np.ndarray], points))
         else:
             points = np.asarray(points, dtype)
-            engine = placement.on_device(points) if mesh is None else placement.on_mesh(points, mesh)
+            engine = placement.on_device(points)
 
         def run(part: slice, report: Report) -> Projection:
             start = None if warm_start is None else jax.tree.map(lambda field: np.asarray(field)[part], warm_start)
@@ -133,8 +128,7 @@ def stages(n: int, d: int, m: int, engine: Engine) -> list[Stage]:
         batch *= 2
 
     def stage(slots: int, candidates: int, gram_dtype: type, batch: int) -> Stage:
-        whole = -(-batch // engine.lanes) * engine.lanes
-        return Stage(min(slots, most), min(engine.rows, candidates), gram_dtype, whole)
+        return Stage(min(slots, most), min(engine.rows, candidates), gram_dtype, batch)
 
     ladder = [stage(slots, candidates, np.float32, batch) for slots, candidates in FLOAT32]
     slots = FLOAT32[-1][0]
