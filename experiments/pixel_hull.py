@@ -207,7 +207,7 @@ def judge(measured: dict) -> dict:
 def closing_table(data: Dataset, measured: dict) -> Table:
     """One row a group of queries."""
     table = Table(title=f"{data.title}: distance to the hull of {measured['train_size']:,} training images")
-    for heading in ("queries", "outside", "distance", "of two\nimages'", "undecided"):
+    for heading in ("queries", "outside", "distance", "÷ pairwise\ndistance", "undecided"):
         table.add_column(heading, justify="left" if heading == "queries" else "right")
     for label in GROUPS:
         group = measured[label]
