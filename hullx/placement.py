@@ -51,9 +51,15 @@ def on_device(points: np.ndarray) -> Engine:
 
 
 def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
-    """Points that do not fit in memory: one chunk at a time is read, and the rows of the pools."""
+    """Points that do not fit in memory: one chunk at a time is read, and the rows of the pools.
+
+    Raises:
+        ValueError: the points hold NaN or infinity.
+    """
     chunks = Chunks(points)
     frame = jax.tree.map(jnp.asarray, chunks.frame())
+    if not np.isfinite(frame.radius):
+        raise ValueError("points: got NaN or infinity, expected finite numbers: drop those rows")
 
     def best(vectors: np.ndarray, count: int, curvature: float) -> tuple[np.ndarray, np.ndarray]:
         values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
@@ -116,7 +122,7 @@ class Chunks:
     def frame(self) -> Frame:
         """The frame, in one pass over the points; NaN or infinity anywhere makes its radius so."""
         sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
-        self.centre, _ = (frame := columns.frame(sample)[0]).centre, frame
+        self.centre = columns.frame(sample)[0].centre
         largest = radius = 0.0
         for _, chunk in self:
             centred = chunk - self.centre

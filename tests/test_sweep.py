@@ -31,6 +31,14 @@ def test_points_on_disk(digits, whole, parts: bool, tmp_path: Path, monkeypatch:
     check_bracket(result, queries, points, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_nan_on_disk_is_refused(digits) -> None:
+    bad = digits[1].copy()
+    bad[77, 3] = np.nan
+    with pytest.raises(ValueError, match="points: got NaN or infinity"):
+        hullx.sweep(digits[0][:5], [bad[:50], bad[50:]], progress=False)
+
+
 def test_a_killed_sweep_continues_bit_for_bit(digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, points = digits[0][:100], digits[1][:300]
     monkeypatch.setattr(resume, "BATCH", 25)
