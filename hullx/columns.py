@@ -223,7 +223,7 @@ def solve(
     gram = gram[found.slots[:, None], found.slots[None, :]].astype(jnp.float64)
     # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
     scores = -(differences @ (weights @ differences))
-    step, _ = affine_step(gram, scores - weights @ scores, used, jnp.zeros_like(used))
+    step, _ = affine_step(gram, scores - weights @ scores, used)
     step = jnp.where(jnp.isfinite(step).all(), step, 0)
     length = jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
     weights = jnp.maximum(weights + length * step, 0)

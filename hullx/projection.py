@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx import certificate, solvers
+from hullx.polish import Polished, polish
 from hullx.solvers.lawson_hanson import affine_step
 from hullx.types import Array, Projection, Status
 
@@ -70,7 +71,7 @@ def project(
 @partial(jax.jit, static_argnames=("solver", "max_iter"))
 def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
     frame = solvers.frame(points)
-    one = partial(_project_one, frame=frame, solver=solver, rtol=rtol, max_iter=max_iter)
+    one = partial(_project_one, points=points, frame=frame, solver=solver, rtol=rtol, max_iter=max_iter)
     if queries.ndim == 1:
         return one(queries)
     # Batches of one size, the last filled up with its own last query: one program to compile.
@@ -84,13 +85,17 @@ def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: float,
 
 
 def _project_one(
-    query: Array, *, frame: solvers.Frame, solver: solvers.Solver, rtol: float, max_iter: int | None
+    query: Array, *, points: Array, frame: solvers.Frame, solver: solvers.Solver, rtol: float, max_iter: int | None
 ) -> Projection:
     placed = frame.place(query)
     finite = jnp.isfinite(placed).all() & jnp.isfinite(frame.radius)
     # A lane of NaN would never converge and hold up its batch: it is solved for the centre, and marked at the end.
     start = jnp.where(finite, lax.stop_gradient(placed), 0)
     state = solver.run(start, jax.tree.map(lax.stop_gradient, frame), rtol=rtol, max_iter=max_iter)
+    if query.dtype == jnp.float64:
+        found = Polished(*(getattr(state, name) for name in Polished._fields))
+        raw = lax.stop_gradient((jnp.where(finite, query, frame.centre), points))
+        state = polish(*raw, frame.centre, frame.scale, lax.stop_gradient(frame.radius), found, rtol)
     weights = _differentiable(state.weights, state.support, placed, frame.points)
     rows = frame.points[state.support]
     point = jnp.matmul(weights, rows, precision="highest")
@@ -171,5 +176,5 @@ def _differentiable(weights: Array, support: Array, query: Array, points: Array)
     rows = points[support] - lax.stop_gradient(jnp.matmul(weights, points[support], precision="highest"))
     rows = jnp.where(used[:, None], rows, 0)
     gram = jnp.matmul(rows, rows.T, precision="highest")
-    step, _ = affine_step(gram, jnp.matmul(rows, residual, precision="highest"), used, jnp.zeros_like(used))
+    step, _ = affine_step(gram, jnp.matmul(rows, residual, precision="highest"), used)
     return weights + (step - lax.stop_gradient(step))

@@ -19,7 +19,7 @@ from hullx import certificate, columns, placement
 from hullx.placement import Engine
 from hullx.progress import Report
 from hullx.progress import progress as show_progress
-from hullx.projection import check
+from hullx.projection import LANES, check, project
 from hullx.resume import in_batches
 from hullx.solvers.active_set import step_limit
 from hullx.types import Projection, Status
@@ -112,7 +112,8 @@ def sweep(
 
         def run(part: slice, report: Report) -> Projection:
             start = None if warm_start is None else jax.tree.map(lambda field: np.asarray(field)[part], warm_start)
-            return _stream(queries[part], engine, _shape(points), rtol, max_iter, start, report)
+            result = _stream(queries[part], engine, _shape(points), rtol, max_iter, start, report)
+            return result if on_disk else _polished(result, queries[part], np.asarray(points), rtol)
 
         if resume is None:
             return run(slice(None), report)
@@ -194,6 +195,27 @@ def _stream(
         report(done, f"{certified:,} certified")
     slots = max(int((result.weights > 0).sum(1).max(initial=1)), 1)
     return result._replace(support=result.support[:, :slots], weights=result.weights[:, :slots])
+
+
+def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
+    """Queries that float64 could not settle, once more by `project`, which has digits beyond float64 for them."""
+    rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
+    if not len(rest):
+        return result
+    # Full batches, or each number of queries would compile a program of its own.
+    filled = _filled(queries[rest], -(-len(rest) // LANES) * LANES)
+    sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(filled, points, rtol=rtol))
+    slots = max(sharper.support.shape[1] - result.support.shape[1], 0)
+    result = result._replace(
+        support=np.pad(result.support, ((0, 0), (0, slots))), weights=np.pad(result.weights, ((0, 0), (0, slots)))
+    )
+    for field, values in zip(result, sharper, strict=True):
+        if field.ndim == 2:
+            field[rest] = 0
+            field[rest, : values.shape[1]] = values
+        else:
+            field[rest] = values
+    return result
 
 
 def _begin(engine: Engine, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Bool, Float, Int
 
 from hullx.types import Array
@@ -61,31 +61,60 @@ class _State(NamedTuple):
     settled: Array  # the weights minimise over their affine hull: time to let a row in
     full: Array
     finished: Array
+    moved: Array  # sum of the lengths of the steps so far, in weights
     steps: Array
 
 
 def affine_step(
-    gram: Float[Array, "k k"], scores: Float[Array, "k"], used: Bool[Array, "k"], entering: Bool[Array, "k"]
+    gram: Float[Array, "k k"],
+    scores: Float[Array, "k"],
+    used: Bool[Array, "k"],
+    entering: Bool[Array, "k"] | None = None,
+    rows: Float[Array, "k d"] | None = None,
 ) -> tuple[Float[Array, "k"], Float[Array, ""]]:
-    """The step δ to the minimiser over the affine hull of the rows in use, and the entering row's pivot.
+    """The step δ to the minimiser over the affine hull of the rows in use and of the one that enters, and its pivot.
 
-    The pivot is relative to the row's diagonal entry; it is NaN where the matrix is not positive definite.
+    The Cholesky factor L is that of the rows in use. The entering row borders it with l = L⁻¹h, h its products with them, and
+    with the pivot π = h_jj − ‖l‖², its squared distance from their affine hull.
+
+    Args:
+        entering: at most one row, not in use.
+        rows: the rows themselves, if the pivot is to be right to float64's square root: that of the Gram matrix is lost where
+            the row is nearer to the others' affine hull than about 1e-8 of its length.
+
+    Returns:
+        The step (NaN where the matrix is not positive definite) and the pivot relative to the row's diagonal entry.
     """
     both = used[:, None] & used[None, :]
-    shift = jnp.max(jnp.diagonal(gram), where=used, initial=0)
+    involved = used if entering is None else used | entering
+    shift = jnp.max(jnp.diagonal(gram), where=involved, initial=0)
     shift = lax.stop_gradient(jnp.where(shift > 0, shift, 1))
     matrix = jnp.where(both, gram + shift, jnp.where(jnp.eye(len(used), dtype=bool), shift, 0))
     # Scores are divided by their largest, so that a far query's do not overflow in the triangular solves. Neither this
     # factor nor the shift changes the step, so neither has a derivative.
-    largest = jnp.max(jnp.abs(scores), where=used, initial=0)
+    largest = jnp.max(jnp.abs(scores), where=involved, initial=0)
     largest = lax.stop_gradient(jnp.where(largest > 0, largest, 1))
-    sides = jnp.stack([jnp.where(used, scores / largest, 0), used.astype(scores.dtype), entering.astype(scores.dtype)])
+    scores = scores / largest
+    # All right-hand sides at once: the scores, ones (for H'δ = t − λ1) and the border.
+    sides = [jnp.where(used, scores, 0), used.astype(scores.dtype)]
+    if entering is not None:
+        sides.append(jnp.where(used, (gram * entering[:, None]).sum(0) + shift, 0))
     factor = jnp.linalg.cholesky(matrix, symmetrize_input=False)
-    solved = jax.scipy.linalg.cho_solve((factor, True), sides.T).T
-    towards, along, column = solved
-    step = towards - along * (towards.sum() / along.sum())
-    pivot = 1 / jnp.where(entering, column * jnp.diagonal(matrix), 0).sum()
-    return jnp.where(used, step * largest, 0), pivot
+    forward = solve_triangular(factor, jnp.stack(sides).T, lower=True)
+    pivot, ends = jnp.ones((), gram.dtype), jnp.zeros_like(forward)
+    if entering is not None:
+        forward, border = forward[:, :2], forward[:, 2]
+        corner = jnp.where(entering, jnp.diagonal(gram) + shift, 0).sum()
+        pivot = corner - border @ border
+        if rows is not None:
+            apart = jnp.where(entering, 1, -solve_triangular(factor, border, lower=True, trans="T"))
+            pivot = ((apart @ rows) ** 2).sum() + shift * apart.sum() ** 2
+        last = (entering.astype(gram.dtype) @ jnp.stack([scores, jnp.ones_like(scores)]).T) - border @ forward
+        last = jnp.where(entering.any(), last / jnp.where(pivot > 0, pivot, 1), 0)
+        forward, ends = forward - border[:, None] * last, entering[:, None] * last
+        pivot = pivot / jnp.where(entering.any(), corner, 1)
+    towards, along = (solve_triangular(factor, forward, lower=True, trans="T") + ends).T
+    return (towards - along * (towards.sum() / along.sum())) * largest, pivot
 
 
 def solve_pool(
@@ -94,6 +123,8 @@ def solve_pool(
     weights: Float[Array, "k"],
     blocked: Bool[Array, "P"],
     max_steps: int | Array,
+    start_error: float = 1,
+    rows: Float[Array, "P d"] | None = None,
 ) -> PoolSolution:
     """The exact projection within a pool, started from a support that fills the pool's first k rows.
 
@@ -103,6 +134,8 @@ def solve_pool(
         weights: starting weights of the first k rows, ≥ 0 with sum 1; k is also the capacity of the support.
         blocked: rows that may not enter (padding, duplicates of the support).
         max_steps: at most so many factorizations.
+        start_error: rounding error of the starting scores, in units in the last place of the largest entry of the Gram matrix.
+        rows: the pool's rows themselves, if even rows that are very nearly affinely dependent are to be told apart.
     """
     capacity, dtype = len(weights), gram.dtype
     eps = float(jnp.finfo(dtype).eps)
@@ -114,20 +147,23 @@ def solve_pool(
         candidates = jnp.where(state.blocked | in_support, -jnp.inf, state.scores)
         worst = candidates.argmax()
         support_score = (state.weights * state.scores[state.slots]).sum()
-        noise = SCORE_ULPS * eps * (scale + jnp.abs(support_score))
+        noise = SCORE_ULPS * eps * (scale * jnp.minimum(start_error + state.moved, 1) + jnp.abs(support_score))
         violated = state.settled & (candidates[worst] - support_score > noise)
         full = violated & state.used.all()
         finished = state.settled & ~violated
         enters = violated & ~full
         entering = enters & (jnp.arange(capacity) == state.used.argmin())
         slots = jnp.where(entering, worst, state.slots).astype(jnp.int32)
-        used = state.used | entering
 
         # Step towards the minimiser over the new affine hull, as far as the weights stay nonnegative.
         support_gram = gram[slots[:, None], slots[None, :]]
-        step, pivot = affine_step(support_gram, state.scores[slots] - support_score, used, entering)
+        support_rows = None if rows is None else rows[slots]
+        step, pivot = affine_step(support_gram, state.scores[slots] - support_score, state.used, entering, support_rows)
+        used = state.used | entering
         sound = jnp.isfinite(step).all()
-        dependent = enters & ~(sound & (pivot > PIVOT_ULPS * eps) & ((step * entering).sum() > 0))
+        # With rows at hand a tiny pivot means an exchange: a long step, which ends where some weight is used up.
+        lost = PIVOT_ULPS * eps if rows is None else 0
+        dependent = enters & ~(sound & (pivot > lost) & ((step * entering).sum() > 0))
         step = jnp.where(sound & ~dependent & ~full & ~finished, step, 0)
         ratios = jnp.where(used & (step < 0), state.weights / -step, jnp.inf)
         length = jnp.minimum(ratios.min(), 1)
@@ -143,6 +179,7 @@ def solve_pool(
             settled=~dropped.any() | ~sound,
             full=full,
             finished=finished,
+            moved=state.moved + length * jnp.abs(step).sum(),
             steps=state.steps + (~full & ~finished).astype(jnp.int32),
         )
 
@@ -158,6 +195,7 @@ def solve_pool(
         settled=jnp.asarray((weights > 0).sum() == 1),
         full=jnp.asarray(False),
         finished=jnp.asarray(False),
+        moved=jnp.zeros((), dtype),
         steps=jnp.zeros((), jnp.int32),
     )
     end = lax.while_loop(unfinished, body, start)

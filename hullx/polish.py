@@ -1,0 +1,202 @@
+"""The last digits of a projection in float64, for queries so near the hull that ordinary float64 proves nothing about them.
+
+At a distance of 1e-12 radii, a residual q − Σ w_i x_i summed in float64 has no more than four right digits, and neither has a
+score ⟨x_j, r⟩. Here both are computed by `exact`, from the raw numbers. The active set goes on with these scores; only the
+matrix of its linear systems stays in float64, which makes it iterative refinement (Higham 2002, chapter 12). The last weights
+get a correction below float64's resolution, for at that distance 1e-16 of a weight is not little.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Bool, Float, Int
+
+from hullx import certificate, exact
+from hullx.exact import Pair, Slicing
+from hullx.solvers.lawson_hanson import affine_step, solve_pool
+from hullx.types import Array, Status
+
+# Rows scored at a time: their slices are what takes memory.
+CHUNK = 1024
+# Rows that may enter the support in a round.
+CANDIDATES = 64
+# Most rounds, each of which solves exactly on the rows that it knows.
+ROUNDS = 100
+# Rounds without progress after which it gives up: the first knows no candidates yet, and one may end on a weight that only
+# rounding keeps positive.
+IDLE = 3
+# Each gains the digits of float64, less those of the support's condition.
+CORRECTIONS = 2
+# Largest coordinate of a query, in the frame, for which products are exact (`exact.SPARE_BITS`); no other query needs this.
+NEAR = 2.0
+
+
+class Polished(NamedTuple):
+    """What is sharpened of a solver's answer; distances in the frame's units."""
+
+    support: Int[Array, "s"]
+    weights: Float[Array, "s"]
+    upper: Float[Array, ""]
+    lower: Float[Array, ""]
+    direction: Float[Array, "d"]
+    iterations: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+class Place(NamedTuple):
+    """Raw numbers to slices of (x − centre) / scale, exactly."""
+
+    centre: Float[Array, "d"]
+    scale: Float[Array, ""]
+    how: Slicing
+
+    def __call__(self, rows: Float[Array, "... d"]) -> Float[Array, "c ... d"]:
+        high, low = exact.difference(rows, self.centre)
+        return exact.cut(Pair(high / self.scale, low / self.scale), self.how)
+
+
+# Best so far, candidates, rounds without progress, rounds.
+_State = tuple[Polished, Array, Array, Array]
+
+
+class Residual(NamedTuple):
+    """r = q − p, and its slices once a power of two has brought its largest entry to about 1."""
+
+    value: Pair
+    enlarged: Float[Array, "c d"]
+    factor: Float[Array, ""]
+
+
+def residual(value: Pair, how: Slicing) -> Residual:
+    """The residual from its value."""
+    largest = jnp.abs(value.high).max()
+    factor = 2.0 ** -jnp.frexp(jnp.where(largest > 0, largest, 1))[1].astype(value.high.dtype)
+    return Residual(value, exact.cut(Pair(value.high * factor, value.low * factor), how), factor)
+
+
+def combined(weights: Float[Array, "s"], differences: Float[Array, "c s d"], how: Slicing) -> Pair:
+    """Σ_i w_i (q − x_i)."""
+    sliced = exact.cut(Pair(weights, jnp.zeros_like(weights)), how)
+    high, low = exact.product(sliced[:, None], differences, how)
+    return Pair(high[0], low[0])
+
+
+def slabs(query: Float[Array, "c d"], rows: Float[Array, "c n d"], along: Residual, how: Slicing) -> Float[Array, "n"]:
+    """⟨q − x_j, r⟩ times r's factor."""
+    column = along.enlarged[..., None]
+    ours, theirs = exact.product(query[:, None], column, how), exact.product(rows, column, how)
+    terms = jnp.broadcast_arrays(ours.high, -theirs.high, ours.low, -theirs.low)
+    return exact.total(jnp.stack(terms)).high[:, 0]
+
+
+def polish(
+    query: Float[Array, "d"],
+    points: Float[Array, "n d"],
+    centre: Float[Array, "d"],
+    scale: Float[Array, ""],
+    radius: Float[Array, ""],
+    start: Polished,
+    rtol: float,
+) -> Polished:
+    """The same projection with a narrower bracket, where rounding or want of room had left it wider than rtol.
+
+    Args:
+        query, points: raw, in float64.
+        centre, scale, radius: the frame's (`solvers.Frame`).
+        start: a solver's answer.
+    """
+    n, d = points.shape
+    capacity = len(start.weights)
+    how = exact.slicing(max(d, capacity))
+    place = Place(centre, scale, how)
+    placed, chunk = place(query), min(CHUNK, n)
+
+    def scores_of_all(along: Residual) -> Array:
+        def body(i: Array, found: Array) -> Array:
+            first = jnp.minimum(i * chunk, n - chunk)
+            rows = place(lax.dynamic_slice_in_dim(points, first, chunk))
+            return lax.dynamic_update_slice_in_dim(found, -slabs(placed, rows, along, how), first, 0)
+
+        return lax.fori_loop(0, -(-n // chunk), body, jnp.zeros(n, points.dtype))
+
+    def better(best: Polished, candidates: Array) -> tuple[Polished, Array, Array]:
+        pool = jnp.concatenate([best.support, candidates])
+        rows = place(points[pool])
+        differences = placed[:, None] - rows
+        along = residual(combined(best.weights, differences[:, :capacity], how), how)
+        scores = -slabs(placed, rows, along, how) / along.factor
+        centred = (points[pool] - best.weights @ points[best.support]) / scale
+        gram = jnp.matmul(centred, centred.T, precision="highest")
+        repeated = ((candidates[:, None] == best.support) & (best.weights > 0)).any(1)
+        blocked = jnp.concatenate([best.weights == 0, repeated])
+        found = solve_pool(gram, scores, best.weights, blocked, 4 * capacity + len(candidates), 0, centred)
+
+        # Corrections below the weights' resolution: float64 has digits enough for what they add to the residual.
+        slots, weights, used = found.slots, found.weights, found.weights > 0
+        along = residual(combined(weights, differences[:, slots], how), how)
+
+        def correct(_, state: tuple[Residual, Array]) -> tuple[Residual, Array]:
+            along, moved = state
+            scores = -slabs(placed, rows[:, slots], along, how) / along.factor
+            step, _ = affine_step(gram[slots[:, None], slots], scores - weights @ scores, used)
+            step = jnp.maximum(jnp.where(jnp.isfinite(step).all(), step, 0), -weights - moved)
+            return residual(exact.add(along.value, step @ differences[:, slots].sum(0)), how), moved + step
+
+        along, moved = lax.fori_loop(0, CORRECTIONS, correct, (along, jnp.zeros_like(weights)))
+
+        scores = scores_of_all(along)
+        upper, lower = _bracket(along, scores.max(), jnp.abs(moved).sum(), how)
+        level = certificate.inside_level(radius, used.sum(), points.dtype, points.dtype)
+        status = certificate.status(upper, lower, level, rtol)
+        support = pool[slots]
+        found = Polished(
+            support=support,
+            weights=weights,
+            upper=upper,
+            lower=jnp.maximum(lower, best.lower),
+            direction=certificate.unit(along.value.high),
+            iterations=best.iterations + found.steps,
+            status=jnp.where(status < 0, best.status, status),
+        )
+        in_support = jnp.zeros(n, bool).at[support].max(used)
+        _, following = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(candidates))
+        entered = (used & (slots >= capacity)).any()
+        return found, following.astype(jnp.int32), entered | (upper - lower < 0.5 * (best.upper - best.lower))
+
+    def unfinished(state: _State) -> Array:
+        best, _, idle, rounds = state
+        return (idle < IDLE) & _undecided(best.status) & (rounds < ROUNDS)
+
+    def body(state: _State) -> _State:
+        best, candidates, idle, rounds = state
+        found, following, improves = better(best, candidates)
+        return found, following, jnp.where(improves, 0, idle + 1), rounds + 1
+
+    near = jnp.abs((query - centre) / scale).max() <= NEAR
+    none_yet = jnp.broadcast_to(start.support[0], (min(n, CANDIDATES),)).astype(jnp.int32)
+    return lax.while_loop(unfinished, body, (start, none_yet, jnp.where(near, 0, IDLE), 0))[0]
+
+
+def _undecided(status: Array) -> Bool[Array, ""]:
+    return (status == Status.ROUNDING) | (status == Status.CAPACITY)
+
+
+def _bracket(along: Residual, largest_score: Array, moved: Array, how: Slicing) -> tuple[Array, Array]:
+    """‖r‖ and the slab along r, each with what its computation may be off by.
+
+    The weights' sum is 1 up to a few roundings for each of them, and the slicing has as many terms as there are weights.
+
+    Args:
+        moved: sum of the corrections of the weights, whose part of r is a sum rounded in float64.
+    """
+    value = along.value.high
+    relative = 8 * certificate.gamma(how.terms + 8, value.dtype)
+    # Coordinates of q − x are at most NEAR + 1 and each entry of r is off by so much.
+    error = how.error + (NEAR + 1) * certificate.gamma(CORRECTIONS * (how.terms + 2), value.dtype) * moved
+    upper = certificate.norm(value) * (1 + relative) + error * len(value) ** 0.5
+    # Any vector proves a lower bound: here the slices themselves, whose length is that of r times the factor.
+    slab = -largest_score * (1 - relative) - how.error
+    return upper, jnp.maximum(slab / (certificate.norm(value) * along.factor), 0)
