@@ -1,12 +1,11 @@
-"""Where the points of a sweep live: on a device, or on disk.
+"""Where the points of a sweep live: on a device, or on disk (on many devices: `mesh`).
 
 Each gives an `Engine`, the two programs of `columns` bound to its points.
 """
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,11 +15,9 @@ import numpy as np
 from jax import lax
 
 from hullx import columns
+from hullx.chunks import Chunks
 from hullx.columns import Frame, Hull, Lanes, Round
 from hullx.types import Array
-
-# Bytes of points that are in memory at once when they are read from disk.
-CHUNK_BYTES = 2**28
 
 
 class Engine(NamedTuple):
@@ -50,6 +47,48 @@ def on_device(points: np.ndarray) -> Engine:
     return Engine(find, advance, hull.frame, len(hull.placed))
 
 
+class Source(NamedTuple):
+    """What column generation needs of points that are not whole on one device.
+
+    - best(vectors (b, d) float32, count, nearness): the largest ⟨x_j, v⟩ − [nearness] ‖x_j‖²/2 and their rows, each (b, count).
+    - gather(rows (b, p)): those points, (b, p, d).
+    - solve, certify: `solve_batch` and `certify_batch`, wherever they run.
+    """
+
+    count: int
+    rows: int
+    best: Callable[[np.ndarray, int, bool], tuple[np.ndarray, np.ndarray]]
+    gather: Callable[[np.ndarray], Array]
+    solve: Callable[..., columns.Solution]
+    certify: Callable[..., Array]
+
+
+def assembled(frame: Frame, source: Source) -> Engine:
+    """The engine of a source: the same rounds as on one device, in four programs instead of one."""
+
+    def best(vectors: np.ndarray, count: int, nearness: bool) -> tuple[np.ndarray, np.ndarray]:
+        values, rows = source.best(vectors, count, nearness)
+        values, rows = values[: len(vectors)], rows[: len(vectors)]
+        # A row past the last point is padding.
+        return values, np.where(rows < source.count, rows, 0).astype(np.int32)
+
+    def find(queries: np.ndarray, count: int) -> np.ndarray:
+        return best(np.asarray(frame.place(queries), np.float32), count, True)[1]
+
+    def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
+        pool = source.gather(np.concatenate([lanes.support, lanes.candidates], 1))
+        solution = source.solve(lanes, pool, left, np.int32(active), gram_dtype)
+        solution = jax.tree.map(lambda field: np.asarray(field)[: len(left)], solution)
+        count = lanes.candidates.shape[1]
+        scores, candidates = best(np.asarray(solution.direction, np.float32), count, False)
+        others = scores[:, -1] if count < source.rows else np.full(len(scores), -np.inf, np.float32)
+        pool = source.gather(candidates)
+        lower = source.certify(lanes.queries, pool, solution.direction, others, np.int32(active))
+        return Round(solution, candidates, np.asarray(lower)[: len(left)])
+
+    return Engine(find, advance, frame, source.rows)
+
+
 def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
     """Points that do not fit in memory: one chunk at a time is read, and the rows of the pools.
 
@@ -57,87 +96,22 @@ def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
         ValueError: the points hold NaN or infinity.
     """
     chunks = Chunks(points)
-    frame = jax.tree.map(jnp.asarray, chunks.frame())
-    if not np.isfinite(frame.radius):
-        raise ValueError("points: got NaN or infinity, expected finite numbers: drop those rows")
+    frame = chunks.frame()
 
-    def best(vectors: np.ndarray, count: int, curvature: float) -> tuple[np.ndarray, np.ndarray]:
+    def best(vectors: np.ndarray, count: int, nearness: bool) -> tuple[np.ndarray, np.ndarray]:
         values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in chunks:
-            more = _score_chunk(frame, chunk, vectors, curvature, count=min(count, len(chunk)))
+            more = _score_chunk(frame, chunk, vectors, np.float32(nearness), count=min(count, len(chunk)))
             values = np.concatenate([values, np.asarray(more[0])], 1)
             rows = np.concatenate([rows, start + np.asarray(more[1])], 1)
             order = np.argsort(-values, axis=1, kind="stable")[:, :count]
             values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
-        return values, np.where(rows < chunks.count, rows, 0).astype(np.int32)
+        return values, rows
 
-    def find(queries: np.ndarray, count: int) -> np.ndarray:
-        return best(np.asarray(frame.place(jnp.asarray(queries)), np.float32), count, 1.0)[1]
+    def solve(lanes: Lanes, pool: Array, left: np.ndarray, active: np.int32, gram_dtype: type) -> columns.Solution:
+        return _solve_batch(frame, lanes, pool, left, active, gram_dtype=gram_dtype)
 
-    def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
-        pool = chunks.rows(np.concatenate([lanes.support, lanes.candidates], 1))
-        solution = _solve_batch(frame, lanes, pool, left, np.int32(active), gram_dtype=gram_dtype)
-        count = lanes.candidates.shape[1]
-        scores, candidates = best(np.asarray(solution.direction, np.float32), count, 0.0)
-        others = scores[:, -1] if count < chunks.padded else np.full(len(scores), -np.inf)
-        lower = _certify_batch(frame, lanes.queries, chunks.rows(candidates), solution.direction, others, np.int32(active))
-        return _as_numpy(Round(solution, candidates, lower))
-
-    return Engine(find, advance, frame, chunks.padded)
-
-
-class Chunks:
-    """Points in pieces of equal size, the last one padded with the centre: `for start, rows in chunks`."""
-
-    def __init__(self, points: np.memmap | Sequence[np.ndarray]) -> None:
-        self.parts = [points] if isinstance(points, np.ndarray) else list(points)
-        self.starts = np.cumsum([0, *map(len, self.parts)])
-        self.count = int(self.starts[-1])
-        self.dimension, self.dtype = self.parts[0].shape[1], self.parts[0].dtype
-        self.size = min(max(CHUNK_BYTES // (self.dimension * self.dtype.itemsize), columns.GROUP), self.count)
-        self.padded = -(-self.count // self.size) * self.size
-        self.centre = np.zeros(self.dimension, self.dtype)
-
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        for start in range(0, self.count, self.size):
-            stop = min(start + self.size, self.count)
-            chunk = np.empty((self.size, self.dimension), self.dtype)
-            chunk[stop - start :] = self.centre
-            for part, offset in zip(self.parts, self.starts, strict=False):
-                low, high = max(start, offset), min(stop, offset + len(part))
-                if low < high:
-                    chunk[low - start : high - start] = _window(part, low - offset, high - offset)
-            yield start, chunk
-
-    def rows(self, wanted: np.ndarray) -> np.ndarray:
-        """Points by row number, of any shape."""
-        flat = wanted.reshape(-1)
-        found = np.empty((len(flat), self.dimension), self.dtype)
-        owner = np.searchsorted(self.starts, flat, side="right") - 1
-        for which in np.unique(owner):
-            mine = owner == which
-            found[mine] = self.parts[which][flat[mine] - self.starts[which]]
-        return found.reshape(*wanted.shape, self.dimension)
-
-    def frame(self) -> Frame:
-        """The frame, in one pass over the points; NaN or infinity anywhere makes its radius so."""
-        sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
-        self.centre = columns.frame(sample)[0].centre
-        largest = radius = 0.0
-        for _, chunk in self:
-            centred = chunk - self.centre
-            largest = np.maximum(largest, np.abs(centred).max())
-            radius = np.maximum(radius, np.sqrt(np.einsum("nd,nd->n", centred, centred, dtype=np.float64).max()))
-        scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
-        return Frame(self.centre, np.float64(scale), radius / scale)
-
-
-def _window(part: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Rows of a part. A file is mapped anew for them, so that the pages read do not stay in this process's memory."""
-    if isinstance(part, np.memmap) and isinstance(part.base, mmap.mmap) and part.flags.c_contiguous:
-        offset = part.offset + low * part.shape[1] * part.dtype.itemsize
-        return np.memmap(str(part.filename), part.dtype, "r", offset, (high - low, part.shape[1]))
-    return part[low:high]
+    return assembled(frame, Source(chunks.count, chunks.padded, best, chunks.rows, solve, partial(_certify_batch, frame)))
 
 
 def _hull(points: np.ndarray) -> Hull:
@@ -162,22 +136,30 @@ _advance = jax.jit(columns.advance, static_argnames=("gram_dtype",))
 
 
 @partial(jax.jit, static_argnames=("count",))
-def _score_chunk(frame: Frame, chunk: Array, vectors: Array, curvature: Array, *, count: int) -> tuple[Array, Array]:
+def _score_chunk(frame: Frame, chunk: Array, vectors: Array, nearness: Array, *, count: int) -> tuple[Array, Array]:
     placed = ((chunk - frame.centre) / frame.scale.astype(chunk.dtype)).astype(jnp.float32)
     scores = jnp.matmul(vectors, placed.T, precision="highest")
-    return lax.top_k(scores - curvature.astype(jnp.float32) * (placed * placed).sum(1) / 2, count)
+    return lax.top_k(scores - nearness * (placed * placed).sum(1) / 2, count)
 
 
-@partial(jax.jit, static_argnames=("gram_dtype",))
-def _solve_batch(frame: Frame, lanes: Lanes, pool: Array, left: Array, active: Array, *, gram_dtype) -> columns.Solution:
+def solve_batch(
+    frame: Frame, lanes: Lanes, pool: Array, left: Array, active: Array, *, gram_dtype, together: int | None = None
+) -> columns.Solution:
+    """The exact solves of a batch on their pools, `together` at a time."""
+
     def one(lane: Lanes, rows: Array, steps: Array) -> columns.Solution:
         return columns.solve(frame, lane.queries, rows, *lane[1:], steps, gram_dtype=gram_dtype)
 
-    return columns.each(one, (lanes, pool, left), active, columns.lockstep(pool[0].size * 4, len(pool)))
+    together = together or columns.lockstep(pool[0].size * 4, len(pool))
+    return columns.each(one, (lanes, pool, left), active, together)
 
 
-@jax.jit
-def _certify_batch(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, active: Array) -> Array:
+def certify_batch(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, active: Array) -> Array:
+    """The lower bounds of a batch."""
     together = columns.lockstep(rows[0].size * 4, len(rows))
     largest = columns.each(partial(columns.largest_exact, frame), (rows, directions), active, together)
     return columns.lower_bound(frame, queries, directions, largest, others)
+
+
+_solve_batch = jax.jit(solve_batch, static_argnames=("gram_dtype", "together"))
+_certify_batch = jax.jit(certify_batch)

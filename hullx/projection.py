@@ -13,7 +13,6 @@ from jaxtyping import Float
 
 from hullx import certificate, solvers
 from hullx.polish import Polished, polish
-from hullx.solvers.lawson_hanson import affine_step
 from hullx.types import Array, Projection, Status
 
 # Queries solved in lockstep. The slowest of them decides when all are done, and each holds a pool's Gram matrix (0.5 MB in
@@ -176,5 +175,19 @@ def _differentiable(weights: Array, support: Array, query: Array, points: Array)
     rows = points[support] - lax.stop_gradient(jnp.matmul(weights, points[support], precision="highest"))
     rows = jnp.where(used[:, None], rows, 0)
     gram = jnp.matmul(rows, rows.T, precision="highest")
-    step, _ = affine_step(gram, jnp.matmul(rows, residual, precision="highest"), used)
+    step = _newton_step(gram, jnp.matmul(rows, residual, precision="highest"), used)
     return weights + (step - lax.stop_gradient(step))
+
+
+def _newton_step(gram: Array, scores: Array, used: Array) -> Array:
+    """`lawson_hanson.affine_step`, in operations that JAX differentiates."""
+    shift = lax.stop_gradient(jnp.max(jnp.diagonal(gram), where=used, initial=0))
+    shift = jnp.where(shift > 0, shift, 1)
+    both = used[:, None] & used[None, :]
+    matrix = jnp.where(both, gram + shift, jnp.where(jnp.eye(len(used), dtype=bool), shift, 0))
+    # Scores are divided by their largest, so that a far query's do not overflow; neither this nor the shift changes the step.
+    largest = lax.stop_gradient(jnp.max(jnp.abs(scores), where=used, initial=0))
+    largest = jnp.where(largest > 0, largest, 1)
+    sides = jnp.stack([jnp.where(used, scores / largest, 0), used.astype(scores.dtype)])
+    towards, along = jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(matrix, symmetrize_input=False), True), sides.T).T
+    return jnp.where(used, (towards - along * (towards.sum() / along.sum())) * largest, 0)

@@ -13,9 +13,11 @@ from typing import NamedTuple, cast
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx import certificate, columns, placement
+from hullx.mesh import on_mesh
 from hullx.placement import Engine
 from hullx.progress import Report
 from hullx.progress import progress as show_progress
@@ -60,6 +62,7 @@ def sweep(
     *,
     rtol: float = 1e-6,
     max_iter: int | None = None,
+    mesh: Mesh | None = None,
     resume: str | Path | None = None,
     warm_start: Projection | None = None,
     progress: bool | str = True,
@@ -75,6 +78,8 @@ def sweep(
             be larger than memory.
         rtol: relative width of the bracket at which a query is done.
         max_iter: most active-set steps a query takes; None for a limit that no ordinary problem reaches.
+        mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
+            several processes each calls with the same arguments and gets the same result. None for JAX's default device.
         resume: a folder for finished batches of queries. A run that was killed and is started again with the same arguments
             continues there, and gives bit for bit the result of an uninterrupted run.
         warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
@@ -104,7 +109,9 @@ def sweep(
 
     title = progress if isinstance(progress, str) else "projecting"
     with jax.enable_x64(True), show_progress(title, len(queries), "queries", shown=bool(progress)) as report:
-        if on_disk:
+        if mesh is not None:
+            engine = on_mesh(points, mesh)
+        elif on_disk:
             engine = placement.on_disk(cast(Sequence[np.ndarray], points))
         else:
             points = np.asarray(points, dtype)
@@ -113,7 +120,7 @@ def sweep(
         def run(part: slice, report: Report) -> Projection:
             start = None if warm_start is None else jax.tree.map(lambda field: np.asarray(field)[part], warm_start)
             result = _stream(queries[part], engine, _shape(points), rtol, max_iter, start, report)
-            return result if on_disk else _polished(result, queries[part], np.asarray(points), rtol)
+            return result if on_disk or mesh is not None else _polished(result, queries[part], np.asarray(points), rtol)
 
         if resume is None:
             return run(slice(None), report)

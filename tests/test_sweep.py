@@ -22,7 +22,7 @@ def whole(digits) -> hullx.Projection:
 def test_points_on_disk(digits, whole, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, points = digits
     # Chunks of 500 points: two whole ones and a padded one.
-    monkeypatch.setattr("hullx.placement.CHUNK_BYTES", 500 * 64 * 4)
+    monkeypatch.setattr("hullx.chunks.CHUNK_BYTES", 500 * 64 * 4)
     np.save(tmp_path / "points.npy", points)
     stored = [points[:100], points[100:900], points[900:]] if parts else np.load(tmp_path / "points.npy", mmap_mode="r")
     result = hullx.sweep(queries, stored, progress=False)

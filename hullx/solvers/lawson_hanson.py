@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Bool, Float, Int
 
 from hullx.types import Array
@@ -85,36 +84,56 @@ def affine_step(
     Returns:
         The step (NaN where the matrix is not positive definite) and the pivot relative to the row's diagonal entry.
     """
-    both = used[:, None] & used[None, :]
     involved = used if entering is None else used | entering
-    shift = jnp.max(jnp.diagonal(gram), where=involved, initial=0)
-    shift = lax.stop_gradient(jnp.where(shift > 0, shift, 1))
-    matrix = jnp.where(both, gram + shift, jnp.where(jnp.eye(len(used), dtype=bool), shift, 0))
-    # Scores are divided by their largest, so that a far query's do not overflow in the triangular solves. Neither this
-    # factor nor the shift changes the step, so neither has a derivative.
+    unit = jnp.max(jnp.diagonal(gram), where=involved, initial=0)
+    unit = jnp.where(unit > 0, unit, 1)
+    # In units of s: H/s has 1 … 2 on its diagonal, scores have 1 as their largest.
+    gram = gram / unit
     largest = jnp.max(jnp.abs(scores), where=involved, initial=0)
-    largest = lax.stop_gradient(jnp.where(largest > 0, largest, 1))
+    largest = jnp.where(largest > 0, largest, 1)
     scores = scores / largest
-    # All right-hand sides at once: the scores, ones (for H'δ = t − λ1) and the border.
-    sides = [jnp.where(used, scores, 0), used.astype(scores.dtype)]
+    both = used[:, None] & used[None, :]
+    matrix = jnp.where(both, gram + 1, jnp.eye(len(used), dtype=gram.dtype))
+    sides = [jnp.where(used, scores, 0), used.astype(gram.dtype)]
     if entering is not None:
-        sides.append(jnp.where(used, (gram * entering[:, None]).sum(0) + shift, 0))
-    factor = jnp.linalg.cholesky(matrix, symmetrize_input=False)
-    forward = solve_triangular(factor, jnp.stack(sides).T, lower=True)
-    pivot, ends = jnp.ones((), gram.dtype), jnp.zeros_like(forward)
+        sides.append(jnp.where(used, (gram * entering[:, None]).sum(0) + 1, 0))
+    factor, solved = _factor(matrix, jnp.stack(sides))
+    ends = jnp.zeros((2, len(used)), gram.dtype)
+    pivot = jnp.ones((), gram.dtype)
     if entering is not None:
-        forward, border = forward[:, :2], forward[:, 2]
-        corner = jnp.where(entering, jnp.diagonal(gram) + shift, 0).sum()
+        solved, border = solved[:2], solved[2]
+        corner = jnp.where(entering, jnp.diagonal(gram) + 1, 0).sum()
         pivot = corner - border @ border
         if rows is not None:
-            apart = jnp.where(entering, 1, -solve_triangular(factor, border, lower=True, trans="T"))
-            pivot = ((apart @ rows) ** 2).sum() + shift * apart.sum() ** 2
-        last = (entering.astype(gram.dtype) @ jnp.stack([scores, jnp.ones_like(scores)]).T) - border @ forward
-        last = jnp.where(entering.any(), last / jnp.where(pivot > 0, pivot, 1), 0)
-        forward, ends = forward - border[:, None] * last, entering[:, None] * last
+            apart = jnp.where(entering, 1, -_substitute(factor, border[None])[0])
+            pivot = ((apart @ rows) ** 2).sum() / unit + apart.sum() ** 2
+        last = jnp.stack([jnp.where(entering, scores, 0).sum(), jnp.ones_like(pivot)]) - solved @ border
+        last = jnp.where(entering.any(), last / jnp.where(pivot > 0, pivot, 1), 0)[:, None]
+        solved, ends = solved - last * border, last * entering
         pivot = pivot / jnp.where(entering.any(), corner, 1)
-    towards, along = (solve_triangular(factor, forward, lower=True, trans="T") + ends).T
-    return (towards - along * (towards.sum() / along.sum())) * largest, pivot
+    towards, along = _substitute(factor, solved) + ends
+    return (towards - along * (towards.sum() / along.sum())) * (largest / unit), pivot
+
+
+def _factor(matrix: Float[Array, "k k"], sides: Float[Array, "r k"]) -> tuple[Float[Array, "k k"], Float[Array, "r k"]]:
+    """The Cholesky factor L and, one a row, L⁻¹ of each side.
+
+    The sides are rows that border the matrix, with corners so large that it stays positive definite: forward substitution at
+    no cost, and without JAX's triangular_solve, which on CPUs may wait for ever for its own thread pool.
+    """
+    k = len(matrix)
+    corner = jnp.eye(len(sides), dtype=matrix.dtype) * (float(jnp.finfo(matrix.dtype).max) / 4)
+    factor = jnp.linalg.cholesky(jnp.block([[matrix, sides.T], [sides, corner]]), symmetrize_input=False)
+    return factor[:k, :k], factor[k:, :k]
+
+
+def _substitute(factor: Float[Array, "k k"], sides: Float[Array, "r k"]) -> Float[Array, "r k"]:
+    """L⁻ᵀ of each side, one a row: back substitution."""
+    diagonal = jnp.diagonal(factor)
+    below = jnp.tril(factor, -1) / diagonal[:, None]
+    last = len(factor) - 1
+    solved = lax.fori_loop(0, last + 1, lambda i, x: x - x[:, last - i, None] * below[last - i], sides)
+    return solved / diagonal
 
 
 def solve_pool(
