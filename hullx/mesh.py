@@ -34,7 +34,7 @@ def on_mesh(points: np.ndarray | Sequence[np.ndarray], mesh: Mesh) -> Engine:
     """
     if not mesh.axis_names or not set(mesh.axis_names) <= set(AXES):
         raise ValueError(f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both")
-    chunks = Chunks(points)
+    chunks = Chunks(points if isinstance(points, np.memmap | list | tuple) else [np.asarray(points)])
     frame = chunks.frame()
     step = mesh.shape.get("points", 1) * columns.GROUP
     rows = -(-chunks.count // step) * step

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hullx.files import write
+from hullx.files import UNFINISHED, write
 from hullx.progress import Report
 from hullx.types import Projection, Status
 
@@ -78,6 +78,8 @@ def digest(arrays: Sequence[np.ndarray]) -> str:
 def claim(folder: Path, mine: dict[str, Any]) -> None:
     """Marks an empty folder with the fingerprint, or checks the one it has."""
     path = folder / "fingerprint.json"
+    for unfinished in folder.glob(f"*{UNFINISHED}"):  # of a run that was killed while it wrote
+        unfinished.unlink()
     if path.exists():
         theirs = json.loads(path.read_text())
         different = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))

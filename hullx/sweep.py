@@ -28,6 +28,8 @@ from hullx.types import Projection, Status
 
 # Scores of a batch are one array of float32: at most this many bytes.
 SCORE_BYTES = 2**27
+# Fewer queries than these make a product no cheaper: reading the points is what takes the time.
+SMALLEST_BATCH = 32
 
 
 # Support slots and candidates of the rounds in float32. Supports are 7–46 on MNIST; on CIFAR-10 47 on average, up to 303.
@@ -130,7 +132,7 @@ def sweep(
 
 def stages(n: int, d: int, m: int, engine: Engine) -> list[Stage]:
     """Rounds of growing capacity: in float32, then in float64 up to the largest affinely independent support."""
-    most, lanes = min(n, d + 1), columns.LANES
+    most, lanes = min(n, d + 1), SMALLEST_BATCH
     batch = lanes
     while batch < min(m, 1024) and 2 * batch * min(engine.rows, 2**20) * 4 <= SCORE_BYTES:
         batch *= 2

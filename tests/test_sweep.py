@@ -51,6 +51,9 @@ def test_a_killed_sweep_continues_bit_for_bit(digits, tmp_path: Path, monkeypatc
         written.append(path)
         write(path, data)
 
+    # Killed before: while it wrote its very first file.
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "fingerprint.json.123.part").write_text("{")
     monkeypatch.setattr(resume, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         hullx.sweep(queries, points, resume=tmp_path / "two", progress=False)

@@ -36,7 +36,7 @@ class ActiveSetState(NamedTuple):
 
 def step_limit(n: int, d: int) -> int:
     """Most steps for a query: in practice it takes a small multiple of its support's size; Lawson and Hanson allow 3n."""
-    return 100 + 10 * min(n, d + 1)
+    return 200 + 40 * min(n, d + 1)
 
 
 @dataclass(frozen=True)
