@@ -49,7 +49,7 @@ def nnls(query: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def quadratic(name: str) -> Solve:
     """A quadratic-programming solver by its name in qpsolvers (Caron et al.), tolerances at 1e-9 where it has them."""
-    import qpsolvers
+    import qpsolvers  # pyright: ignore[reportMissingImports]
 
     tight = {
         "clarabel": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-9, "tol_feas": 1e-9},
