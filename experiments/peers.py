@@ -8,7 +8,7 @@ All work in float64. First-order methods stop when `gap` is at most the toleranc
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -81,71 +81,64 @@ def quadratic(name: str) -> Solve:
 
 
 def projected_gradient(rtol: float) -> Solve:
-    """jaxopt.ProjectedGradient, accelerated, on centred points with the step 1/L."""
+    """jaxopt.ProjectedGradient, accelerated, with the step 1/L."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         import jaxopt
         from jaxopt.projection import projection_simplex
 
-    def iterate(query: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
-        rows, step = _centred(query, points)
-        solver = jaxopt.ProjectedGradient(_loss, projection_simplex, stepsize=step, jit=True, unroll=False)
-        start = jnp.full(len(rows), 1 / len(rows))
+    solver = jaxopt.ProjectedGradient(_loss, projection_simplex, stepsize=lambda _: 1.0, jit=True, unroll=False)
 
-        @jax.jit
-        def steps(weights, state):
-            return jax.lax.fori_loop(0, STEPS, lambda _, pair: tuple(solver.update(*pair, rows=rows)), (weights, state))
+    def start(weights: jax.Array, rows: jax.Array):
+        return solver.init_state(weights, rows=rows)
 
-        pair = start, solver.init_state(start, rows=rows)
-        while True:
-            pair = steps(*pair)
-            yield np.asarray(pair[0])
+    def step(weights: jax.Array, state, rows: jax.Array):
+        return tuple(solver.update(weights, state, rows=rows))
 
-    return _until(iterate, rtol)
+    return _first_order(start, step, rtol)
 
 
 def optax_gradient(rtol: float) -> Solve:
-    """Projected Nesterov momentum from Optax's parts: sgd and projections.projection_simplex."""
+    """Projected Nesterov momentum from Optax's parts, sgd and projections.projection_simplex, with the step 1/L."""
+    optimizer = optax.sgd(1.0, momentum=0.9, nesterov=True)
 
-    def iterate(query: np.ndarray, points: np.ndarray) -> Iterator[np.ndarray]:
-        rows, step = _centred(query, points)
-        optimizer = optax.sgd(step, momentum=0.9, nesterov=True)
-        start = jnp.full(len(rows), 1 / len(rows))
+    def start(weights: jax.Array, rows: jax.Array):
+        return optimizer.init(weights)
 
-        @jax.jit
-        def steps(weights, state):
-            def body(_, pair):
-                updates, state = optimizer.update(jax.grad(_loss)(pair[0], rows), pair[1])
-                return optax.projections.projection_simplex(optax.apply_updates(pair[0], updates)), state
+    def step(weights: jax.Array, state, rows: jax.Array):
+        updates, state = optimizer.update(jax.grad(_loss)(weights, rows), state)
+        return optax.projections.projection_simplex(optax.apply_updates(weights, updates)), state
 
-            return jax.lax.fori_loop(0, STEPS, body, (weights, state))
+    return _first_order(start, step, rtol)
 
-        pair = start, optimizer.init(start)
+
+def _first_order(start: Callable, step: Callable, rtol: float) -> Solve:
+    """Steps until the gap is small enough. What is compiled is compiled once a shape, whatever the query."""
+
+    @jax.jit
+    def steps(weights: jax.Array, state, rows: jax.Array):
+        return jax.lax.fori_loop(0, STEPS, lambda _, pair: step(*pair, rows), (weights, state))
+
+    def solve(query: np.ndarray, points: np.ndarray) -> np.ndarray:
+        # Rows x_i − q, divided by the root of the largest eigenvalue of their Gram matrix: then L = 1.
+        rows = points.astype(np.float64) - query
+        rows = jnp.asarray(rows / np.linalg.eigvalsh(rows.T @ rows)[-1] ** 0.5)
+        weights = jnp.full(len(rows), 1 / len(rows))
+        pair = weights, start(weights, rows)
         while True:
-            pair = steps(*pair)
-            yield np.asarray(pair[0])
+            pair = steps(*pair, rows)
+            found = np.asarray(pair[0])
+            if gap(query, points, found) <= rtol:
+                return found
 
-    return _until(iterate, rtol)
+    return solve
 
 
 def _loss(weights: jax.Array, rows: jax.Array) -> jax.Array:
     return ((weights @ rows) ** 2).sum() / 2
 
 
-def _centred(query: np.ndarray, points: np.ndarray) -> tuple[jax.Array, float]:
-    """x_i − q, and 1/L where L is the largest eigenvalue of their d × d Gram matrix."""
-    rows = points.astype(np.float64) - query
-    return jnp.asarray(rows), float(1 / np.linalg.eigvalsh(rows.T @ rows)[-1])
-
-
-def _until(iterate: Callable[[np.ndarray, np.ndarray], Iterator[np.ndarray]], rtol: float) -> Solve:
-    def solve(query: np.ndarray, points: np.ndarray) -> np.ndarray:
-        for weights in iterate(query, points):
-            if gap(query, points, weights) <= rtol:
-                return weights
-        raise AssertionError("the iteration has no end of its own")
-
-    return solve
+COMPILED = PROJECTED_GRADIENT, OPTAX = "jaxopt ProjectedGradient", "optax projected momentum"
 
 
 def peers(rtol: float) -> dict[str, Callable[[], Solve]]:
@@ -153,6 +146,6 @@ def peers(rtol: float) -> dict[str, Callable[[], Solve]]:
     return {
         "scipy nnls": lambda: nnls,
         **{f"{name} (qpsolvers)": lambda name=name: quadratic(name) for name in ("piqp", "clarabel", "osqp", "daqp", "proxqp")},
-        "jaxopt ProjectedGradient": lambda: projected_gradient(rtol),
-        "optax projected momentum": lambda: optax_gradient(rtol),
+        PROJECTED_GRADIENT: lambda: projected_gradient(rtol),
+        OPTAX: lambda: optax_gradient(rtol),
     }

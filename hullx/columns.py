@@ -30,7 +30,7 @@ from hullx.types import Array
 GROUP = 16
 # Sets below this size are padded to one of four sizes an octave, so that sets of similar size share compiled programs.
 SMALL = 2**14
-# Most queries that solve in lockstep on a CPU: the slowest of them decides (measured: 8 a seventh faster than 32 on MNIST).
+# Most queries that solve in lockstep on a CPU: the slowest of them decides (8 is up to a seventh faster than 32 on MNIST).
 # Fewer, where their pools would not fit into a last-level cache of this many bytes.
 LANES = 8
 CACHE_BYTES = 2**24

@@ -103,8 +103,8 @@ def sweep(
     if queries.ndim != 2:
         raise ValueError(f"queries: got shape {queries.shape}, expected (m, d): flatten each query to one row")
     on_disk = isinstance(points, np.memmap | list | tuple)
-    points = points if on_disk else np.asarray(points)
-    dtype = _check_parts(queries, points) if on_disk else check(queries, points)
+    dtype = _check_parts(queries, points) if on_disk else check(queries, np.asarray(points))
+    points = points if on_disk else np.asarray(points, dtype)
     queries = np.asarray(queries, dtype)
     if warm_start is not None and len(warm_start.support) != len(queries):
         raise ValueError(f"warm_start: got {len(warm_start.support)} projections, expected one a query, {len(queries)}")
@@ -116,13 +116,12 @@ def sweep(
         elif on_disk:
             engine = placement.on_disk(cast(Sequence[np.ndarray], points))
         else:
-            points = np.asarray(points, dtype)
-            engine = placement.on_device(points)
+            engine = placement.on_device(np.asarray(points))
 
         def run(part: slice, report: Report) -> Projection:
             start = None if warm_start is None else jax.tree.map(lambda field: np.asarray(field)[part], warm_start)
             result = _stream(queries[part], engine, _shape(points), rtol, max_iter, start, report)
-            return result if on_disk or mesh is not None else _polished(result, queries[part], np.asarray(points), rtol)
+            return result if on_disk else _polished(result, queries[part], np.asarray(points), rtol)
 
         if resume is None:
             return run(slice(None), report)
