@@ -57,16 +57,11 @@ class Chunks:
             ValueError: the points hold NaN or infinity.
         """
         sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
-        self.centre = columns.frame(sample)[0].centre
-        largest = radius = 0.0
-        for _, chunk in self:
-            centred = chunk - self.centre
-            largest = np.maximum(largest, np.abs(centred).max())
-            radius = np.maximum(radius, np.sqrt(np.einsum("nd,nd->n", centred, centred, dtype=np.float64).max()))
-        scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
+        self.centre = columns.centre(sample)
+        largest, radius = np.max([columns.spread(chunk, self.centre) for _, chunk in self], axis=0)
         if not np.isfinite(radius):
             raise ValueError("points: got NaN or infinity, expected finite numbers: drop those rows")
-        return Frame(self.centre, np.float64(scale), radius / scale)
+        return columns.frame(self.centre, largest, radius)
 
 
 def _window(part: np.ndarray, low: int, high: int) -> np.ndarray:

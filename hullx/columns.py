@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import Enum
 from typing import NamedTuple
 
 import jax
@@ -22,7 +23,7 @@ import numpy as np
 from jax import lax
 
 from hullx import certificate
-from hullx.solvers.lawson_hanson import affine_step, solve_pool
+from hullx.solvers import exchange, lawson_hanson
 from hullx.types import Array
 
 # Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
@@ -32,8 +33,25 @@ GROUP = 16
 SMALL = 2**14
 # Most queries that solve in lockstep on a CPU: the slowest of them decides (8 is up to a seventh faster than 32 on MNIST).
 # Fewer, where their pools would not fit into a last-level cache of this many bytes.
-LANES = 8
+LANES = 4
 CACHE_BYTES = 2**24
+
+
+# A batch with at most so many queries left is scored on its own: the last rounds have few.
+FEW = 32
+
+
+class Method(Enum):
+    """How a pool is solved: each is slower than the one before and copes with more."""
+
+    FLOAT32 = "updated inverse in float32"
+    FLOAT64 = "updated inverse in float64"
+    FACTORED = "a new factorization each step in float64"
+
+    @property
+    def dtype(self) -> type:
+        """Of the Gram matrix."""
+        return np.float32 if self is Method.FLOAT32 else np.float64
 
 
 class Frame(NamedTuple):
@@ -67,8 +85,27 @@ class Lanes(NamedTuple):
     candidates: Array  # (b, c) int32
 
 
+class Pool(NamedTuple):
+    """The rows among which a query's support is sought."""
+
+    members: Array  # (c,) int32
+    weights: Array  # (k,) float64 of the first k of them
+    blocked: Array  # (c,) bool: repetitions
+
+
+class Found(NamedTuple):
+    """A query's exact solve on its pool, as good as the arithmetic lets it be."""
+
+    support: Array  # (k,) int32
+    weights: Array  # (k,) float64
+    inverse: Array  # (k, k) see `exchange`
+    steps: Array
+    full: Array  # a violator found no free slot
+    entered: Array  # some candidate joined the support
+
+
 class Solution(NamedTuple):
-    """A query's exact solve on its pool."""
+    """The same after refinement in float64."""
 
     support: Array  # (k,) int32
     weights: Array  # (k,) float64
@@ -76,8 +113,8 @@ class Solution(NamedTuple):
     direction: Array  # (d,) float64, of length 1
     upper: Array  # in the frame's units
     steps: Array
-    full: Array  # a violator found no free slot
-    entered: Array  # some candidate joined the support
+    full: Array
+    entered: Array
 
 
 class Round(NamedTuple):
@@ -94,17 +131,32 @@ def width(n: int) -> int:
     return -(-n // step) * step
 
 
-def frame(points: np.ndarray) -> tuple[Frame, np.ndarray]:
-    """The frame of the points, and the points in it, in their own dtype."""
-    # Any centre in the hull will do; a sample's mean is one. Differences to a point stay accurate far from the origin.
-    sample = points[:: max(1, len(points) // 4096)]
-    centre = points[0] + (sample - points[0]).mean(0, dtype=np.float64).astype(points.dtype)
-    placed = points - centre
-    largest = max(placed.max(), -placed.min())
+def centre(sample: np.ndarray) -> np.ndarray:
+    """A centre for points, in their dtype: any near them will do, and a sample's mean is one."""
+    # Differences to a point stay accurate far from the origin.
+    return sample[0] + (sample - sample[0]).mean(0, dtype=np.float64).astype(sample.dtype)
+
+
+def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
+    """The largest coordinate and the largest norm of rows about a centre."""
+    # Two programs: in one the rows' differences would be computed once, and kept in float64.
+    return float(_largest(rows, centre)), float(_radius(rows, centre))
+
+
+@jax.jit
+def _largest(rows: Array, centre: Array) -> Array:
+    return jnp.abs(rows - centre).max()
+
+
+@jax.jit
+def _radius(rows: Array, centre: Array) -> Array:
+    return jnp.sqrt((((rows - centre).astype(jnp.float64)) ** 2).sum(1).max())
+
+
+def frame(centre: np.ndarray, largest: float, radius: float) -> Frame:
+    """The frame of points that are spread so about a centre."""
     scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
-    placed /= points.dtype.type(scale)
-    radius = np.sqrt(np.einsum("nd,nd->n", placed, placed, dtype=np.float64).max())
-    return Frame(centre, np.float64(scale), radius), placed
+    return Frame(centre, np.float64(scale), np.float64(radius / scale))
 
 
 def top(scores: Array, count: int) -> tuple[Array, Array]:
@@ -122,30 +174,39 @@ def top(scores: Array, count: int) -> tuple[Array, Array]:
 
 def nearest(hull: Hull, queries: Array, *, count: int) -> Array:
     """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
-    placed = hull.frame.place(queries).astype(jnp.float32)
-    products = jnp.matmul(placed, hull.placed.T, precision="highest")
+    products = jnp.matmul(hull.frame.place(queries).astype(jnp.float32), hull.placed.T, precision="highest")
     return _best(hull, products - hull.half_squares, count)[1]
 
 
-def advance(hull: Hull, lanes: Lanes, max_steps: Array, active: Array, *, gram_dtype) -> Round:
+def advance(hull: Hull, lanes: Lanes, max_steps: Array, active: Array, *, method: Method) -> Round:
     """One round of column generation: solve on the pool, score all points, certify. Only the first `active` lanes count."""
+    count, d = lanes.candidates.shape[1], lanes.queries.shape[1]
+    together = lockstep(count * d * 4, len(lanes.queries))
 
     def solved(lane: Lanes, steps: Array) -> Solution:
-        rows = hull.points[jnp.concatenate([lane.support, lane.candidates])]
-        return solve(hull.frame, lane.queries, rows, *lane[1:], steps, gram_dtype=gram_dtype)
+        start, query = pool(*lane[1:]), hull.frame.place(lane.queries)
+        if method is Method.FLOAT32:
+            found = solve(query.astype(jnp.float32), hull.placed[start.members], start, steps, method=method)
+        else:
+            found = solve(query, hull.frame.place(hull.points[start.members]), start, steps, method=method)
+        return refine(hull.frame, lane.queries, hull.points[found.support], found)
 
-    pool = lanes.support.shape[1] + lanes.candidates.shape[1]
-    together = lockstep(pool * lanes.queries.shape[1] * 4, len(lanes.queries))
     solution = each(solved, (lanes, max_steps), active, together)
-    products = jnp.matmul(solution.direction.astype(jnp.float32), hull.placed.T, precision="highest")
-    scores, candidates = _best(hull, products, lanes.candidates.shape[1])
+    directions = solution.direction.astype(jnp.float32)
+
+    def best(lanes: int) -> tuple[Array, Array]:
+        products = jnp.matmul(directions[:lanes], hull.placed.T, precision="highest")
+        missing = (0, len(directions) - lanes), (0, 0)
+        return jax.tree.map(lambda found: jnp.pad(found, missing), _best(hull, products, count))
+
+    few = min(FEW, len(directions))
+    scores, candidates = lax.cond(active <= few, lambda: best(few), lambda: best(len(directions)))
 
     def largest_of(rows: Array, direction: Array) -> Array:
         return largest_exact(hull.frame, hull.points[rows], direction)
 
     largest = each(largest_of, (candidates, solution.direction), active, together)
-    complete = candidates.shape[1] == len(hull.placed)
-    others = jnp.where(complete, -jnp.inf, scores[:, -1])
+    others = jnp.where(count == len(hull.placed), -jnp.inf, scores[:, -1])
     return Round(solution, candidates, lower_bound(hull.frame, lanes.queries, solution.direction, largest, others))
 
 
@@ -182,62 +243,70 @@ def _best(hull: Hull, scores: Array, count: int) -> tuple[Array, Array]:
     return values, jnp.where(rows < hull.count, rows, 0).astype(jnp.int32)
 
 
-def solve(
-    frame: Frame,
-    query: Array,
-    rows: Array,
-    support: Array,
-    weights: Array,
-    candidates: Array,
-    max_steps: Array,
-    *,
-    gram_dtype,
-) -> Solution:
-    """One query's exact solve on a pool, in `gram_dtype`, then a step of refinement on the support in float64.
+def pool(support: Array, weights: Array, candidates: Array) -> Pool:
+    """As many rows as there are candidates: those of the support, then the best candidates besides."""
+    repeated = ((candidates[:, None] == support) & (weights > 0)).any(1)
+    key = jnp.concatenate([jnp.where(weights > 0, 0, 2), jnp.where(repeated, 2, 1)])
+    first = jnp.argsort(key, stable=True)[: len(candidates)]
+    weights = jnp.where(key == 0, jnp.concatenate([weights, jnp.zeros(len(candidates))]), 0)
+    return Pool(jnp.concatenate([support, candidates])[first], weights[first[: len(support)]], key[first] == 2)
+
+
+def solve(query: Array, rows: Array, start: Pool, max_steps: Array, *, method: Method) -> Found:
+    """One query's exact solve on a pool.
 
     Args:
-        rows: (k + c, d) raw points: those of the support, then the candidates.
+        query, rows: (d,) and (c, d), placed, in the method's dtype: the query, and the pool's members.
     """
-    capacity = len(support)
-    placed_query = frame.place(query)
-    placed = frame.place(rows[:capacity])
-    # Any origin near the nearest point will do; this one is a raw number, so that differences to it are rounded once.
-    origin = (weights @ placed * frame.scale + frame.centre).astype(rows.dtype)
-    pool = ((rows - origin) / frame.scale.astype(rows.dtype)).astype(gram_dtype)
-    residual = (weights @ (placed_query - placed)).astype(gram_dtype)
-    repeated = ((candidates[:, None] == support) & (weights > 0)).any(1)
-    gram = jnp.matmul(pool, pool.T, precision="highest")
-    found = solve_pool(
-        gram,
-        jnp.matmul(pool, residual, precision="highest"),
-        weights.astype(gram_dtype),
-        jnp.concatenate([weights == 0, repeated]),
-        max_steps,
+    weights = start.weights.astype(rows.dtype)
+    capacity = len(weights)
+    residual = weights @ (query - rows[:capacity])
+    # Any origin near the nearest point will do.
+    centred = rows - weights @ rows[:capacity]
+    gram = jnp.matmul(centred, centred.T, precision="highest")
+    problem = gram, jnp.matmul(centred, residual, precision="highest"), weights, start.blocked, max_steps
+    if method is Method.FACTORED:
+        found = lawson_hanson.solve_pool(*problem)
+        inverse = exchange.inverse(gram[found.slots[:, None], found.slots], found.weights)[1]
+    else:
+        found, inverse = exchange.solve_pool(*problem)
+    return Found(
+        support=start.members[found.slots],
+        weights=found.weights.astype(jnp.float64),
+        inverse=inverse,
+        steps=found.steps,
+        full=found.full,
+        entered=((jnp.pad(weights, (0, len(rows) - capacity))[found.slots] == 0) & (found.weights > 0)).any(),
     )
-    # Iterative refinement: residual and scores in float64, the matrix as it is.
-    weights = found.weights.astype(jnp.float64)
-    weights = weights / weights.sum()
+
+
+def refine(frame: Frame, query: Array, rows: Array, found: Found) -> Solution:
+    """A step of iterative refinement on the support: residual and scores in float64, the inverse as it is.
+
+    Args:
+        query, rows: (d,) and (k, d), raw: the query, and the support's points.
+    """
+    weights = found.weights / found.weights.sum()
     used = weights > 0
-    placed = frame.place(rows[found.slots])
-    differences = placed_query - placed
-    gram = gram[found.slots[:, None], found.slots[None, :]].astype(jnp.float64)
+    query = frame.place(query)
+    differences = query - frame.place(rows)
     # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
     scores = -(differences @ (weights @ differences))
-    step, _ = affine_step(gram, scores - weights @ scores, used)
-    step = jnp.where(jnp.isfinite(step).all(), step, 0)
+    step = found.inverse.astype(jnp.float64) @ jnp.where(used, scores - weights @ scores, 0)
+    step = jnp.where(used & jnp.isfinite(step).all(), step, 0)
     length = jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
     weights = jnp.maximum(weights + length * step, 0)
     weights = weights / weights.sum()
     residual = weights @ differences
     return Solution(
-        support=jnp.concatenate([support, candidates])[found.slots],
+        support=found.support,
         weights=weights,
-        point=weights @ placed * frame.scale + frame.centre,
+        point=(query - residual) * frame.scale + frame.centre,
         direction=certificate.unit(residual),
         upper=certificate.upper_bound(residual, weights @ certificate.norm(differences), (weights > 0).sum()),
         steps=found.steps,
         full=found.full,
-        entered=((found.slots >= capacity) & (found.weights > 0)).any(),
+        entered=found.entered,
     )
 
 

@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from hullx import columns
 from hullx.chunks import Chunks
-from hullx.columns import Frame, Lanes
+from hullx.columns import Frame, Method, Pool
 from hullx.placement import Engine, Source, assembled, certify_batch, solve_batch
 from hullx.types import Array
 
@@ -59,14 +59,16 @@ def on_mesh(points: np.ndarray | Sequence[np.ndarray], mesh: Mesh) -> Engine:
     def gather(wanted: np.ndarray) -> Array:
         return jax.block_until_ready(_rows(raw, _filled(wanted, mesh), mesh=mesh))
 
-    def solve(lanes: Lanes, pool: Array, left: np.ndarray, active: np.int32, gram_dtype: type) -> columns.Solution:
-        lanes, left = jax.tree.map(lambda field: _filled(field, mesh), (lanes, left))
-        found = jax.block_until_ready(_solve(frame, lanes, pool, left, mesh=mesh, gram_dtype=gram_dtype))
+    def solve(
+        queries: np.ndarray, rows: Array, start: Pool, left: np.ndarray, active: np.int32, method: Method
+    ) -> columns.Solution:
+        queries, start, left = jax.tree.map(lambda field: _filled(field, mesh), (queries, start, left))
+        found = jax.block_until_ready(_solve(frame, queries, rows, start, left, mesh=mesh, method=method))
         return jax.tree.map(np.asarray, replicated(found))
 
-    def certify(queries: np.ndarray, pool: Array, directions: np.ndarray, others: np.ndarray, active: np.int32) -> np.ndarray:
+    def certify(queries: np.ndarray, rows: Array, directions: np.ndarray, others: np.ndarray, active: np.int32) -> np.ndarray:
         queries, directions, others = (_filled(field, mesh) for field in (queries, directions, others))
-        found = _certify(frame, queries, pool, directions, others, mesh=mesh)
+        found = _certify(frame, queries, rows, directions, others, mesh=mesh)
         return np.asarray(replicated(jax.block_until_ready(found)))
 
     return assembled(frame, Source(chunks.count, rows, best, gather, solve, certify))
@@ -131,23 +133,25 @@ def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
     return jax.shard_map(local, mesh=mesh, in_specs=(points, queries), out_specs=queries, check_vma=False)(raw, wanted)
 
 
-@partial(jax.jit, static_argnames=("mesh", "gram_dtype"))
-def _solve(frame: Frame, lanes: Lanes, pool: Array, left: Array, *, mesh: Mesh, gram_dtype) -> columns.Solution:
-    def local(lanes: Lanes, pool: Array, left: Array) -> columns.Solution:
-        return solve_batch(frame, lanes, pool, left, len(left), gram_dtype=gram_dtype, together=together)
+@partial(jax.jit, static_argnames=("mesh", "method"))
+def _solve(
+    frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, method: Method
+) -> columns.Solution:
+    def local(queries: Array, rows: Array, start: Pool, left: Array) -> columns.Solution:
+        return solve_batch(frame, queries, rows, start, left, len(left), method=method, together=together)
 
     # On CPUs one query at a time: batched LAPACK kernels of several devices, each on a thread of XLA's pool, wait for
     # further threads of that pool until none is left (seen with jaxlib 0.10.2).
     together = 1 if mesh.devices.flat[0].platform == "cpu" else None
     where = _everywhere(mesh)
-    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(lanes, pool, left)
+    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(queries, rows, start, left)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
-def _certify(frame: Frame, queries: Array, pool: Array, directions: Array, others: Array, *, mesh: Mesh) -> Array:
-    def local(queries: Array, pool: Array, directions: Array, others: Array) -> Array:
-        return certify_batch(frame, queries, pool, directions, others, len(queries))
+def _certify(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, *, mesh: Mesh) -> Array:
+    def local(queries: Array, rows: Array, directions: Array, others: Array) -> Array:
+        return certify_batch(frame, queries, rows, directions, others, len(queries))
 
     where = _everywhere(mesh)
     split = jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)
-    return split(queries, pool, directions, others)
+    return split(queries, rows, directions, others)

@@ -5,46 +5,86 @@ Each gives an `Engine`, the two programs of `columns` bound to its points.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
-from typing import NamedTuple
+from threading import Lock
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hullx import columns
+from hullx import columns, sketch
 from hullx.chunks import Chunks
-from hullx.columns import Frame, Hull, Lanes, Round
+from hullx.columns import Frame, Hull, Lanes, Method, Pool, Round
 from hullx.types import Array
+
+# On a CPU a product of so many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
+# slower), and the fewer there are, the less the last, partly filled rounds cost.
+CPU_BATCH = 128
 
 
 class Engine(NamedTuple):
     """Column generation on a set of points.
 
     - nearest(queries (b, d), count): rows of the nearest points, (b, count).
-    - advance(lanes, steps left (b,), active, gram_dtype): one round of the first `active` lanes, as NumPy arrays.
+    - advance(lanes, steps left (b,), active, method): one round of the first `active` lanes, as NumPy arrays.
     - rows: padded number of points, the most candidates there can be.
+    - batch: most queries that it is worth giving to one call.
+    - threads: how many may call it side by side.
+    - sketch: the same points in fewer dimensions, where the search begins, if that is worthwhile.
     """
 
     nearest: Callable[[np.ndarray, int], np.ndarray]
-    advance: Callable[[Lanes, np.ndarray, int, type], Round]
+    advance: Callable[[Lanes, np.ndarray, int, Method], Round]
     frame: Frame
     rows: int
+    batch: int = 1024
+    threads: int = 1
+    sketch: Sketch | None = None
+
+
+class Sketch(NamedTuple):
+    """The points in fewer dimensions.
+
+    - place(queries (b, d)): the queries in these dimensions.
+    - engine: column generation there.
+    """
+
+    place: Callable[[np.ndarray], np.ndarray]
+    engine: Engine
 
 
 def on_device(points: np.ndarray) -> Engine:
     """The points on JAX's default device."""
-    hull = jax.tree.map(jnp.asarray, _hull(points))
+    (device,) = jnp.zeros(()).devices()
+    hull = _hull(points, device)
+    frame, begin = jax.tree.map(np.asarray, hull.frame), None
+    if points.shape[1] >= sketch.WORTHWHILE:
+        basis = sketch.basis(hull.placed, len(points))
+        rows = jnp.matmul(hull.placed, basis, precision="highest")[: len(points)]
+        begin = Sketch(lambda queries: np.asarray(frame.place(queries), np.float32) @ basis, on_device(np.asarray(rows)))
+    compiling, compiled = Lock(), set()
 
     def find(queries: np.ndarray, count: int) -> np.ndarray:
         return np.asarray(_nearest(hull, queries, count=count))
 
-    def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
-        return _as_numpy(_advance(hull, lanes, left, np.int32(active), gram_dtype=gram_dtype))
+    def advance(lanes: Lanes, left: np.ndarray, active: int, method: Method) -> Round:
+        shape = (*lanes.support.shape, lanes.candidates.shape[1], method)
+        # Threads that meet a new shape wait for the first of them, or each would compile it. Programs with batched LAPACK
+        # kernels run one at a time, for two may each hold a thread that the other waits for.
+        with nullcontext() if shape in compiled and method is not Method.FACTORED else compiling:
+            found = _as_numpy(_advance(hull, lanes, left, np.int32(active), method=method))
+            compiled.add(shape)
+        return found
 
-    return Engine(find, advance, hull.frame, len(hull.placed))
+    engine = Engine(find, advance, frame, len(hull.placed), sketch=begin)
+    if device.platform == "cpu":
+        return engine._replace(batch=CPU_BATCH, threads=os.cpu_count() or 1)
+    return engine
 
 
 class Source(NamedTuple):
@@ -75,15 +115,16 @@ def assembled(frame: Frame, source: Source) -> Engine:
     def find(queries: np.ndarray, count: int) -> np.ndarray:
         return best(np.asarray(frame.place(queries), np.float32), count, True)[1]
 
-    def advance(lanes: Lanes, left: np.ndarray, active: int, gram_dtype: type) -> Round:
-        pool = source.gather(np.concatenate([lanes.support, lanes.candidates], 1))
-        solution = source.solve(lanes, pool, left, np.int32(active), gram_dtype)
+    def advance(lanes: Lanes, left: np.ndarray, active: int, method: Method) -> Round:
+        start = jax.tree.map(np.asarray, _pools(lanes.support, lanes.weights, lanes.candidates))
+        rows = source.gather(start.members)
+        solution = source.solve(lanes.queries, rows, start, left, np.int32(active), method)
         solution = jax.tree.map(lambda field: np.asarray(field)[: len(left)], solution)
         count = lanes.candidates.shape[1]
         scores, candidates = best(np.asarray(solution.direction, np.float32), count, False)
         others = scores[:, -1] if count < source.rows else np.full(len(scores), -np.inf, np.float32)
-        pool = source.gather(candidates)
-        lower = source.certify(lanes.queries, pool, solution.direction, others, np.int32(active))
+        rows = source.gather(candidates)
+        lower = source.certify(lanes.queries, rows, solution.direction, others, np.int32(active))
         return Round(solution, candidates, np.asarray(lower)[: len(left)])
 
     return Engine(find, advance, frame, source.rows)
@@ -108,23 +149,31 @@ def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
             values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
         return values, rows
 
-    def solve(lanes: Lanes, pool: Array, left: np.ndarray, active: np.int32, gram_dtype: type) -> columns.Solution:
-        return _solve_batch(frame, lanes, pool, left, active, gram_dtype=gram_dtype)
+    def solve(
+        queries: np.ndarray, rows: Array, start: Pool, left: np.ndarray, active: np.int32, method: Method
+    ) -> columns.Solution:
+        return _solve_batch(frame, queries, rows, start, left, active, method=method)
 
     return assembled(frame, Source(chunks.count, chunks.padded, best, chunks.rows, solve, partial(_certify_batch, frame)))
 
 
-def _hull(points: np.ndarray) -> Hull:
-    """The points and what is derived from them, in host memory."""
-    frame, centred = columns.frame(points)
-    rows = columns.width(len(points))
+def _hull(points: np.ndarray, device: Any) -> Hull:
+    """The points and what is derived from them, committed to a device: threads have a default device of their own."""
+    count, rows = len(points), columns.width(len(points))
+    centre = columns.centre(points[:: max(1, count // 4096)])
+    if count < columns.SMALL:
+        points = np.concatenate([points, np.repeat(points[:1], rows - count, 0)])
+    points = jax.device_put(points, device)
+    frame = columns.frame(centre, *columns.spread(points, centre))
+    return Hull(points, *_placed(points, frame, count, rows=rows), *jax.device_put((np.int32(count), frame), device))
+
+
+@partial(jax.jit, static_argnames=("rows",))
+def _placed(points: Array, frame: Frame, count: Array, *, rows: int) -> tuple[Array, Array]:
+    placed = ((points - frame.centre) / frame.scale.astype(points.dtype)).astype(jnp.float32)
     # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
-    placed = np.zeros((rows, points.shape[1]), np.float32)
-    placed[: len(points)] = centred
-    if len(points) < columns.SMALL:
-        points = np.concatenate([points, np.repeat(points[:1], rows - len(points), 0)])
-    half_squares = np.einsum("nd,nd->n", placed, placed) / np.float32(2)
-    return Hull(points, placed, half_squares, np.int32(len(centred)), frame)
+    placed = jnp.where(jnp.arange(rows)[:, None] < count, jnp.pad(placed, ((0, rows - len(points)), (0, 0))), 0)
+    return placed, (placed * placed).sum(1) / 2
 
 
 def _as_numpy(found: Round) -> Round:
@@ -132,7 +181,8 @@ def _as_numpy(found: Round) -> Round:
 
 
 _nearest = jax.jit(columns.nearest, static_argnames=("count",))
-_advance = jax.jit(columns.advance, static_argnames=("gram_dtype",))
+_pools = jax.jit(jax.vmap(columns.pool))
+_advance = jax.jit(columns.advance, static_argnames=("method",))
 
 
 @partial(jax.jit, static_argnames=("count",))
@@ -143,15 +193,26 @@ def _score_chunk(frame: Frame, chunk: Array, vectors: Array, nearness: Array, *,
 
 
 def solve_batch(
-    frame: Frame, lanes: Lanes, pool: Array, left: Array, active: Array, *, gram_dtype, together: int | None = None
+    frame: Frame,
+    queries: Array,
+    rows: Array,
+    start: Pool,
+    left: Array,
+    active: Array,
+    *,
+    method: Method,
+    together: int | None = None,
 ) -> columns.Solution:
     """The exact solves of a batch on their pools, `together` at a time."""
 
-    def one(lane: Lanes, rows: Array, steps: Array) -> columns.Solution:
-        return columns.solve(frame, lane.queries, rows, *lane[1:], steps, gram_dtype=gram_dtype)
+    def one(query: Array, rows: Array, start: Pool, steps: Array) -> columns.Solution:
+        placed = (frame.place(part).astype(method.dtype) for part in (query, rows))
+        query_placed, rows_placed = placed
+        found = columns.solve(query_placed, rows_placed, start._replace(members=jnp.arange(len(rows))), steps, method=method)
+        return columns.refine(frame, query, rows[found.support], found)._replace(support=start.members[found.support])
 
-    together = together or columns.lockstep(pool[0].size * 4, len(pool))
-    return columns.each(one, (lanes, pool, left), active, together)
+    together = together or columns.lockstep(rows[0].size * 4, len(rows))
+    return columns.each(one, (queries, rows, start, left), active, together)
 
 
 def certify_batch(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, active: Array) -> Array:
@@ -161,5 +222,5 @@ def certify_batch(frame: Frame, queries: Array, rows: Array, directions: Array, 
     return columns.lower_bound(frame, queries, directions, largest, others)
 
 
-_solve_batch = jax.jit(solve_batch, static_argnames=("gram_dtype", "together"))
+_solve_batch = jax.jit(solve_batch, static_argnames=("method", "together"))
 _certify_batch = jax.jit(certify_batch)

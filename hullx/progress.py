@@ -17,6 +17,12 @@ class Report(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
+class Tally(Protocol):
+    """Called with how many queries are done, and how many of those are certified."""
+
+    def __call__(self, done: int, certified: int) -> None: ...
+
+
 # Seconds between lines in a log file.
 LOG_INTERVAL = 15.0
 

@@ -6,13 +6,15 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hullx.files import UNFINISHED, write
-from hullx.progress import Report
+from hullx.progress import Tally
+from hullx.results import joined
 from hullx.types import Projection, Status
 
 # Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.
@@ -25,8 +27,8 @@ def in_batches(
     points: np.ndarray | Sequence[np.ndarray],
     warm_start: Projection | None,
     settings: dict[str, Any],
-    run: Callable[[slice, Report], Projection],
-    report: Report,
+    run: Callable[[slice, Tally], Projection],
+    tally: Tally,
 ) -> Projection:
     """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
 
@@ -38,22 +40,19 @@ def in_batches(
     for start in range(0, len(queries), BATCH):
         path = folder / f"queries-{start:09d}.npz"
         if not path.exists():
-            before = certified
-
-            def further(done: int, note: str = "", start: int = start, before: int = before) -> None:
-                report(start + done, f"{note} in this batch, {before:,} before")
-
-            part = run(slice(start, start + BATCH), further)
+            part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
             data = io.BytesIO()
             np.savez(data, **part._asdict())
             write(path, data.getvalue())
         with np.load(path) as file:
             parts.append(Projection(**{name: file[name] for name in Projection._fields}))
         certified += int((parts[-1].status <= Status.INSIDE).sum())
-        report(min(start + BATCH, len(queries)), f"{certified:,} certified")
-    slots = max(part.support.shape[1] for part in parts)
-    widened = [part._replace(support=_padded(part.support, slots), weights=_padded(part.weights, slots)) for part in parts]
-    return Projection(*map(np.concatenate, zip(*widened, strict=True)))
+        tally(min(start + BATCH, len(queries)), certified)
+    return joined(parts)
+
+
+def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
+    tally(done_before + done, certified_before + certified)
 
 
 def fingerprint(
@@ -91,7 +90,3 @@ def claim(folder: Path, mine: dict[str, Any]) -> None:
         raise ValueError(f"resume: {folder} is not empty and holds no results of a sweep: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     write(path, json.dumps(mine, indent=2).encode())
-
-
-def _padded(rows: np.ndarray, slots: int) -> np.ndarray:
-    return np.pad(rows, ((0, 0), (0, slots - rows.shape[1])))

@@ -1,61 +1,27 @@
-"""The projection of a whole data set onto a hull, at the price of a few matrix products, certified in float64.
-
-The host keeps a queue of queries. A query first meets `columns.nearest`, then `columns.advance` until it is decided;
-those not yet decided go back into the queue, so that both programs always run on full batches of one shape. A query whose
-support outgrows the capacity of its stage, or that float32 cannot settle, moves to the next stage: more capacity, float64.
-"""
+"""The projection of a whole data set onto a hull, at the price of a few matrix products, certified in float64."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from hullx import certificate, columns, placement
+from hullx import placement
 from hullx.mesh import on_mesh
-from hullx.placement import Engine
-from hullx.progress import Report
+from hullx.progress import Tally
 from hullx.progress import progress as show_progress
 from hullx.projection import LANES, check, project
+from hullx.results import replaced
 from hullx.resume import in_batches
 from hullx.solvers.active_set import step_limit
+from hullx.stream import SMALLEST_BATCH, Goal, Start, filled, roughly, stages, stream
+from hullx.threads import side_by_side
 from hullx.types import Projection, Status
-
-# Scores of a batch are one array of float32: at most this many bytes.
-SCORE_BYTES = 2**27
-# Fewer queries than these make a product no cheaper: reading the points is what takes the time.
-SMALLEST_BATCH = 32
-
-
-# Support slots and candidates of the rounds in float32. Supports are 7–46 on MNIST; on CIFAR-10 47 on average, up to 303.
-# Fewer candidates cost more rounds, more candidates larger Gram matrices (measured: flat around these numbers).
-FLOAT32 = ((32, 96), (64, 96), (96, 96))
-
-
-class Stage(NamedTuple):
-    """The static shape of one compiled round."""
-
-    capacity: int  # support slots
-    candidates: int
-    gram_dtype: type
-    batch: int
-
-
-class Waiting(NamedTuple):
-    """Queries between rounds, one a row."""
-
-    query: np.ndarray
-    support: np.ndarray
-    weights: np.ndarray
-    candidates: np.ndarray
-    upper: np.ndarray
-    width: np.ndarray
-    steps: np.ndarray
 
 
 def sweep(
@@ -118,91 +84,29 @@ def sweep(
         else:
             engine = placement.on_device(np.asarray(points))
 
-        def run(part: slice, report: Report) -> Projection:
-            start = None if warm_start is None else jax.tree.map(lambda field: np.asarray(field)[part], warm_start)
-            result = _stream(queries[part], engine, _shape(points), rtol, max_iter, start, report)
-            return result if on_disk else _polished(result, queries[part], np.asarray(points), rtol)
+        def tally(done: int, certified: int) -> None:
+            report(done, f"{certified:,} certified")
+
+        n, d = _shape(points)
+        goal = Goal(rtol, step_limit(n, d) if max_iter is None else max_iter, dtype)
+
+        def batch(part: slice, tally: Tally) -> Projection:
+            mine = queries[part]
+            start = None if warm_start is None else jax.tree.map(lambda field: field[part], _start(warm_start))
+
+            def run(some: slice, tally: Tally) -> Projection:
+                these, begin = mine[some], start and Start(*(field[some] for field in start))
+                if begin is None and engine.sketch is not None:
+                    begin = roughly(these, engine.sketch, n, goal, tally)
+                return stream(these, engine, stages(n, d, len(these), engine), goal, begin, tally)[0]
+
+            result = side_by_side(run, len(mine), max(min(engine.threads, len(mine) // SMALLEST_BATCH), 1), tally)
+            return result if on_disk else _polished(result, mine, np.asarray(points), rtol)
 
         if resume is None:
-            return run(slice(None), report)
+            return batch(slice(None), tally)
         settings = {"rtol": rtol, "max_iter": max_iter}
-        return in_batches(Path(resume), queries, points, warm_start, settings, run, report)
-
-
-def stages(n: int, d: int, m: int, engine: Engine) -> list[Stage]:
-    """Rounds of growing capacity: in float32, then in float64 up to the largest affinely independent support."""
-    most, lanes = min(n, d + 1), SMALLEST_BATCH
-    batch = lanes
-    while batch < min(m, 1024) and 2 * batch * min(engine.rows, 2**20) * 4 <= SCORE_BYTES:
-        batch *= 2
-
-    def stage(slots: int, candidates: int, gram_dtype: type, batch: int) -> Stage:
-        return Stage(min(slots, most), min(engine.rows, candidates), gram_dtype, batch)
-
-    ladder = [stage(slots, candidates, np.float32, batch) for slots, candidates in FLOAT32]
-    slots = FLOAT32[-1][0]
-    while True:
-        ladder.append(stage(slots, max(slots, 192), np.float64, lanes))
-        if slots >= most:
-            return ladder
-        slots *= 4
-
-
-def _stream(
-    queries: np.ndarray,
-    engine: Engine,
-    shape: tuple[int, int, np.dtype],
-    rtol: float,
-    max_iter: int | None,
-    warm_start: Projection | None,
-    report: Report,
-) -> Projection:
-    m, (n, d, dtype) = len(queries), shape
-    limit = step_limit(n, d) if max_iter is None else max_iter
-    ladder = stages(n, d, m, engine)
-    result = _nothing_yet(m, d, queries.dtype)
-    fresh = np.flatnonzero(np.isfinite(queries).all(1))
-    done, certified = m - len(fresh), 0
-    entry = 0  # the stage at which queries begin
-    waiting = [_begin(engine, queries, fresh[:0], stage) for stage in ladder]
-    if warm_start is not None:
-        waiting, fresh = _resumed(warm_start, fresh, ladder), fresh[:0]
-
-    while len(fresh) or any(len(each.query) for each in waiting):
-        # A stage with a full batch, or else more queries to fill one, or else what is left.
-        filled = [i for i, each in enumerate(waiting) if len(each.query) >= ladder[i].batch]
-        now = filled[0] if filled else next((i for i, each in enumerate(waiting) if len(each.query)), entry)
-        if len(fresh) and not filled:
-            now = entry
-            waiting[now] = _joined(waiting[now], _begin(engine, queries, fresh[: ladder[now].batch], ladder[now]))
-            fresh = fresh[ladder[now].batch :]
-        lanes, waiting[now] = _split(waiting[now], ladder[now].batch)
-        found, candidates, lower = _advance(engine, queries, lanes, ladder[now], limit)
-
-        steps, width = lanes.steps + found.steps, found.upper - lower
-        # A round that let no row in, or came no closer, and hardly tightened the bracket: more of the same will not help.
-        stalled = (width > 0.5 * lanes.width) & ~(found.entered & (found.upper < lanes.upper))
-        level = certificate.inside_level(engine.frame.radius, (found.weights > 0).sum(1), dtype, np.float64)
-        status = np.array(certificate.status(found.upper, lower, level, rtol))
-        if now == len(ladder) - 1:
-            status[(status < 0) & stalled] = Status.ROUNDING
-        status[(status < 0) & (steps >= limit)] = Status.MAX_ITER
-        decided = status >= 0
-        result = _recorded(result, lanes.query, found, lower, steps, status, float(engine.frame.scale), decided)
-
-        kept = Waiting(lanes.query, found.support, found.weights, candidates, found.upper, width, steps)
-        following = np.where(found.full, now + 1, np.where(stalled, max(now + 1, len(FLOAT32)), now))
-        following = np.minimum(following, len(ladder) - 1)
-        for stage in np.unique(following[~decided]):
-            moving = jax.tree.map(lambda field, here=~decided & (following == stage): field[here], kept)
-            waiting[stage] = _joined(waiting[stage], _widened(moving, ladder[stage]))
-        if now == entry and found.full.mean() > 0.25:
-            entry = min(entry + 1, len(ladder) - 1)
-        done += int(decided.sum())
-        certified += int((status[decided] <= Status.INSIDE).sum())
-        report(done, f"{certified:,} certified")
-    slots = max(int((result.weights > 0).sum(1).max(initial=1)), 1)
-    return result._replace(support=result.support[:, :slots], weights=result.weights[:, :slots])
+        return in_batches(Path(resume), queries, points, warm_start, settings, batch, tally)
 
 
 def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
@@ -211,151 +115,21 @@ def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol:
     if not len(rest):
         return result
     # Full batches, or each number of queries would compile a program of its own.
-    filled = _filled(queries[rest], -(-len(rest) // LANES) * LANES)
-    sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(filled, points, rtol=rtol))
-    slots = max(sharper.support.shape[1] - result.support.shape[1], 0)
-    result = result._replace(
-        support=np.pad(result.support, ((0, 0), (0, slots))), weights=np.pad(result.weights, ((0, 0), (0, slots)))
-    )
-    for field, values in zip(result, sharper, strict=True):
-        if field.ndim == 2:
-            field[rest] = 0
-            field[rest, : values.shape[1]] = values
-        else:
-            field[rest] = values
-    return result
+    batch = filled(queries[rest], -(-len(rest) // LANES) * LANES)
+    sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(batch, points, rtol=rtol))
+    return replaced(result, rest, sharper)
 
 
-def _begin(engine: Engine, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:
-    """Queries before their first round: on the nearest point, with the nearest points as candidates."""
-    count, first = len(rows), np.arange(stage.capacity) == 0
-    candidates = np.zeros((0, stage.candidates), np.int32)
-    if count:
-        candidates = engine.nearest(_filled(queries[rows], stage.batch), stage.candidates)[:count]
-    return Waiting(
-        query=rows,
-        support=np.where(first, candidates[:, :1], 0).astype(np.int32),
-        weights=np.tile(first.astype(np.float64), (count, 1)),
-        candidates=candidates,
-        upper=np.full(count, np.inf),
-        width=np.full(count, np.inf),
-        steps=np.zeros(count, np.int64),
-    )
+def _start(earlier: Projection) -> Start:
+    """An earlier result as the start: its supports, which are candidates as well if their weights were not to be had."""
+    support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
+    return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))
 
 
-def _resumed(earlier: Projection, fresh: np.ndarray, ladder: list[Stage]) -> list[Waiting]:
-    """Queries that start on an earlier result's support, with that support as candidates, in the first stage that holds it."""
-    weights = np.where(np.isfinite(earlier.weights), earlier.weights, 0)[fresh]
-    weights, support = np.asarray(weights, np.float64), np.asarray(earlier.support, np.int32)[fresh]
-    weights[weights.sum(1) == 0, 0] = 1  # what was never projected starts on the first point
-    order = np.argsort(-weights, axis=1, kind="stable")
-    weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
-    weights /= weights.sum(1, keepdims=True)
-    size = (weights > 0).sum(1)
-    stage_of = np.searchsorted([stage.capacity for stage in ladder[:-1]], size)
-    waiting = []
-    for i, stage in enumerate(ladder):
-        mine = stage_of == i
-        slots = min(stage.capacity, weights.shape[1])
-        none = np.full(mine.sum(), np.inf)
-        start = Waiting(
-            query=fresh[mine],
-            support=support[mine, :slots],
-            weights=weights[mine, :slots],
-            candidates=support[mine, :1],
-            upper=none,
-            width=none,
-            steps=np.zeros(mine.sum(), np.int64),
-        )
-        waiting.append(_widened(start, stage))
-    return waiting
-
-
-def _advance(engine: Engine, queries: np.ndarray, lanes: Waiting, stage: Stage, limit: int) -> columns.Round:
-    """One round of a batch."""
-    batch = columns.Lanes(queries[lanes.query], lanes.support, lanes.weights, lanes.candidates)
-    padded, left = jax.tree.map(lambda field: _filled(field, stage.batch), (batch, limit - lanes.steps))
-    found = engine.advance(padded, left, len(lanes.query), stage.gram_dtype)
-    return jax.tree.map(lambda field: field[: len(lanes.query)], found)
-
-
-def _filled(rows: np.ndarray, count: int) -> np.ndarray:
-    """Rows filled up to a count with copies of the last one: programs are compiled for one shape."""
-    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
-
-
-def _joined(these: Waiting, those: Waiting) -> Waiting:
-    return Waiting(*(np.concatenate(pair) for pair in zip(these, those, strict=True)))
-
-
-def _split(these: Waiting, count: int) -> tuple[Waiting, Waiting]:
-    return Waiting(*(field[:count] for field in these)), Waiting(*(field[count:] for field in these))
-
-
-def _widened(these: Waiting, stage: Stage) -> Waiting:
-    """The same queries with the slots and candidates of a stage further up; the weakest candidates go if it has fewer."""
-    slots = ((0, 0), (0, stage.capacity - these.support.shape[1]))
-    missing = ((0, 0), (0, max(stage.candidates - these.candidates.shape[1], 0)))
-    return these._replace(
-        support=np.pad(these.support, slots),
-        weights=np.pad(these.weights, slots),
-        candidates=np.pad(these.candidates[:, : stage.candidates], missing, mode="edge"),
-    )
-
-
-def _nothing_yet(m: int, d: int, dtype: np.dtype) -> Projection:
-    """The result before anything is known: NONFINITE, which is what queries that are never begun stay."""
-    return Projection(
-        distance=np.full(m, np.nan),
-        lower=np.full(m, np.nan),
-        point=np.full((m, d), np.nan, dtype),
-        support=np.zeros((m, 1), np.int32),
-        weights=np.full((m, 1), np.nan),
-        iterations=np.zeros(m, np.int32),
-        status=np.full(m, Status.NONFINITE, np.int32),
-        direction=np.full((m, d), np.nan, dtype),
-    )
-
-
-def _recorded(
-    result: Projection,
-    query: np.ndarray,
-    found: columns.Solution,
-    lower: np.ndarray,
-    steps: np.ndarray,
-    status: np.ndarray,
-    scale: float,
-    which: np.ndarray,
-) -> Projection:
-    """The result with some lanes of a round written into it, supports in order of falling weight."""
-    slots = found.support.shape[1] - result.support.shape[1]
-    if slots > 0:
-        result = result._replace(
-            support=np.pad(result.support, ((0, 0), (0, slots))), weights=np.pad(result.weights, ((0, 0), (0, slots)))
-        )
-    order = np.argsort(-found.weights, axis=1, kind="stable")
-    support = np.take_along_axis(np.where(found.weights > 0, found.support, 0), order, 1)
-    weights = np.take_along_axis(found.weights, order, 1)
-    rows = query[which]
-    result.support[rows, : support.shape[1]] = support[which]
-    result.weights[rows] = 0
-    result.weights[rows, : weights.shape[1]] = weights[which]
-    for field, values in (
-        (result.distance, found.upper * scale),
-        (result.lower, lower * scale),
-        (result.point, found.point),
-        (result.iterations, steps),
-        (result.status, status),
-        (result.direction, found.direction),
-    ):
-        field[rows] = values[which]
-    return result
-
-
-def _shape(points: np.ndarray | Sequence[np.ndarray]) -> tuple[int, int, np.dtype]:
-    """Number, dimension and dtype of the points."""
+def _shape(points: np.ndarray | Sequence[np.ndarray]) -> tuple[int, int]:
+    """Number and dimension of the points."""
     parts = [points] if isinstance(points, np.ndarray) else points
-    return sum(map(len, parts)), parts[0].shape[1], parts[0].dtype
+    return sum(map(len, parts)), parts[0].shape[1]
 
 
 def _check_parts(queries: np.ndarray, points: np.ndarray | Sequence[np.ndarray]) -> np.dtype:

@@ -64,6 +64,16 @@ class _State(NamedTuple):
     steps: Array
 
 
+def noise(scale: Array, error: float | Array, support_score: Array) -> Array:
+    """At most so much above the support's score is rounding and no violation.
+
+    Args:
+        scale: largest entry of the Gram matrix.
+        error: of the scores, in units in the last place of that entry: where they started, and the steps since.
+    """
+    return SCORE_ULPS * float(jnp.finfo(scale.dtype).eps) * (scale * jnp.minimum(error, 1) + jnp.abs(support_score))
+
+
 def affine_step(
     gram: Float[Array, "k k"],
     scores: Float[Array, "k"],
@@ -166,8 +176,8 @@ def solve_pool(
         candidates = jnp.where(state.blocked | in_support, -jnp.inf, state.scores)
         worst = candidates.argmax()
         support_score = (state.weights * state.scores[state.slots]).sum()
-        noise = SCORE_ULPS * eps * (scale * jnp.minimum(start_error + state.moved, 1) + jnp.abs(support_score))
-        violated = state.settled & (candidates[worst] - support_score > noise)
+        level = noise(scale, start_error + state.moved, support_score)
+        violated = state.settled & (candidates[worst] - support_score > level)
         full = violated & state.used.all()
         finished = state.settled & ~violated
         enters = violated & ~full

@@ -1,0 +1,45 @@
+"""Parts of a sweep in threads side by side: one part's solves, on one core, fill the time beside another's products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from threading import Lock
+
+import jax
+import numpy as np
+
+from hullx.progress import Tally
+from hullx.results import joined
+from hullx.types import Projection
+
+
+def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
+    """run(part, tally) for equal parts of so many queries, a thread each; the results of all, joined.
+
+    An exception in any of them, or Ctrl-C, ends the others at their next tally.
+    """
+    ends = np.linspace(0, count, threads + 1).astype(int)
+    counts = np.zeros((threads, 2), int)
+    lock, stopped = Lock(), False
+
+    def one(part: int) -> Projection:
+        def further(done: int, certified: int) -> None:
+            if stopped:
+                raise CancelledError
+            with lock:
+                counts[part] = done, certified
+                tally(*map(int, counts.sum(0)))
+
+        # Each thread has JAX settings of its own.
+        with jax.enable_x64(True):
+            return run(slice(ends[part], ends[part + 1]), further)
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(one, part) for part in range(threads)]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stopped = True
+    return joined([future.result() for future in futures])
