@@ -54,7 +54,7 @@ def test_weights_are_optimal(digits) -> None:
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("limit", [1, 3, 6, 10])
+@pytest.mark.parametrize("limit", [1, 6])
 def test_max_iter_gives_a_valid_bracket(digits, limit: int) -> None:
     queries, points = digits[0][:32].astype(np.float64), digits[1].astype(np.float64)
     truth = hullx.project(queries, points)

@@ -10,7 +10,7 @@ from jax.test_util import check_grads
 
 import hullx
 
-pytestmark = pytest.mark.usefixtures("x64")
+x64 = pytest.mark.usefixtures("x64")
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def problem(rng: np.random.Generator) -> tuple[jax.Array, jax.Array]:
 
 
 def test_eager_jit_vmap_loop_agree(problem) -> None:
+    """In float32, which compiles in a third of the time; the transformations do not ask for the dtype."""
     queries, points = problem
     eager = hullx.project(queries, points)
     others = (
@@ -30,8 +31,8 @@ def test_eager_jit_vmap_loop_agree(problem) -> None:
         jax.tree.map(lambda field: field[:, 0], hullx.project(queries[:, None], points)),
     )
     for other in others:
-        np.testing.assert_allclose(other.distance, eager.distance, rtol=1e-13)
-        np.testing.assert_allclose(other.point, eager.point, atol=1e-13)
+        np.testing.assert_allclose(other.distance, eager.distance, rtol=2e-6)
+        np.testing.assert_allclose(other.point, eager.point, atol=1e-5)
         np.testing.assert_array_equal(other.status, eager.status)
 
 
@@ -44,6 +45,7 @@ def test_leading_shape_is_kept(problem) -> None:
     assert hullx.project(queries[:0], points).distance.shape == (0,)
 
 
+@x64
 def test_batched_hulls(problem) -> None:
     queries, points = problem
     hulls = jnp.stack([points, points + 1])
@@ -51,6 +53,7 @@ def test_batched_hulls(problem) -> None:
     np.testing.assert_allclose(result[1], hullx.distance(queries, points + 1), rtol=1e-13)
 
 
+@x64
 def test_gradient_is_the_unit_residual(problem) -> None:
     queries, points = problem
     result = hullx.project(queries, points)
@@ -61,6 +64,7 @@ def test_gradient_is_the_unit_residual(problem) -> None:
     np.testing.assert_allclose(gradients, expected, atol=1e-9)
 
 
+@x64
 def test_derivatives_match_finite_differences(problem) -> None:
     queries, points = problem
     query = queries[np.asarray(hullx.project(queries, points).distance).argmax()]
@@ -68,6 +72,7 @@ def test_derivatives_match_finite_differences(problem) -> None:
     check_grads(lambda q, x: hullx.project(q, x).point, (query, points), order=1, modes=("fwd", "rev"), rtol=1e-6)
 
 
+@x64
 def test_gradient_at_distance_zero_is_zero() -> None:
     triangle = jnp.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
     for query in ([0.0, 0.0], [1.0, 1.0], [2.0, 0.0]):
@@ -90,6 +95,7 @@ def test_one_trace_for_repeated_calls(problem) -> None:
     assert len(traces) == 1
 
 
+@x64
 def test_solver_can_be_stepped_by_hand(problem) -> None:
     queries, points = problem
     frame = hullx.solvers.frame(points)
