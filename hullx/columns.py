@@ -142,25 +142,32 @@ def centre(sample: np.ndarray) -> np.ndarray:
 
 
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
-    """The largest coordinate and the largest norm of rows about a centre."""
-    # Two programs: in one the rows' differences would be computed once, and kept in float64.
-    return float(_largest(rows, centre)), float(_radius(rows, centre))
+    """The largest coordinate of rows about a centre, and a bound of the largest norm that is hardly larger."""
+    largest = float(_largest(rows, centre))
+    unit = _power_of_two(largest)
+    norm = float(_largest_norm(rows, centre, rows.dtype.type(unit)))
+    return largest, norm * unit * (1 + float(certificate.gamma(rows.shape[1] + 8, rows.dtype)))
 
 
+def frame(centre: np.ndarray, largest: float, radius: float) -> Frame:
+    """The frame of points that are spread so about a centre."""
+    scale = _power_of_two(largest)
+    return Frame(centre, np.float64(scale), np.float64(radius / scale))
+
+
+def _power_of_two(largest: float) -> float:
+    return 2.0 ** float(np.frexp(largest)[1]) if largest > 0 else 1.0
+
+
+# In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
 @jax.jit
 def _largest(rows: Array, centre: Array) -> Array:
     return jnp.abs(rows - centre).max()
 
 
 @jax.jit
-def _radius(rows: Array, centre: Array) -> Array:
-    return jnp.sqrt((((rows - centre).astype(jnp.float64)) ** 2).sum(1).max())
-
-
-def frame(centre: np.ndarray, largest: float, radius: float) -> Frame:
-    """The frame of points that are spread so about a centre."""
-    scale = 2.0 ** np.frexp(np.float64(largest))[1] if largest > 0 else 1.0
-    return Frame(centre, np.float64(scale), np.float64(radius / scale))
+def _largest_norm(rows: Array, centre: Array, unit: Array) -> Array:
+    return jnp.sqrt((((rows - centre) / unit) ** 2).sum(1).max())
 
 
 def top(scores: Array, count: int) -> tuple[Array, Array]:

@@ -66,7 +66,7 @@ def on_device(points: np.ndarray) -> Engine:
     if points.shape[1] >= sketch.WORTHWHILE:
         basis = sketch.basis(hull.placed, len(points))
         rows = jnp.matmul(hull.placed, basis, precision="highest")[: len(points)]
-        begin = Sketch(lambda queries: np.asarray(frame.place(queries), np.float32) @ basis, on_device(np.asarray(rows)))
+        begin = Sketch(partial(_sketched, frame, basis), on_device(np.asarray(rows)))
     compiling, compiled = Lock(), set()
 
     def find(queries: np.ndarray, count: int) -> np.ndarray:
@@ -166,6 +166,12 @@ def _hull(points: np.ndarray, device: Any) -> Hull:
     points = jax.device_put(points, device)
     frame = columns.frame(centre, *columns.spread(points, centre))
     return Hull(points, *_placed(points, frame, count, rows=rows), *jax.device_put((np.int32(count), frame), device))
+
+
+def _sketched(frame: Frame, basis: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    # A piece at a time, for they are placed in float64.
+    pieces = np.array_split(queries, len(queries) // 256 + 1)
+    return np.concatenate([frame.place(piece).astype(np.float32) @ basis for piece in pieces])
 
 
 @partial(jax.jit, static_argnames=("rows",))

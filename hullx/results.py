@@ -61,10 +61,15 @@ def widened(result: Projection, slots: int) -> Projection:
     return result._replace(support=np.pad(result.support, missing), weights=np.pad(result.weights, missing))
 
 
-def joined(parts: Sequence[Projection]) -> Projection:
-    """The results of consecutive parts of the queries as one."""
-    slots = max(part.support.shape[1] for part in parts)
-    return Projection(*map(np.concatenate, zip(*(widened(part, slots) for part in parts), strict=True)))
+def joined(parts: Sequence[Projection], places: Sequence[slice]) -> Projection:
+    """The results of parts of the queries as one, each part in its place."""
+    count, slots = sum(len(part.distance) for part in parts), max(part.support.shape[1] for part in parts)
+    whole = []
+    for fields in zip(*(widened(part, slots) for part in parts), strict=True):
+        whole.append(np.empty((count, *fields[0].shape[1:]), fields[0].dtype))
+        for field, place in zip(fields, places, strict=True):
+            whole[-1][place] = field
+    return Projection(*whole)
 
 
 def replaced(result: Projection, rows: np.ndarray, others: Projection) -> Projection:

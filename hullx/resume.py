@@ -37,7 +37,8 @@ def in_batches(
     """
     claim(folder, fingerprint(queries, points, warm_start, settings))
     parts, certified = [], 0
-    for start in range(0, len(queries), BATCH):
+    starts = range(0, len(queries), BATCH)
+    for start in starts:
         path = folder / f"queries-{start:09d}.npz"
         if not path.exists():
             part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
@@ -48,7 +49,7 @@ def in_batches(
             parts.append(Projection(**{name: file[name] for name in Projection._fields}))
         certified += int((parts[-1].status <= Status.INSIDE).sum())
         tally(min(start + BATCH, len(queries)), certified)
-    return joined(parts)
+    return joined(parts, [slice(start, start + BATCH) for start in starts])
 
 
 def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:

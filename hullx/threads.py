@@ -15,11 +15,12 @@ from hullx.types import Projection
 
 
 def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
-    """run(part, tally) for equal parts of so many queries, a thread each; the results of all, joined.
+    """run(part, tally) for equal parts of so many queries, a thread each; the results of all, in the queries' order.
 
+    The parts are interleaved, so that each has its share of the queries that take long.
     An exception in any of them, or Ctrl-C, ends the others at their next tally.
     """
-    ends = np.linspace(0, count, threads + 1).astype(int)
+    parts = [slice(first, None, threads) for first in range(threads)]
     counts = np.zeros((threads, 2), int)
     lock, stopped = Lock(), False
 
@@ -33,7 +34,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
 
         # Each thread has JAX settings of its own.
         with jax.enable_x64(True):
-            return run(slice(ends[part], ends[part + 1]), further)
+            return run(parts[part], further)
 
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(one, part) for part in range(threads)]
@@ -42,4 +43,4 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 future.result()
         finally:
             stopped = True
-    return joined([future.result() for future in futures])
+    return joined([future.result() for future in futures], parts)
