@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 from collections.abc import Iterator, Sequence
 
@@ -37,7 +38,7 @@ class Chunks:
         for part, offset in zip(self.parts, self.starts, strict=False):
             low, high = max(start, offset), min(stop, offset + len(part))
             if low < high:
-                rows[low - start : high - start] = _window(part, low - offset, high - offset)
+                _read(part, range(low - offset, high - offset), rows[low - start : high - start])
         return rows
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
@@ -47,7 +48,9 @@ class Chunks:
         owner = np.searchsorted(self.starts, flat, side="right") - 1
         for which in np.unique(owner):
             mine = owner == which
-            found[mine] = self.parts[which][flat[mine] - self.starts[which]]
+            some = np.empty((np.count_nonzero(mine), self.dimension), self.dtype)
+            _read(self.parts[which], flat[mine] - self.starts[which], some)
+            found[mine] = some
         return found.reshape(*wanted.shape, self.dimension)
 
     def frame(self) -> Frame:
@@ -64,9 +67,27 @@ class Chunks:
         return columns.frame(self.centre, largest, radius)
 
 
-def _window(part: np.ndarray, low: int, high: int) -> np.ndarray:
-    """Rows of a part. A file is mapped anew for them, so that the pages read do not stay in this process's memory."""
-    if isinstance(part, np.memmap) and isinstance(part.base, mmap.mmap) and part.flags.c_contiguous:
-        offset = part.offset + low * part.shape[1] * part.dtype.itemsize
-        return np.memmap(str(part.filename), part.dtype, "r", offset, (high - low, part.shape[1]))
-    return part[low:high]
+def _read(part: np.ndarray, wanted: range | np.ndarray, into: np.ndarray) -> None:
+    """Rows of a part. Those of a mapped file are read and not mapped, or its pages would stay in this process's memory."""
+    if not (isinstance(part, np.memmap) and isinstance(part.base, mmap.mmap) and part.flags.c_contiguous):
+        into[:] = part[np.asarray(wanted)] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
+        return
+    size = part.shape[1] * part.dtype.itemsize
+    with open(str(part.filename), "rb", buffering=0) as file:
+        if isinstance(wanted, range):
+            file.seek(part.offset + wanted.start * size)
+            _fill(file, into)
+        else:
+            for row, place in zip(wanted, into, strict=True):
+                file.seek(part.offset + int(row) * size)
+                _fill(file, place)
+
+
+def _fill(file: io.RawIOBase, into: np.ndarray) -> None:
+    """Fills an array with what comes next in a file, which may come in pieces."""
+    left = into.data.cast("B")
+    while len(left):
+        count = file.readinto(left)
+        if not count:
+            raise ValueError("points: the file ends before the last row, expected the array as it was when it was mapped")
+        left = left[count:]

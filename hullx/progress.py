@@ -58,9 +58,10 @@ def progress(title: str, total: int, unit: str, *, shown: bool = True) -> Iterat
             now = time.monotonic()
             if done >= total or now - last >= LOG_INTERVAL:
                 last = now
-                left = (total - done) / rate(done) if done else float("inf")
-                tail = f"{left:,.0f} s left" if done < total else f"done in {now - start:.1f} s"
-                words = (f"{title}: {done:,}/{total:,} {unit}", note, f"{rate(done):,.0f}/s", tail)
+                words = [f"{title}: {done:,}/{total:,} {unit}", note]
+                if done:
+                    left = (total - done) / rate(done)
+                    words += [f"{rate(done):,.0f}/s", f"{left:,.0f} s left" if left else f"done in {now - start:.1f} s"]
                 print(", ".join(word for word in words if word), file=console.file, flush=True)
 
         yield report
