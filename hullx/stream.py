@@ -23,8 +23,8 @@ from hullx.types import Projection, Status
 SCORE_BYTES = 2**27
 # Fewer queries than these make a product no cheaper: reading the points is what takes the time.
 SMALLEST_BATCH = 32
-# Support slots and candidates of the rounds in float32. Supports are 7–46 on MNIST; on CIFAR-10 47 on average, up to 303.
-# Fewer candidates cost more rounds, more candidates larger Gram matrices (measured: flat around these numbers).
+# Support slots, and rows of the pool, in the rounds in float32. Supports are 7–46 on MNIST; on CIFAR-10 47 on average, up to
+# 303. Each pair is a program to compile: finer steps save a tenth of the time on MNIST and cost as much in compilation.
 FLOAT32 = ((64, 96), (128, 160), (256, 288))
 # The same among sketches, where a support that needs more will do as it is.
 SKETCHED = (64, 96)
