@@ -67,7 +67,7 @@ def quadratic(name: str) -> Solve:
             gram = rows @ rows.T + 1e-8 * np.eye(n)
             found = qpsolvers.solve_qp(gram, np.zeros(n), A=np.ones((1, n)), b=np.ones(1), lb=np.zeros(n), solver=name)
         else:  # unknowns (a, r) with r = Xᵀa: no n × n matrix
-            cost = scipy.sparse.diags_array(np.append(np.zeros(n), np.ones(d))).tocsc()
+            cost = scipy.sparse.csc_matrix(scipy.sparse.diags_array(np.append(np.zeros(n), np.ones(d))))
             blocks = [[rows.T, -scipy.sparse.eye_array(d)], [np.ones((1, n)), None]]
             equations = scipy.sparse.csc_matrix(scipy.sparse.bmat(blocks))
             bounds = np.append(np.zeros(n), np.full(d, -np.inf))

@@ -39,7 +39,7 @@ def test_gap_agrees_with_the_certificate(triangle) -> None:
     np.testing.assert_allclose(peers.gap(query, points, weights), min(float(gap) / upper**2, 1), rtol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
 @pytest.mark.parametrize("name", peers.peers(RTOL))
 def test_peers_find_the_projection(triangle, name: str) -> None:
     query, points = triangle
