@@ -36,12 +36,8 @@ SMALL = 2**14
 # cache of this many bytes.
 LANES = 4
 CACHE_BYTES = 2**24
-
-
 # A batch with at most so many queries left is scored on its own: the last rounds have few.
 FEW = 32
-
-
 # Steps of iterative refinement: from float32's digits the first gains about seven, the second what is left of float64's.
 REFINEMENTS = 2
 
@@ -69,6 +65,10 @@ class Frame(NamedTuple):
     def place(self, rows: Array) -> Array:
         """Raw rows in these coordinates, in float64."""
         return (rows.astype(jnp.float64) - self.centre.astype(jnp.float64)) / self.scale
+
+    def roughly(self, rows: Array) -> Array:
+        """The same in float32, from differences in the rows' own dtype."""
+        return ((rows - self.centre) / self.scale.astype(rows.dtype)).astype(jnp.float32)
 
 
 class Hull(NamedTuple):

@@ -96,7 +96,7 @@ def _shard(mesh: Mesh) -> Array:
 
 @jax.jit
 def _placed(frame: Frame, raw: Array) -> tuple[Array, Array]:
-    placed = ((raw - frame.centre) / jnp.asarray(frame.scale, raw.dtype)).astype(jnp.float32)
+    placed = frame.roughly(raw)
     return placed, (placed * placed).sum(1) / 2
 
 

@@ -176,9 +176,9 @@ def _sketched(frame: Frame, basis: np.ndarray, queries: np.ndarray) -> np.ndarra
 
 @partial(jax.jit, static_argnames=("rows",))
 def _placed(points: Array, frame: Frame, count: Array, *, rows: int) -> tuple[Array, Array]:
-    placed = ((points - frame.centre) / frame.scale.astype(points.dtype)).astype(jnp.float32)
+    placed = jnp.pad(frame.roughly(points), ((0, rows - len(points)), (0, 0)))
     # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
-    placed = jnp.where(jnp.arange(rows)[:, None] < count, jnp.pad(placed, ((0, rows - len(points)), (0, 0))), 0)
+    placed = jnp.where(jnp.arange(rows)[:, None] < count, placed, 0)
     return placed, (placed * placed).sum(1) / 2
 
 
@@ -193,7 +193,7 @@ _advance = jax.jit(columns.advance, static_argnames=("method",))
 
 @partial(jax.jit, static_argnames=("count",))
 def _score_chunk(frame: Frame, chunk: Array, vectors: Array, nearness: Array, *, count: int) -> tuple[Array, Array]:
-    placed = ((chunk - frame.centre) / frame.scale.astype(chunk.dtype)).astype(jnp.float32)
+    placed = frame.roughly(chunk)
     scores = jnp.matmul(vectors, placed.T, precision="highest")
     return lax.top_k(scores - nearness * (placed * placed).sum(1) / 2, count)
 
@@ -212,9 +212,8 @@ def solve_batch(
     """The exact solves of a batch on their pools, `together` at a time."""
 
     def one(query: Array, rows: Array, start: Pool, steps: Array) -> columns.Solution:
-        placed = (frame.place(part).astype(method.dtype) for part in (query, rows))
-        query_placed, rows_placed = placed
-        found = columns.solve(query_placed, rows_placed, start._replace(members=jnp.arange(len(rows))), steps, method=method)
+        placed_query, placed_rows = (frame.place(part).astype(method.dtype) for part in (query, rows))
+        found = columns.solve(placed_query, placed_rows, start._replace(members=jnp.arange(len(rows))), steps, method=method)
         return columns.refine(frame, query, rows[found.support], found)._replace(support=start.members[found.support])
 
     together = together or columns.lockstep(rows[0].size * 4, len(rows))

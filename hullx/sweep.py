@@ -88,14 +88,14 @@ def sweep(
             report(done, f"{certified:,} certified")
 
         n, d = _shape(points)
+        earlier = None if warm_start is None else _start(warm_start)
         goal = Goal(rtol, step_limit(n, d) if max_iter is None else max_iter, dtype)
 
         def batch(part: slice, tally: Tally) -> Projection:
             mine = queries[part]
-            start = None if warm_start is None else jax.tree.map(lambda field: field[part], _start(warm_start))
 
             def run(some: slice, tally: Tally) -> Projection:
-                these, begin = mine[some], start and Start(*(field[some] for field in start))
+                these, begin = mine[some], earlier and Start(*(field[part][some] for field in earlier))
                 if begin is None and engine.sketch is not None:
                     begin = roughly(these, engine.sketch, n, goal, tally)
                 return stream(these, engine, stages(n, d, len(these), engine), goal, begin, tally)[0]
@@ -121,7 +121,7 @@ def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol:
 
 
 def _start(earlier: Projection) -> Start:
-    """An earlier result as the start: its supports, which are candidates as well if their weights were not to be had."""
+    """An earlier result as the start; the first round's candidates are its supports themselves."""
     support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
     return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from oracles import check_bracket
 
 import hullx
-from hullx import resume
+from hullx import Status, placement, resume, sketch
 from hullx.columns import width
+from hullx.results import nothing_yet
+from hullx.threads import side_by_side
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +105,42 @@ def test_padding_is_little(n: int) -> None:
     padded = width(n)
     assert padded % 16 == 0
     assert n <= padded <= max(1.25 * n, n + 15)
+
+
+def test_search_that_begins_among_sketches(rng: np.random.Generator) -> None:
+    """In so many dimensions `sweep` searches sketches first; the answer is that of `project`, for inside queries too."""
+    d = sketch.WORTHWHILE + 5
+    points = (rng.normal(size=(150, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(150, d))).astype(np.float32)
+    queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(90, d))])
+    queries = queries.astype(np.float32)
+    assert placement.on_device(points).sketch is not None
+    swept = hullx.sweep(queries, points, progress=False)
+    with jax.enable_x64(True):
+        exact = hullx.project(queries.astype(np.float64), points.astype(np.float64))
+    outside = np.arange(len(queries)) // 5 != 1
+    np.testing.assert_array_equal(swept.status, np.where(outside, Status.CONVERGED, Status.INSIDE))
+    np.testing.assert_allclose(swept.distance[outside], exact.distance[outside], rtol=1e-6)
+
+
+def test_threads_keep_the_order_and_pass_errors_on() -> None:
+    """Each part in its place; an error in one part ends the others at their next tally."""
+    whole = nothing_yet(10, 2, np.dtype(np.float32))._replace(distance=np.arange(10.0))
+
+    def run(part: slice, tally) -> hullx.Projection:
+        tally(0, 0)
+        return hullx.Projection(*(field[part] for field in whole))
+
+    np.testing.assert_array_equal(side_by_side(run, 10, 3, lambda done, certified: None).distance, whole.distance)
+    tallies = []
+
+    def failing(part: slice, tally) -> hullx.Projection:
+        if part.start == 0:
+            raise ArithmeticError("the first part")
+        while True:  # ends only because it is told to
+            time.sleep(0.01)
+            tallies.append(part.start)
+            tally(0, 0)
+
+    with pytest.raises(ArithmeticError, match="the first part"):
+        side_by_side(failing, 10, 3, lambda done, certified: None)
+    assert tallies
