@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,13 +60,15 @@ class Sketch(NamedTuple):
 
 def on_device(points: np.ndarray) -> Engine:
     """The points on JAX's default device."""
-    (device,) = jnp.zeros(()).devices()
-    hull = _hull(points, device)
-    frame, begin = jax.tree.map(np.asarray, hull.frame), None
+    hull = _hull(points)
+    begin = None
     if points.shape[1] >= sketch.WORTHWHILE:
         basis = sketch.basis(hull.placed, len(points))
-        rows = jnp.matmul(hull.placed, basis, precision="highest")[: len(points)]
-        begin = Sketch(partial(_sketched, frame, basis), on_device(np.asarray(rows)))
+        begin = Sketch(partial(_sketched, jax.tree.map(np.asarray, hull.frame), basis), _engine(_sketched_hull(hull, basis)))
+    return _engine(hull)._replace(sketch=begin)
+
+
+def _engine(hull: Hull) -> Engine:
     compiling, compiled = Lock(), set()
 
     def find(queries: np.ndarray, count: int) -> np.ndarray:
@@ -81,8 +83,8 @@ def on_device(points: np.ndarray) -> Engine:
             compiled.add(shape)
         return found
 
-    engine = Engine(find, advance, frame, len(hull.placed), sketch=begin)
-    if device.platform == "cpu":
+    engine = Engine(find, advance, jax.tree.map(np.asarray, hull.frame), len(hull.placed))
+    if next(iter(hull.placed.devices())).platform == "cpu":
         return engine._replace(batch=CPU_BATCH, threads=os.cpu_count() or 1)
     return engine
 
@@ -157,8 +159,9 @@ def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
     return assembled(frame, Source(chunks.count, chunks.padded, best, chunks.rows, solve, partial(_certify_batch, frame)))
 
 
-def _hull(points: np.ndarray, device: Any) -> Hull:
-    """The points and what is derived from them, committed to a device: threads have a default device of their own."""
+def _hull(points: np.ndarray) -> Hull:
+    """The points and what is derived from them, committed to the default device: threads have one of their own."""
+    (device,) = jnp.zeros(()).devices()
     count, rows = len(points), columns.width(len(points))
     centre = columns.centre(points[:: max(1, count // 4096)])
     if count < columns.SMALL:
@@ -166,6 +169,19 @@ def _hull(points: np.ndarray, device: Any) -> Hull:
     points = jax.device_put(points, device)
     frame = columns.frame(centre, *columns.spread(points, centre))
     return Hull(points, *_placed(points, frame, count, rows=rows), *jax.device_put((np.int32(count), frame), device))
+
+
+def _sketched_hull(hull: Hull, basis: np.ndarray) -> Hull:
+    """The sketches' hull, in the units of the points' frame: raw and placed rows are one array."""
+    rows, half_squares = _sketches(hull.placed, basis)
+    origin = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(hull.frame.scale), hull.frame.radius)
+    return Hull(rows, rows, half_squares, hull.count, origin)
+
+
+@jax.jit
+def _sketches(placed: Array, basis: np.ndarray) -> tuple[Array, Array]:
+    rows = jnp.matmul(placed, basis, precision="highest")
+    return rows, (rows * rows).sum(1) / 2
 
 
 def _sketched(frame: Frame, basis: np.ndarray, queries: np.ndarray) -> np.ndarray:

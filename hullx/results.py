@@ -35,8 +35,9 @@ def recorded(
     which: np.ndarray,
 ) -> Projection:
     """The result with some lanes of a round written into it, supports in order of falling weight."""
-    result = widened(result, found.support.shape[1])
-    order = np.argsort(-found.weights, axis=1, kind="stable")
+    most = int((found.weights[which] > 0).sum(1).max(initial=1))
+    result = widened(result, most)
+    order = np.argsort(-found.weights, axis=1, kind="stable")[:, :most]
     support = np.take_along_axis(np.where(found.weights > 0, found.support, 0), order, 1)
     weights = np.take_along_axis(found.weights, order, 1)
     rows = query[which]
@@ -61,11 +62,17 @@ def widened(result: Projection, slots: int) -> Projection:
     return result._replace(support=np.pad(result.support, missing), weights=np.pad(result.weights, missing))
 
 
-def joined(parts: Sequence[Projection], places: Sequence[slice]) -> Projection:
-    """The results of parts of the queries as one, each part in its place."""
+def joined(parts: list[Projection], places: Sequence[slice]) -> Projection:
+    """The results of parts of the queries as one, each part in its place.
+
+    The list of parts is emptied, and each of their fields let go once it is copied: two of them are as large as the queries.
+    """
     count, slots = sum(len(part.distance) for part in parts), max(part.support.shape[1] for part in parts)
+    rest = [list(widened(part, slots)) for part in parts]
+    parts.clear()
     whole = []
-    for fields in zip(*(widened(part, slots) for part in parts), strict=True):
+    while rest[0]:
+        fields = [part.pop(0) for part in rest]
         whole.append(np.empty((count, *fields[0].shape[1:]), fields[0].dtype))
         for field, place in zip(fields, places, strict=True):
             whole[-1][place] = field

@@ -118,13 +118,13 @@ def roughly(queries: np.ndarray, sketch: Sketch, n: int, goal: Goal, tally: Tall
 def stream(
     queries: np.ndarray, engine: Engine, ladder: list[Stage], goal: Goal, start: Start | None, tally: Tally
 ) -> tuple[Projection, np.ndarray]:
-    """The projections of queries onto an engine's points, and the best candidates of each query's last round.
+    """The projections of queries onto an engine's points, and each query's best candidates, as many as the first stage has.
 
     Args:
         tally: called with how many queries are done and how many of them certified, after each round.
     """
     result = nothing_yet(len(queries), queries.shape[1], queries.dtype)
-    last = np.zeros((len(queries), max(stage.candidates for stage in ladder)), np.int32)
+    last = np.zeros((len(queries), ladder[0].candidates), np.int32)
     fresh = np.flatnonzero(np.isfinite(queries).all(1))
     done, certified = len(queries) - len(fresh), 0
     entry = 0  # the stage at which queries begin
@@ -155,8 +155,7 @@ def stream(
         status[(status < 0) & (steps >= goal.max_steps)] = Status.MAX_ITER
         decided = status >= 0
         result = recorded(result, lanes.query, found, lower, steps, status, float(engine.frame.scale), decided)
-        last[lanes.query, : candidates.shape[1]] = candidates
-        last[lanes.query, candidates.shape[1] :] = candidates[:, -1:]
+        last[lanes.query] = candidates[:, : last.shape[1]]
 
         kept = Waiting(lanes.query, found.support, found.weights, candidates, found.upper, width, steps)
         for stage in np.unique(to[~decided]):
@@ -167,8 +166,7 @@ def stream(
         done += int(decided.sum())
         certified += int((status[decided] <= Status.INSIDE).sum())
         tally(done, certified)
-    slots = max(int((result.weights > 0).sum(1).max(initial=1)), 1)
-    return result._replace(support=result.support[:, :slots], weights=result.weights[:, :slots]), last
+    return result, last
 
 
 def _begin(engine: Engine, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:

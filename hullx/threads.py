@@ -22,9 +22,9 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
     """
     parts = [slice(first, None, threads) for first in range(threads)]
     counts = np.zeros((threads, 2), int)
-    lock, stopped = Lock(), False
+    lock, stopped, found = Lock(), False, {}
 
-    def one(part: int) -> Projection:
+    def one(part: int) -> None:
         def further(done: int, certified: int) -> None:
             if stopped:
                 raise CancelledError
@@ -34,7 +34,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
 
         # Each thread has JAX settings of its own.
         with jax.enable_x64(True):
-            return run(parts[part], further)
+            found[part] = run(parts[part], further)
 
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(one, part) for part in range(threads)]
@@ -43,4 +43,4 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 future.result()
         finally:
             stopped = True
-    return joined([future.result() for future in futures], parts)
+    return joined([found.pop(part) for part in range(threads)], parts)
