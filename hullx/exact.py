@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.types import Array
+from hullx.varying import varying
 
 # Bits after the binary point that the slices keep together: products are good to about 1e-26 of the largest.
 KEPT_BITS = 88
@@ -78,7 +79,7 @@ def total(terms: Float[Array, "t ..."]) -> Pair:
         return Pair(high, so_far.low + error), None
 
     zero = jnp.zeros_like(terms[0])
-    high, low = lax.scan(body, Pair(zero, zero), terms)[0]
+    high, low = lax.scan(body, varying(Pair(zero, zero), terms), terms)[0]
     return Pair(*difference(high, -low))
 
 

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from hullx import certificate, exact
 from hullx.exact import Pair, Slicing
+from hullx.solvers.base import Answer
 from hullx.solvers.lawson_hanson import affine_step, solve_pool
 from hullx.types import Array, Status
+from hullx.varying import varying
 
 # Rows scored at a time: their slices are what takes memory.
 CHUNK = 1024
@@ -34,18 +36,6 @@ CORRECTIONS = 2
 NEAR = 2.0
 
 
-class Polished(NamedTuple):
-    """What is sharpened of a solver's answer; distances in the frame's units."""
-
-    support: Int[Array, "s"]
-    weights: Float[Array, "s"]
-    upper: Float[Array, ""]
-    lower: Float[Array, ""]
-    direction: Float[Array, "d"]
-    iterations: Int[Array, ""]
-    status: Int[Array, ""]
-
-
 class Place(NamedTuple):
     """Raw numbers to slices of (x − centre) / scale, exactly."""
 
@@ -59,7 +49,7 @@ class Place(NamedTuple):
 
 
 # Best so far, candidates, rounds without progress, rounds.
-_State = tuple[Polished, Array, Array, Array]
+_State = tuple[Answer, Array, Array, Array]
 
 
 class Residual(NamedTuple):
@@ -98,9 +88,9 @@ def polish(
     centre: Float[Array, "d"],
     scale: Float[Array, ""],
     radius: Float[Array, ""],
-    start: Polished,
+    start: Answer,
     rtol: float,
-) -> Polished:
+) -> Answer:
     """The same projection with a narrower bracket, where rounding or want of room had left it wider than rtol.
 
     Args:
@@ -120,9 +110,9 @@ def polish(
             rows = place(lax.dynamic_slice_in_dim(points, first, chunk))
             return lax.dynamic_update_slice_in_dim(found, -slabs(placed, rows, along, how), first, 0)
 
-        return lax.fori_loop(0, -(-n // chunk), body, jnp.zeros(n, points.dtype))
+        return lax.fori_loop(0, -(-n // chunk), body, varying(jnp.zeros(n, points.dtype), query, points))
 
-    def better(best: Polished, candidates: Array) -> tuple[Polished, Array, Array]:
+    def better(best: Answer, candidates: Array) -> tuple[Answer, Array, Array]:
         pool = jnp.concatenate([best.support, candidates])
         rows = place(points[pool])
         differences = placed[:, None] - rows
@@ -145,14 +135,14 @@ def polish(
             step = jnp.maximum(jnp.where(jnp.isfinite(step).all(), step, 0), -weights - moved)
             return residual(exact.add(along.value, step @ differences[:, slots].sum(0)), how), moved + step
 
-        along, moved = lax.fori_loop(0, CORRECTIONS, correct, (along, jnp.zeros_like(weights)))
+        along, moved = lax.fori_loop(0, CORRECTIONS, correct, varying((along, jnp.zeros_like(weights)), query, points))
 
         scores = scores_of_all(along)
         upper, lower = _bracket(along, scores.max(), jnp.abs(moved).sum(), how)
         level = certificate.inside_level(radius, used.sum(), points.dtype, points.dtype)
         status = certificate.status(upper, lower, level, rtol)
         support = pool[slots]
-        found = Polished(
+        found = Answer(
             support=support,
             weights=weights,
             upper=upper,
@@ -160,6 +150,7 @@ def polish(
             direction=certificate.unit(along.value.high),
             iterations=best.iterations + found.steps,
             status=jnp.where(status < 0, best.status, status),
+            done=best.done,
         )
         in_support = jnp.zeros(n, bool).at[support].max(used)
         _, following = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(candidates))
@@ -177,7 +168,8 @@ def polish(
 
     near = jnp.abs((query - centre) / scale).max() <= NEAR
     none_yet = jnp.broadcast_to(start.support[0], (min(n, CANDIDATES),)).astype(jnp.int32)
-    return lax.while_loop(unfinished, body, (start, none_yet, jnp.where(near, 0, IDLE), 0))[0]
+    first = varying((start, none_yet, jnp.where(near, 0, IDLE), jnp.asarray(0)), query, points)
+    return lax.while_loop(unfinished, body, first)[0]
 
 
 def _undecided(status: Array) -> Bool[Array, ""]:

@@ -12,10 +12,11 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx import placement
+from hullx.lanes import LANES
 from hullx.mesh import on_mesh
 from hullx.progress import Tally
 from hullx.progress import progress as show_progress
-from hullx.projection import LANES, check, project
+from hullx.projection import check, project
 from hullx.results import replaced
 from hullx.resume import in_batches
 from hullx.solvers.active_set import step_limit

@@ -1,9 +1,17 @@
 """Solvers, chosen by name or passed as configured objects: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
 from hullx.solvers.active_set import ActiveSet
-from hullx.solvers.base import Frame, Solver, State, frame
+from hullx.solvers.base import Answer, Frame, Solver, State, frame
+from hullx.solvers.frank_wolfe import FrankWolfe
+from hullx.solvers.projected_gradient import ProjectedGradient
+from hullx.solvers.sketching import Sketching
 
-BY_NAME: dict[str, Solver] = {"active_set": ActiveSet()}
+BY_NAME: dict[str, Solver] = {
+    "active_set": ActiveSet(),
+    "frank_wolfe": FrankWolfe(),
+    "projected_gradient": ProjectedGradient(),
+    "sketching": Sketching(),
+}
 
 
 def resolve(solver: str | Solver) -> Solver:
@@ -24,4 +32,16 @@ def resolve(solver: str | Solver) -> Solver:
     return solver
 
 
-__all__ = ["BY_NAME", "ActiveSet", "Frame", "Solver", "State", "frame", "resolve"]
+__all__ = [
+    "BY_NAME",
+    "ActiveSet",
+    "Answer",
+    "Frame",
+    "FrankWolfe",
+    "ProjectedGradient",
+    "Sketching",
+    "Solver",
+    "State",
+    "frame",
+    "resolve",
+]

@@ -14,24 +14,16 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from hullx import certificate
-from hullx.solvers.base import Frame
-from hullx.solvers.lawson_hanson import solve_pool
+from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, slots, until_done
+from hullx.solvers.lawson_hanson import PoolSolution, solve_pool
 from hullx.types import Array, Status
 
 
 class ActiveSetState(NamedTuple):
-    """See `solvers.base.State`; `candidates` are the rows that the next round adds to the support's."""
+    """The answer, and the rows that the next round adds to the support's."""
 
-    support: Array  # (s,) int32
-    weights: Array  # (s,)
+    answer: Answer
     candidates: Array  # (c,) int32
-    upper: Array
-    lower: Array
-    direction: Array  # (d,)
-    iterations: Array
-    status: Array
-    done: Array
 
 
 def step_limit(n: int, d: int) -> int:
@@ -55,72 +47,72 @@ class ActiveSet:
     def init_state(self, query: Array, frame: Frame) -> ActiveSetState:
         """The nearest point as the support, the nearest points as the candidates."""
         n, d = frame.points.shape
-        capacity = min(n, d + 1, 128) if self.capacity is None else min(n, self.capacity)
-        # −‖x − q‖²/2 up to a constant, as one product. Which rows these are decides the speed and not the answer.
-        nearness = jnp.matmul(frame.points, query, precision="highest") - (frame.points**2).sum(1) / 2
-        _, nearest = lax.top_k(nearness, min(n, self.candidates))
-        first = jnp.arange(capacity) == 0
-        return ActiveSetState(
-            support=jnp.where(first, nearest[0], 0).astype(jnp.int32),
-            weights=first.astype(query.dtype),
-            candidates=nearest.astype(jnp.int32),
-            upper=jnp.asarray(jnp.inf, query.dtype),
-            lower=jnp.zeros((), query.dtype),
-            direction=jnp.zeros_like(query),
-            iterations=jnp.zeros((), jnp.int32),
-            status=jnp.asarray(Status.MAX_ITER, jnp.int32),
-            done=jnp.asarray(False),
-        )
+        candidates = nearest(query, frame, min(n, self.candidates))
+        return ActiveSetState(first_answer(query, candidates[0], slots(n, d, self.capacity)), candidates)
 
     def update(self, state: ActiveSetState, query: Array, frame: Frame, *, rtol: float, max_iter: int) -> ActiveSetState:
         """One round: solve on the pool, score all points, certify."""
-        capacity = len(state.support)
-        pool = jnp.concatenate([state.support, state.candidates])
-        repeated = (state.candidates[:, None] == state.support) & (state.weights > 0)
-        unused = state.weights == 0
-        origin = state.weights @ frame.points[state.support]
-        rows = frame.points[pool] - origin
-        residual = state.weights @ (query - frame.points[state.support])
-        solution = solve_pool(
-            jnp.matmul(rows, rows.T, precision="highest"),
-            jnp.matmul(rows, residual, precision="highest"),
-            state.weights,
-            jnp.concatenate([unused, repeated.any(1)]),
-            max_iter - state.iterations,
-        )
-        support, weights = pool[solution.slots], solution.weights
-        proof = certificate.bracket(query, frame.points, frame.radius, support, weights)
-
-        in_support = jnp.zeros(len(frame.points), bool).at[support].max(weights > 0)
-        _, candidates = lax.top_k(jnp.where(in_support, -jnp.inf, proof.scores), len(state.candidates))
-        iterations = state.iterations + solution.steps
-        level = certificate.inside_level(frame.radius, (weights > 0).sum(), query.dtype, query.dtype)
-        status = certificate.status(proof.upper, proof.lower, level, rtol)
-        # A round that let no row in, or did not come closer, and did not tighten the bracket will not do better next time.
-        entered = ((solution.slots >= capacity) & (weights > 0)).any()
-        wider = proof.upper - proof.lower > 0.5 * (state.upper - state.lower)
-        stalled = solution.finished & wider & (~entered | (proof.upper >= state.upper))
-        status = jnp.where((status < 0) & stalled, Status.ROUNDING, status)
-        status = jnp.where((status < 0) & solution.full, Status.CAPACITY, status)
-        undecided = status < 0
-        return ActiveSetState(
-            support=support,
-            weights=weights,
-            candidates=candidates.astype(jnp.int32),
-            upper=proof.upper,
-            lower=proof.lower,
-            direction=proof.direction,
-            iterations=iterations,
-            status=jnp.where(undecided, Status.MAX_ITER, status).astype(jnp.int32),
-            done=~undecided | (iterations >= max_iter),
-        )
+        before = state.answer
+        pool = pooled(before, state.candidates, query, frame)
+        solution = solve_pool(pool.gram, pool.scores, before.weights, pool.blocked, max_iter - before.iterations)
+        support = pool.members[solution.slots]
+        iterations = before.iterations + solution.steps
+        answer, scores = certified(query, frame, support, solution.weights, iterations, rtol)
+        answer = judged(before, answer, solution, max_iter)
+        in_support = jnp.zeros(len(frame.points), bool).at[support].max(solution.weights > 0)
+        _, candidates = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(state.candidates))
+        return ActiveSetState(answer, candidates.astype(jnp.int32))
 
     def run(self, query: Array, frame: Frame, *, rtol: float, max_iter: int | None) -> ActiveSetState:
         """Rounds until the bracket is within rtol, or nothing more can be done."""
-        n, d = frame.points.shape
-        limit = step_limit(n, d) if max_iter is None else max_iter
-        return lax.while_loop(
-            lambda state: ~state.done,
-            lambda state: self.update(state, query, frame, rtol=rtol, max_iter=limit),
-            self.init_state(query, frame),
-        )
+        limit = step_limit(*frame.points.shape) if max_iter is None else max_iter
+        return until_done(self, query, frame, rtol, limit)
+
+
+def first_answer(query: Array, row: Array, capacity: int) -> Answer:
+    """All weight on one row, and nothing proved yet."""
+    first = jnp.arange(capacity) == 0
+    return Answer(
+        support=jnp.where(first, row, 0).astype(jnp.int32),
+        weights=first.astype(query.dtype),
+        upper=jnp.asarray(jnp.inf, query.dtype),
+        lower=jnp.zeros((), query.dtype),
+        direction=jnp.zeros_like(query),
+        iterations=jnp.zeros((), jnp.int32),
+        status=jnp.asarray(Status.MAX_ITER, jnp.int32),
+        done=jnp.asarray(False),
+    )
+
+
+class Pool(NamedTuple):
+    """Rows among which a support is sought, its own k slots first, then candidates; coordinates are about the point p."""
+
+    members: Array  # (k + c,) int32
+    gram: Array  # ⟨x_i − p, x_j − p⟩
+    scores: Array  # ⟨x_i − p, r⟩
+    blocked: Array  # unused slots, and candidates that are in the support already
+
+
+def pooled(answer: Answer, candidates: Array, query: Array, frame: Frame) -> Pool:
+    """The pool of an answer's support and of candidates."""
+    members = jnp.concatenate([answer.support, candidates])
+    repeated = ((candidates[:, None] == answer.support) & (answer.weights > 0)).any(1)
+    rows = frame.points[members] - answer.weights @ frame.points[answer.support]
+    residual = answer.weights @ (query - frame.points[answer.support])
+    return Pool(
+        members=members,
+        gram=jnp.matmul(rows, rows.T, precision="highest"),
+        scores=jnp.matmul(rows, residual, precision="highest"),
+        blocked=jnp.concatenate([answer.weights == 0, repeated]),
+    )
+
+
+def judged(before: Answer, answer: Answer, solution: PoolSolution, max_iter: int) -> Answer:
+    """The answer of a round, ended if another round will not do better."""
+    # A round that let no row in, or did not come closer, and did not tighten the bracket.
+    entered = ((solution.slots >= len(solution.weights)) & (solution.weights > 0)).any()
+    wider = answer.upper - answer.lower > 0.5 * (before.upper - before.lower)
+    stalled = solution.finished & wider & (~entered | (answer.upper >= before.upper))
+    answer = given_up(answer, stalled, Status.ROUNDING)
+    answer = given_up(answer, solution.full, Status.CAPACITY)
+    return given_up(answer, answer.iterations >= max_iter, Status.MAX_ITER)

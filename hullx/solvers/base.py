@@ -1,11 +1,12 @@
 """What every solver is: `init_state`, `update` and `run`, on one query and centred points.
 
-A solver is a frozen dataclass of settings. Its state carries at least the fields of `State`; `hullx.project` centres the
-points, maps `run` over the queries and turns the last state into a `Projection`. To watch a solver, step it by hand:
+A solver is a frozen dataclass of settings. Its state has the `Answer` so far and whatever else the solver needs; every update
+ends with `certified`, the same proof for all solvers. `hullx.project` centres the points, maps `run` over the queries and turns
+the last answer into a `Projection`. To watch a solver, step it by hand:
 
     state = solver.init_state(query, frame)
-    while not state.done:
-        state = solver.update(state, query, frame, rtol=1e-6)
+    while not state.answer.done:
+        state = solver.update(state, query, frame, rtol=1e-6, max_iter=1000)
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
-from hullx.certificate import norm
-from hullx.types import Array
+from hullx import certificate
+from hullx.types import Array, Status
+from hullx.varying import varying
 
 
 class Frame(NamedTuple):
@@ -38,19 +40,25 @@ class Frame(NamedTuple):
 
 
 def frame(points: Float[Array, "n d"]) -> Frame:
-    """The frame of the points, on the device. Derivatives flow through the points; centre and scale count as constants."""
+    """The frame of the points, on the device."""
     # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin.
-    centre = lax.stop_gradient(points[0] + (points - points[0]).mean(0))
+    centre = points[0] + (points - points[0]).mean(0)
     centred = points - centre
-    largest = lax.stop_gradient(jnp.abs(centred).max())
+    largest = jnp.abs(centred).max()
     _, exponent = jnp.frexp(largest)
     scale = jnp.where(largest > 0, jnp.ldexp(jnp.ones((), points.dtype), exponent), 1)
     scaled = centred / scale
-    return Frame(scaled, centre, scale, norm(scaled).max())
+    return Frame(scaled, centre, scale, certificate.norm(scaled).max())
 
 
-class State(Protocol):
-    """The fields of a solver's state that the outside reads."""
+class Answer(NamedTuple):
+    """The projection as far as it is known; distances in the frame's units.
+
+    - support: rows with weight; unused slots hold any row.
+    - weights: ≥ 0, sum to 1; 0 in unused slots.
+    - upper, lower, direction: the certificate, as in `Projection`.
+    - status: MAX_ITER as long as there is more to do.
+    """
 
     support: Int[Array, "s"]
     weights: Float[Array, "s"]
@@ -62,6 +70,13 @@ class State(Protocol):
     done: Bool[Array, ""]
 
 
+class State(Protocol):
+    """What the outside reads of a solver's state."""
+
+    @property
+    def answer(self) -> Answer: ...
+
+
 class Solver(Protocol):
     """Projects one query onto the hull of a frame's points."""
 
@@ -70,3 +85,56 @@ class Solver(Protocol):
     def update(self, state, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int) -> Any: ...
 
     def run(self, query: Float[Array, "d"], frame: Frame, *, rtol: float, max_iter: int | None) -> Any: ...
+
+
+def slots(n: int, d: int, capacity: int | None) -> int:
+    """How many points may carry weight: min(n, d + 1) always suffice, but more than 128 are used only if asked for."""
+    return min(n, d + 1, 128) if capacity is None else min(n, capacity)
+
+
+def certified(
+    query: Float[Array, "d"],
+    frame: Frame,
+    support: Int[Array, "s"],
+    weights: Float[Array, "s"],
+    iterations: Int[Array, ""],
+    rtol: float,
+) -> tuple[Answer, Float[Array, "n"]]:
+    """The answer that weights on a support are, proved by one product with all points, and the points' scores ⟨x_j, u⟩."""
+    proof = certificate.bracket(query, frame.points, frame.radius, support, weights)
+    level = certificate.inside_level(frame.radius, (weights > 0).sum(), query.dtype, query.dtype)
+    status = certificate.status(proof.upper, proof.lower, level, rtol)
+    undecided = status < 0
+    answer = Answer(
+        support=support,
+        weights=weights,
+        upper=proof.upper,
+        lower=proof.lower,
+        direction=proof.direction,
+        iterations=iterations,
+        status=jnp.where(undecided, Status.MAX_ITER, status).astype(jnp.int32),
+        done=~undecided,
+    )
+    return answer, proof.scores
+
+
+def nearest(query: Float[Array, "d"], frame: Frame, count: int) -> Int[Array, "count"]:
+    """Rows of the nearest points, nearest first."""
+    # −‖x − q‖²/2 up to a constant, as one product. Which rows these are decides the speed and not the answer.
+    nearness = jnp.matmul(frame.points, query, precision="highest") - (frame.points**2).sum(1) / 2
+    return lax.top_k(nearness, count)[1].astype(jnp.int32)
+
+
+def given_up(answer: Answer, when: Bool[Array, ""], status: Status) -> Answer:
+    """The answer, ended with a status where it is not done and a condition holds."""
+    ends = ~answer.done & when
+    return answer._replace(status=jnp.where(ends, status, answer.status).astype(jnp.int32), done=answer.done | ends)
+
+
+def until_done(solver: Solver, query: Float[Array, "d"], frame: Frame, rtol: float, max_iter: int) -> Any:
+    """Updates until the answer is done."""
+    return lax.while_loop(
+        lambda state: ~state.answer.done,
+        lambda state: solver.update(state, query, frame, rtol=rtol, max_iter=max_iter),
+        varying(solver.init_state(query, frame), query, frame.points),
+    )

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float
 
 from hullx.solvers.lawson_hanson import PIVOT_ULPS, PoolSolution, noise
 from hullx.types import Array
+from hullx.varying import varying
 
 # Most steps for each row of a pool: a healthy solve takes fewer than one.
 STEPS = 4
@@ -123,7 +124,7 @@ def solve_pool(
         finished=jnp.asarray(False),
         steps=jnp.zeros((), jnp.int32),
     )
-    end = lax.while_loop(unfinished, body, start)
+    end = lax.while_loop(unfinished, body, varying(start, gram, scores))
     return PoolSolution(end.slots, end.weights / end.weights.sum(), end.steps, end.full, end.finished), end.inverse
 
 
@@ -141,7 +142,7 @@ def inverse(gram: Array, weights: Array) -> tuple[Array, Array]:
         return so_far, used | (entering & ~lost), waiting & ~entering
 
     start = jnp.zeros_like(gram), base, (weights > 0) & ~base
-    found, used, _ = lax.while_loop(lambda state: state[2].any(), body, start)
+    found, used, _ = lax.while_loop(lambda state: state[2].any(), body, varying(start, gram, weights))
     return used, found
 
 

@@ -25,6 +25,7 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx.types import Array
+from hullx.varying import varying
 
 # An entering row is affinely dependent on the support when its squared distance from their affine hull, a pivot of the Cholesky
 # factor, is lost in rounding: a few units in the last place of its diagonal entry (Higham 2002, theorem 10.3; the bound there
@@ -142,7 +143,7 @@ def _substitute(factor: Float[Array, "k k"], sides: Float[Array, "r k"]) -> Floa
     diagonal = jnp.diagonal(factor)
     below = jnp.tril(factor, -1) / diagonal[:, None]
     last = len(factor) - 1
-    solved = lax.fori_loop(0, last + 1, lambda i, x: x - x[:, last - i, None] * below[last - i], sides)
+    solved = lax.fori_loop(0, last + 1, lambda i, x: x - x[:, last - i, None] * below[last - i], varying(sides, factor))
     return solved / diagonal
 
 
@@ -227,6 +228,6 @@ def solve_pool(
         moved=jnp.zeros((), dtype),
         steps=jnp.zeros((), jnp.int32),
     )
-    end = lax.while_loop(unfinished, body, start)
+    end = lax.while_loop(unfinished, body, varying(start, gram, scores, weights))
     weights = end.weights / end.weights.sum()
     return PoolSolution(end.slots, weights, end.steps, end.full, end.finished)

@@ -1,0 +1,38 @@
+"""Every snippet of the README's section on derivatives runs, and does what is said of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def snippets(heading: str) -> list[str]:
+    """The Python blocks of a section, its subsections included."""
+    section = README.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+def test_differentiating_through_the_hull(capsys) -> None:
+    names: dict = {}
+    blocks = snippets("Differentiating through the hull")
+    assert len(blocks) == 5
+    for block in blocks:
+        exec(block, names)
+    np.testing.assert_allclose(names["in_query"], [1, 0], atol=1e-6)
+    np.testing.assert_allclose(names["in_points"].sum(0), [-1, 0], atol=1e-6)
+    np.testing.assert_allclose(names["same"], names["slopes"], atol=1e-6)
+    np.testing.assert_allclose(names["distances"][:2], [1, 1], rtol=1e-5)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["parameters"]))
+    assert capsys.readouterr().out
+
+
+def test_using_it() -> None:
+    names: dict = {}
+    for block in snippets("Use it")[:2]:
+        exec(block, names)
+    assert names["result"].outside.shape == (360,)
