@@ -334,7 +334,8 @@ def figures(folder: Path) -> None:
         with plotting.figure(folder, f"{title} archetypes", len(rows), len(rows[0][1]), size=(10, 3.6)) as axes:
             for row, (name, images) in zip(axes, rows, strict=True):
                 plotting.images(row, list(images), [""] * len(images))
-                row[0].set_title(f"{name}: {max(shares[name]):.1%} of the variance", fontsize=8, loc="left")
+                words = row[0].set_title(f"{name}: {max(shares[name]):.1%} of the variance", fontsize=8, loc="left")
+                words.set_in_layout(False)  # it is wider than its image
         curves = record.read_table(folder, f"{title} curves")
         with plotting.figure(folder, f"{title} curves", size=(5.5, 4)) as axes:
             draw_curves(axes[0, 0], title, curves, shares)
@@ -347,8 +348,8 @@ def draw_curves(axes: Any, title: str, curves: dict[str, np.ndarray], shares: di
         axes.plot(curves["step"], curves[name], color=plotting.COLOURS[0], alpha=0.7, label=label)
     for method, colour in zip(METHODS[1:], plotting.COLOURS[1:], strict=False):
         axes.axhline(max(shares[method]), color=colour, linestyle="--", linewidth=1, label=f"{method}, best")
-    axes.set(xlabel="step", ylabel="variance explained (batches of a step)", title=title)
-    axes.legend(fontsize=7)
+    axes.set(xlabel="step", ylabel="variance explained (batches of a step)")
+    axes.legend(title=title, fontsize=7, title_fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,7 @@ def project(
         points: the points that span the hull, one a row.
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is done.
-        max_iter: most steps a query takes; None for the solver's own limit, which no ordinary problem reaches. Static
-            under jit.
+        max_iter: most steps a query takes; None for the solver's own limit, which no ordinary problem reaches.
 
     Returns:
         A `Projection`; its fields have the queries' leading shape and the dtype that queries and points promote to.
@@ -117,14 +116,14 @@ def _promoted(queries: Array, points: Array) -> tuple[Array, Array]:
 
 
 # Compiled as one program each, or an eager call would compile its loops anew each time.
-@partial(jax.jit, static_argnames=("solver", "max_iter"))
+@partial(jax.jit, static_argnames="solver")
 def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
     flat = queries.reshape(-1, queries.shape[-1])
     found = derivatives.differentiable(_solved(flat, points, solver, rtol, max_iter), flat, points)
     return jax.tree.map(lambda field: field.reshape(*queries.shape[:-1], *field.shape[1:]), found)
 
 
-@partial(jax.jit, static_argnames=("solver", "max_iter"))
+@partial(jax.jit, static_argnames="solver")
 def _distance(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Array:
     flat = queries.reshape(-1, queries.shape[-1])
     found = _solved(flat, points, solver, rtol, max_iter)

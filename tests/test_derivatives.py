@@ -32,6 +32,7 @@ def problem(rng: np.random.Generator) -> tuple[jax.Array, jax.Array]:
     return queries[(sizes == 3).argmax()], points
 
 
+@partial(jax.jit, static_argnames="field")
 def attached(query: jax.Array, points: jax.Array, field: str, found=None) -> jax.Array:
     """A field of the projection of one query, with derivatives: the solver itself stays outside of what is compiled."""
     found = solved(query, points) if found is None else found

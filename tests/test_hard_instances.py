@@ -51,7 +51,9 @@ def test_every_solver_is_tried() -> None:
     assert set(LIMITS) == set(hullx.solvers.BY_NAME)
 
 
-@pytest.fixture(scope="module", params=LIMITS)
+@pytest.fixture(
+    scope="module", params=[name if name in EXACT else pytest.param(name, marks=pytest.mark.slow) for name in LIMITS]
+)
 def solver(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -94,6 +96,7 @@ def test_hardly_any_is_left_undecided(solver: str, solved) -> None:
     assert np.mean(statuses <= Status.INSIDE) >= 0.999
 
 
+@pytest.mark.slow
 def test_sweep_agrees() -> None:
     statuses = []
     for name in FAMILIES:

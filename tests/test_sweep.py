@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from oracles import check_bracket
+from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status, placement, resume, sketch
@@ -108,18 +107,17 @@ def test_padding_is_little(n: int) -> None:
 
 
 def test_search_that_begins_among_sketches(rng: np.random.Generator) -> None:
-    """In so many dimensions `sweep` searches sketches first; the answer is that of `project`, for inside queries too."""
+    """In so many dimensions `sweep` searches sketches first; the answer is that of SciPy, for inside queries too."""
     d = sketch.WORTHWHILE + 5
-    points = (rng.normal(size=(150, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(150, d))).astype(np.float32)
-    queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(90, d))])
+    points = (rng.normal(size=(100, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(100, d))).astype(np.float32)
+    queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(60, d))])
     queries = queries.astype(np.float32)
     assert placement.on_device(points).sketch is not None
     swept = hullx.sweep(queries, points, progress=False)
-    with jax.enable_x64(True):
-        exact = hullx.project(queries.astype(np.float64), points.astype(np.float64))
     outside = np.arange(len(queries)) // 5 != 1
     np.testing.assert_array_equal(swept.status, np.where(outside, Status.CONVERGED, Status.INSIDE))
-    np.testing.assert_allclose(swept.distance[outside], exact.distance[outside], rtol=1e-6)
+    for i in np.flatnonzero(outside)[::8]:
+        np.testing.assert_allclose(swept.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6)
 
 
 def test_threads_keep_the_order_and_pass_errors_on() -> None:
