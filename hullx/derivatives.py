@@ -20,14 +20,14 @@ Where the projection is not differentiable, a choice is made, and never NaN:
 
 - a query in the hull, its boundary and its vertices included (Status.INSIDE): distance and direction have derivative 0, and
   ṗ = P(q̇ − Σ w_i ẋ_i) + Σ w_i ẋ_i with P the projector onto the directions of the whole hull;
-- points that coincide or are affinely dependent: what they share goes to those that the solver chose;
+- points that coincide or are affinely dependent: what they share goes to those that the solver chose (a nearest point that is
+  itself one of the points, though other points span a face around it, counts as a vertex);
 - a query of NaN or infinity: 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ def differentiable(found: Projection, queries: Float[Array, "m d"], points: Floa
 def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Array, Array], Array]:
     """value(found, queries, points): a field of `found`, whose derivative is tangent(found, queries, points, q̇, ẋ).
 
-    A tangent that is zero comes as None.
+    Where points are constant, ẋ is None: zeros of their shape would cost more than all the rest.
     """
 
     @jax.custom_jvp
@@ -69,8 +69,9 @@ def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Ar
         clean = found._replace(
             **{field: _finite(getattr(found, field)) for field in ("distance", "point", "weights", "direction")}
         )
-        moved = [None if isinstance(each, SymbolicZero) else each for each in tangents[1:]]
-        return value(*primals), tangent(clean, _finite(queries), points, *moved)
+        query_dot, points_dot = (None if isinstance(each, SymbolicZero) else each for each in tangents[1:])
+        query_dot = jnp.zeros_like(queries) if query_dot is None else query_dot
+        return value(*primals), tangent(clean, _finite(queries), points, query_dot, points_dot)
 
     value.defjvp(rule, symbolic_zeros=True)
     return value
@@ -80,29 +81,28 @@ def _finite(field: Array) -> Array:
     return jnp.where(jnp.isfinite(field), field, 0)
 
 
-def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> Array:
-    apart = _apart(found, queries, points, query_dot, points_dot)
+def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
+    apart = query_dot - _mixed(found, queries, points, points_dot)
     slope = (direction(found, queries, points) * apart).sum(1)
     return jnp.where(_outside(found), slope, 0)
 
 
-def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> Array:
+def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
     return _on_support(found, queries, points, query_dot, points_dot)[0]
 
 
-def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> Array:
+def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
     moved = _on_support(found, queries, points, query_dot, points_dot)[1]
     inside = found.status == Status.INSIDE
     axes = _axes(inside.any(), lax.stop_gradient(points))
-    apart = _apart(found, queries, points, query_dot, points_dot)
-    along = jnp.matmul(jnp.matmul(apart, axes.T, precision="highest"), axes, precision="highest")
-    mixed = 0 if points_dot is None else _mixed(found, queries, points, points_dot)
+    mixed = _mixed(found, queries, points, points_dot)
+    along = jnp.matmul(jnp.matmul(query_dot - mixed, axes.T, precision="highest"), axes, precision="highest")
     return jnp.where(inside[:, None], along + mixed, moved)
 
 
-def _direction_dot(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> Array:
+def _direction_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
     outside, along = _outside(found), direction(found, queries, points)
-    residual = (0 if query_dot is None else query_dot) - _point_dot(found, queries, points, query_dot, points_dot)
+    residual = query_dot - _point_dot(found, queries, points, query_dot, points_dot)
     across = residual - along * (along * residual).sum(1, keepdims=True)
     length = jnp.where(outside, distance(found, queries, points), 1)
     return jnp.where(outside[:, None], across / length[:, None], 0)
@@ -118,14 +118,10 @@ def _outside(found: Projection) -> Array:
     return (found.status != Status.INSIDE) & (found.status != Status.NONFINITE)
 
 
-def _apart(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> Array:
-    """q̇ − Σ w_i ẋ_i: (m, d)."""
-    apart = jnp.zeros_like(queries) if query_dot is None else query_dot
-    return apart if points_dot is None else apart - _mixed(found, queries, points, points_dot)
-
-
-def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array) -> Array:
+def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
     """Σ w_i ẋ_i: (m, d)."""
+    if points_dot is None:
+        return jnp.zeros_like(queries)
 
     @jax.checkpoint
     def one(support: Array, weights: Array) -> Array:
@@ -134,31 +130,30 @@ def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array) 
     return over_queries(one, found.support, weights(found, queries, points))
 
 
-def _on_support(found: Projection, queries: Array, points: Array, query_dot: Any, points_dot: Any) -> tuple[Array, Array]:
+def _on_support(
+    found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None
+) -> tuple[Array, Array]:
     """ẇ and ṗ of the projections onto the affine hulls of their supports: (m, s) and (m, d)."""
 
     # Gathered rows are s × d a query, too much to keep for all of them: they are gathered again when they are needed again.
     @jax.checkpoint
-    def one(support: Array, weights: Array, query: Array, query_dot: Any) -> tuple[Array, Array]:
+    def one(support: Array, weights: Array, query: Array, query_dot: Array) -> tuple[Array, Array]:
         rows, used = points[support], weights > 0
         origin = lax.stop_gradient(rows[weights.argmax()])
         scale = _power_of_two(jnp.where(used[:, None], jnp.abs(lax.stop_gradient(rows) - origin), 0).max())
         rows, query = jnp.where(used[:, None], (rows - origin) / scale, 0), (query - origin) / scale
         place = jnp.matmul(weights, rows, precision="highest")
         centred = jnp.where(used[:, None], rows - place, 0)
-        apart, scores, mixed = jnp.zeros_like(query), jnp.zeros_like(weights), jnp.zeros_like(query)
-        if query_dot is not None:
-            apart = query_dot / scale
+        mixed, turned = jnp.zeros_like(query), jnp.zeros_like(weights)
         if points_dot is not None:
             rows_dot = points_dot[support] / scale
             mixed = jnp.matmul(weights, rows_dot, precision="highest")
-            apart, scores = apart - mixed, jnp.matmul(rows_dot, query - place, precision="highest")
-        scores = jnp.where(used, scores, 0) + jnp.matmul(centred, apart, precision="highest")
+            turned = jnp.where(used, jnp.matmul(rows_dot, query - place, precision="highest"), 0)
+        scores = turned + jnp.matmul(centred, query_dot / scale - mixed, precision="highest")
         weights_dot = affine_step(centred, weights, scores)
         return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale
 
-    batch = found.support, weights(found, queries, points), queries, query_dot
-    return over_queries(one, *batch)
+    return over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
 
 
 def affine_step(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: Float[Array, "s"]) -> Float[Array, "s"]:

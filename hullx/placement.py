@@ -172,7 +172,7 @@ def _hull(points: np.ndarray) -> Hull:
 
 
 def _sketched_hull(hull: Hull, basis: np.ndarray) -> Hull:
-    """The sketches' hull, in the units of the points' frame: raw and placed rows are one array."""
+    """The sketches' hull, in the units of the points' frame: raw and placed rows are one array, and nothing is proved there."""
     rows, half_squares = _sketches(hull.placed, basis)
     origin = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(hull.frame.scale), hull.frame.radius)
     return Hull(rows, rows, half_squares, hull.count, origin)
