@@ -331,11 +331,10 @@ def figures(folder: Path) -> None:
     for title, shares in record.read_json(folder, "summary.json")["archetypes"].items():
         pictures = record.read_arrays(folder, f"{title} images")
         rows = [(name, pictures[record.slug(name)]) for name in (GRADIENT, CLASSICAL, CENTRES)]
-        with plotting.figure(folder, f"{title} archetypes", len(rows), len(rows[0][1]), size=(10, 3.6)) as axes:
+        with plotting.figure(folder, f"{title} archetypes", len(rows), len(rows[0][1]), size=(10, 4.2)) as axes:
             for row, (name, images) in zip(axes, rows, strict=True):
                 plotting.images(row, list(images), [""] * len(images))
-                words = row[0].set_title(f"{name}: {max(shares[name]):.1%} of the variance", fontsize=8, loc="left")
-                words.set_in_layout(False)  # it is wider than its image
+                row[len(row) // 2].set_title(f"{name}: {max(shares[name]):.1%} of the variance")
         curves = record.read_table(folder, f"{title} curves")
         with plotting.figure(folder, f"{title} curves", size=(5.5, 4)) as axes:
             draw_curves(axes[0, 0], title, curves, shares)
