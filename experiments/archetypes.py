@@ -12,7 +12,7 @@ within 1%; below NMF (whose parts need not look like data, nor weights sum to 1)
 Then a Flax network learns to classify with the mean distance of its features to the hull of other training images' features
 as a penalty. Claim: the penalty draws the features of test images towards the hull of the training images', at equal accuracy.
 
-    python -m experiments.archetypes                        digits, under a minute
+    python -m experiments.archetypes                        digits, about a minute
     python -m experiments.archetypes cpu                    digits and 5,000 images of MNIST, 10 archetypes
     python -m experiments.archetypes paper                  more seeds, 20,000 images of MNIST
 """
@@ -28,7 +28,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import scipy.optimize
 from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
@@ -36,6 +35,7 @@ from sklearn.decomposition import NMF
 
 import hullx
 from experiments.command import main
+from experiments.peers import nnls
 from hullx import plotting, record
 from hullx.data import Dataset, load
 from hullx.progress import Report, progress
@@ -189,24 +189,16 @@ def alternate(rows: np.ndarray, first: np.ndarray, rounds: int, report: Report) 
     """Archetypes by Cutler and Breiman's alternation, in SciPy: all weights, then each archetype, best for those weights."""
     rows, archetypes = rows.astype(np.float64), first.astype(np.float64)
     for i in range(rounds):
-        weights = np.stack([simplex_weights(row, archetypes) for row in rows])
+        weights = np.stack([nnls(row, archetypes) for row in rows])
         for j in range(len(archetypes)):
             mine = weights[:, j]
             if not mine.any():
                 continue
             # Σ_j ‖x_j − Σ_l a_jl z_l‖² is ‖z_j − target‖² up to a factor and a constant.
             rest = rows - weights @ archetypes + np.outer(mine, archetypes[j])
-            archetypes[j] = simplex_weights(mine @ rest / (mine @ mine), rows) @ rows
+            archetypes[j] = nnls(mine @ rest / (mine @ mine), rows) @ rows
         report(i + 1)
     return archetypes.astype(np.float32)
-
-
-def simplex_weights(query: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Weights of the projection, by non-negative least squares with a row of ones (homogeneity makes any height exact)."""
-    system = np.vstack([(points - query).T, np.ones(len(points))])
-    target = np.append(np.zeros(points.shape[1]), 1.0)
-    solution, _ = scipy.optimize.nnls(system, target, maxiter=30 * len(points))
-    return solution / solution.sum()
 
 
 class Classifier(nn.Module):

@@ -45,7 +45,8 @@ PROJECT = {
     "hullx.project projected_gradient": ("projected_gradient", np.float64, 4),
 }
 HULLX = (SWEEP, *PROJECT)
-BATCHED = (SWEEP, *list(PROJECT)[:3])
+EXACT = ("active_set", "sketching")
+BATCHED = (SWEEP, *(name for name, (solver, *_) in PROJECT.items() if solver in EXACT))
 CHECKED = 20  # queries whose gap is recomputed
 PRODUCT_ROWS = 256
 # A job that takes so many seconds is not run a second time, and one of hullx's that takes so many is given up.

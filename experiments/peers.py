@@ -7,7 +7,6 @@ All work in float64. First-order methods stop when `gap` is at most the toleranc
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import jax
@@ -16,6 +15,8 @@ import numpy as np
 import optax
 import scipy.optimize
 import scipy.sparse
+
+from hullx.solvers.projected_gradient import jaxopt_solver, loss
 
 Solve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -82,18 +83,13 @@ def quadratic(name: str) -> Solve:
 
 def projected_gradient(rtol: float) -> Solve:
     """jaxopt.ProjectedGradient, accelerated, with the step 1/L."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import jaxopt
-        from jaxopt.projection import projection_simplex
-
-    solver = jaxopt.ProjectedGradient(_loss, projection_simplex, stepsize=lambda _: 1.0, jit=True, unroll=False)
+    solver = jaxopt_solver()
 
     def start(weights: jax.Array, rows: jax.Array):
-        return solver.init_state(weights, rows=rows)
+        return solver.init_state(weights, rows=rows, query=jnp.zeros(rows.shape[1]))
 
     def step(weights: jax.Array, state, rows: jax.Array):
-        return tuple(solver.update(weights, state, rows=rows))
+        return tuple(solver.update(weights, state, rows=rows, query=jnp.zeros(rows.shape[1])))
 
     return _first_order(start, step, rtol)
 
@@ -106,7 +102,7 @@ def optax_gradient(rtol: float) -> Solve:
         return optimizer.init(weights)
 
     def step(weights: jax.Array, state, rows: jax.Array):
-        updates, state = optimizer.update(jax.grad(_loss)(weights, rows), state)
+        updates, state = optimizer.update(jax.grad(loss)(weights, rows, jnp.zeros(rows.shape[1])), state)
         return optax.projections.projection_simplex(optax.apply_updates(weights, updates)), state
 
     return _first_order(start, step, rtol)
@@ -132,10 +128,6 @@ def _first_order(start: Callable, step: Callable, rtol: float) -> Solve:
                 return found
 
     return solve
-
-
-def _loss(weights: jax.Array, rows: jax.Array) -> jax.Array:
-    return ((weights @ rows) ** 2).sum() / 2
 
 
 COMPILED = PROJECTED_GRADIENT, OPTAX = "jaxopt ProjectedGradient", "optax projected momentum"

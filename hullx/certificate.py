@@ -176,9 +176,11 @@ def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array,
     Args:
         level: `inside_level` of the points.
     """
-    decided = jnp.where(upper <= level, Status.INSIDE, -1)
-    decided = jnp.where((upper > 0) & (upper - lower <= rtol * upper), Status.CONVERGED, decided)
-    return jnp.where(jnp.isfinite(upper) & jnp.isfinite(lower), decided, Status.NONFINITE).astype(jnp.int32)
+    # NumPy's arrays stay so: a sweep judges batches of every length, and JAX would compile each length anew.
+    xp = upper.__array_namespace__()
+    decided = xp.where(upper <= level, Status.INSIDE, -1)
+    decided = xp.where((upper > 0) & (upper - lower <= rtol * upper), Status.CONVERGED, decided)
+    return xp.where(xp.isfinite(upper) & xp.isfinite(lower), decided, Status.NONFINITE).astype(xp.int32)
 
 
 def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "d"]) -> Hyperplane:

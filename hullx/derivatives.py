@@ -37,6 +37,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from hullx.lanes import over_queries
+from hullx.solvers.base import power_of_two
 from hullx.solvers.exchange import inverse
 from hullx.types import Array, Projection, Status
 from hullx.varying import varying
@@ -92,10 +93,9 @@ def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Ar
 
 
 def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    moved = _on_support(found, queries, points, query_dot, points_dot)[1]
+    _, moved, mixed = _on_support(found, queries, points, query_dot, points_dot)
     inside = found.status == Status.INSIDE
     axes = _axes(inside.any(), lax.stop_gradient(points))
-    mixed = _mixed(found, queries, points, points_dot)
     along = jnp.matmul(jnp.matmul(query_dot - mixed, axes.T, precision="highest"), axes, precision="highest")
     return jnp.where(inside[:, None], along + mixed, moved)
 
@@ -132,15 +132,15 @@ def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array |
 
 def _on_support(
     found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None
-) -> tuple[Array, Array]:
-    """ẇ and ṗ of the projections onto the affine hulls of their supports: (m, s) and (m, d)."""
+) -> tuple[Array, Array, Array]:
+    """ẇ, ṗ and Σ w_i ẋ_i of the projections onto the affine hulls of their supports: (m, s), (m, d) and (m, d)."""
 
     # Gathered rows are s × d a query, too much to keep for all of them: they are gathered again when they are needed again.
     @jax.checkpoint
-    def one(support: Array, weights: Array, query: Array, query_dot: Array) -> tuple[Array, Array]:
+    def one(support: Array, weights: Array, query: Array, query_dot: Array) -> tuple[Array, Array, Array]:
         rows, used = points[support], weights > 0
         origin = lax.stop_gradient(rows[weights.argmax()])
-        scale = _power_of_two(jnp.where(used[:, None], jnp.abs(lax.stop_gradient(rows) - origin), 0).max())
+        scale = power_of_two(jnp.where(used[:, None], jnp.abs(lax.stop_gradient(rows) - origin), 0).max())
         rows, query = jnp.where(used[:, None], (rows - origin) / scale, 0), (query - origin) / scale
         place = jnp.matmul(weights, rows, precision="highest")
         centred = jnp.where(used[:, None], rows - place, 0)
@@ -151,7 +151,7 @@ def _on_support(
             turned = jnp.where(used, jnp.matmul(rows_dot, query - place, precision="highest"), 0)
         scores = turned + jnp.matmul(centred, query_dot / scale - mixed, precision="highest")
         weights_dot = affine_step(centred, weights, scores)
-        return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale
+        return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale, mixed * scale
 
     return over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
 
@@ -177,10 +177,6 @@ def affine_step(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: F
         return step
 
     return lax.custom_linear_solve(product, scores, solve, symmetric=True)
-
-
-def _power_of_two(largest: Array) -> Array:
-    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1]), 1)
 
 
 @custom_vmap

@@ -90,6 +90,7 @@ class Pool(NamedTuple):
     members: Array  # (k + c,) int32
     gram: Array  # ⟨x_i − p, x_j − p⟩
     scores: Array  # ⟨x_i − p, r⟩
+    square: Array  # ‖r‖²
     blocked: Array  # unused slots, and candidates that are in the support already
 
 
@@ -103,6 +104,7 @@ def pooled(answer: Answer, candidates: Array, query: Array, frame: Frame) -> Poo
         members=members,
         gram=jnp.matmul(rows, rows.T, precision="highest"),
         scores=jnp.matmul(rows, residual, precision="highest"),
+        square=(residual**2).sum(),
         blocked=jnp.concatenate([answer.weights == 0, repeated]),
     )
 

@@ -44,11 +44,14 @@ def frame(points: Float[Array, "n d"]) -> Frame:
     # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin.
     centre = points[0] + (points - points[0]).mean(0)
     centred = points - centre
-    largest = jnp.abs(centred).max()
-    _, exponent = jnp.frexp(largest)
-    scale = jnp.where(largest > 0, jnp.ldexp(jnp.ones((), points.dtype), exponent), 1)
+    scale = power_of_two(jnp.abs(centred).max())
     scaled = centred / scale
     return Frame(scaled, centre, scale, certificate.norm(scaled).max())
+
+
+def power_of_two(largest: Float[Array, ""]) -> Float[Array, ""]:
+    """The least power of two above a magnitude, and 1 for 0: dividing by it is exact."""
+    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1]), 1)
 
 
 class Answer(NamedTuple):

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, until_done
 from hullx.types import Array, Status
 
-# Steps after which it gives up if nothing is said: what a query a thousandth of the hull's size away may take.
+# Steps after which it gives up if nothing is said.
 LIMIT = 10_000
 
 

@@ -59,7 +59,7 @@ class ProjectedGradient:
         answer, _ = certified(query, frame, support, weights[support], jnp.zeros((), jnp.int32), 0.0)
         # Equal weights on some points are no solution, whatever their bracket.
         answer = answer._replace(status=jnp.asarray(Status.MAX_ITER, jnp.int32), done=jnp.asarray(False))
-        state = _solver().init_state(weights, rows=frame.points / lipschitz**0.5, query=query / lipschitz**0.5)
+        state = jaxopt_solver().init_state(weights, rows=frame.points / lipschitz**0.5, query=query / lipschitz**0.5)
         return ProjectedGradientState(answer, weights, state, lipschitz)
 
     def update(
@@ -70,7 +70,7 @@ class ProjectedGradient:
         rows, placed = frame.points / root, query / root
 
         def step(_: Array, pair: tuple) -> tuple:
-            return tuple(_solver().update(*pair, rows=rows, query=placed))
+            return tuple(jaxopt_solver().update(*pair, rows=rows, query=placed))
 
         weights, inner = lax.fori_loop(0, self.steps, step, varying((state.weights, state.jaxopt), query, frame.points))
         largest, support = lax.top_k(weights, len(state.answer.weights))
@@ -102,7 +102,7 @@ def implicit_weights(
     centre = lax.stop_gradient(points.mean(0))
     root = lax.stop_gradient(bound(points - centre)) ** 0.5
     start = jnp.full(len(points), 1 / len(points), points.dtype)
-    solver = _solver(max_iter, tol)
+    solver = jaxopt_solver(max_iter, tol)
     return solver.run(start, rows=(points - centre) / root, query=(query - centre) / root).params
 
 
@@ -121,12 +121,14 @@ def bound(points: Float[Array, "n d"]) -> Float[Array, ""]:
     return jnp.exp(log) * (1 + 1e-3)
 
 
-def _loss(weights: Array, rows: Array, query: Array) -> Array:
+def loss(weights: Array, rows: Array, query: Array) -> Array:
+    """‖Σ a_i x_i − q‖²/2: what the weights of a projection minimise over the simplex."""
     return ((jnp.matmul(weights, rows, precision="highest") - query) ** 2).sum() / 2
 
 
 @lru_cache
-def _solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
+def jaxopt_solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
+    """jaxopt's solver of `loss`, for rows scaled so that the Lipschitz constant is 1."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -134,7 +136,6 @@ def _solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
             from jaxopt.projection import projection_simplex
         except ImportError as error:
             raise ImportError("solver projected_gradient needs jaxopt: pip install jaxopt, or choose another solver") from error
-    # The rows are scaled so that the Lipschitz constant is 1.
     return jaxopt.ProjectedGradient(
-        _loss, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
+        loss, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

@@ -66,8 +66,7 @@ class Sketching:
         pool = pooled(before, state.sketch, query, frame)
         beyond = jnp.arange(len(state.sketch)) >= state.size
         closed = pool.blocked | jnp.concatenate([jnp.zeros(len(before.weights), bool), beyond])
-        square = ((before.weights @ (query - frame.points[before.support])) ** 2).sum()
-        remain = cauchy_point(pool.gram, pool.scores, square, before.weights, closed) > 0
+        remain = cauchy_point(pool.gram, pool.scores, pool.square, before.weights, closed) > 0
         solution = solve_pool(pool.gram, pool.scores, before.weights, closed | ~remain, max_iter - before.iterations)
         support = pool.members[solution.slots]
         answer, scores = certified(query, frame, support, solution.weights, before.iterations + solution.steps, rtol)
