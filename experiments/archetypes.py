@@ -166,8 +166,9 @@ def descend(
     def loss(archetypes: jax.Array, batch: jax.Array) -> jax.Array:
         return (hullx.distance(batch, archetypes) ** 2).mean()
 
+    # The hull is an argument: XLA would fold whatever follows from a constant while it compiles, for 20 seconds.
     @jax.jit
-    def step(archetypes: jax.Array, state: Any, batch: jax.Array) -> tuple[jax.Array, Any, jax.Array]:
+    def step(archetypes: jax.Array, state: Any, batch: jax.Array, hull: jax.Array) -> tuple[jax.Array, Any, jax.Array]:
         value, gradient = jax.value_and_grad(loss)(archetypes, batch)
         updates, state = optimizer.update(gradient, state)
         return hullx.project(optax.apply_updates(archetypes, updates), hull).point, state, value
@@ -176,7 +177,7 @@ def descend(
     state, curve, recent = optimizer.init(archetypes), [], []
     for i in range(config.steps):
         chosen = rng.choice(len(rows), min(config.batch, len(rows)), replace=False)
-        archetypes, state, value = step(archetypes, state, hull[chosen])
+        archetypes, state, value = step(archetypes, state, hull[chosen], hull)
         recent.append(1 - float(value) * len(rows) / total)
         report(i + 1, f"{recent[-1]:.1%} explained")
         if (i + 1) % EVERY == 0:

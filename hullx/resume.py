@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hullx.files import UNFINISHED, write
+from hullx.files import write
+from hullx.fingerprint import claim, digest
 from hullx.progress import Tally
 from hullx.results import joined
 from hullx.types import Projection, Status
@@ -35,7 +34,7 @@ def in_batches(
     Raises:
         ValueError: the folder holds results of other data or settings.
     """
-    claim(folder, fingerprint(queries, points, warm_start, settings))
+    claim(folder, fingerprint(queries, points, warm_start, settings), "resume")
     parts, certified = [], 0
     starts = range(0, len(queries), BATCH)
     for start in starts:
@@ -63,31 +62,3 @@ def fingerprint(
     parts = [points] if isinstance(points, np.ndarray) else points
     earlier = [] if warm_start is None else [np.asarray(warm_start.support), np.asarray(warm_start.weights)]
     return {"queries": digest([queries]), "points": digest(parts), "warm_start": digest(earlier), "batch": BATCH, **settings}
-
-
-def digest(arrays: Sequence[np.ndarray]) -> str:
-    """A hash of shapes, dtypes and bytes, read a piece at a time."""
-    state = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        state.update(f"{array.shape} {array.dtype}".encode())
-        for start in range(0, len(array), 4096):
-            state.update(np.ascontiguousarray(array[start : start + 4096]).data)
-    return state.hexdigest()
-
-
-def claim(folder: Path, mine: dict[str, Any]) -> None:
-    """Marks an empty folder with the fingerprint, or checks the one it has."""
-    path = folder / "fingerprint.json"
-    for unfinished in folder.glob(f"*{UNFINISHED}"):  # of a run that was killed while it wrote
-        unfinished.unlink()
-    if path.exists():
-        theirs = json.loads(path.read_text())
-        different = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
-        if different:
-            names = ", ".join(different)
-            raise ValueError(f"resume: {folder} holds results of other {names}: choose another folder or empty it")
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"resume: {folder} is not empty and holds no results of a sweep: choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    write(path, json.dumps(mine, indent=2).encode())

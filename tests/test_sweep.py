@@ -80,7 +80,7 @@ def test_a_folder_of_other_data_is_refused(digits, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"holds results of other {what}"):
             hullx.sweep(*arguments, rtol=rtol, resume=tmp_path / "mine", progress=False)
     (tmp_path / "diary.txt").write_text("not a sweep")
-    with pytest.raises(ValueError, match="is not empty and holds no results of a sweep"):
+    with pytest.raises(ValueError, match="is not empty and holds no results of such a run"):
         hullx.sweep(queries, points, resume=tmp_path, progress=False)
 
 

@@ -7,7 +7,22 @@
 `python -m hullx.data prepare mnist` downloads and prepares a TFDS set once; it needs `pip install 'hullx[prepare]'`.
 """
 
+from hullx.data.augmentation import CropFlip
+from hullx.data.corruptions import CONDITIONS, corrupted
 from hullx.data.dataset import DataError, Dataset, Split, load
+from hullx.data.preprocessing import centre_crop, standardised, whitened
 from hullx.data.synthetic import gaussian_like
 
-__all__ = ["DataError", "Dataset", "Split", "gaussian_like", "load"]
+__all__ = [
+    "CONDITIONS",
+    "CropFlip",
+    "DataError",
+    "Dataset",
+    "Split",
+    "centre_crop",
+    "corrupted",
+    "gaussian_like",
+    "load",
+    "standardised",
+    "whitened",
+]

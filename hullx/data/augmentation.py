@@ -1,0 +1,45 @@
+"""Random changes to a batch of images that keep its labels: pure JAX functions of a key, for use inside a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from hullx.types import Array
+
+
+@dataclass(frozen=True)
+class CropFlip:
+    """Pads each image with zeros, cuts a window of its size out at a random place, and mirrors half of them.
+
+    Attributes:
+        padding: pixels on each side; 4 for CIFAR.
+        flip: whether to mirror left and right; not for digits.
+
+    Example:
+        >>> CropFlip(padding=4)(key, images).shape == images.shape
+        True
+
+    Reference: He et al. (2016), "Deep residual learning for image recognition", section 4.2.
+    """
+
+    padding: int = 4
+    flip: bool = True
+
+    def __call__(self, key: Array, images: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        places_key, flip_key = jax.random.split(key)
+        pad = (0, 0), (self.padding, self.padding), (self.padding, self.padding), (0, 0)
+        places = jax.random.randint(places_key, (len(images), 2), 0, 2 * self.padding + 1)
+
+        def window(image: Array, place: Array) -> Array:
+            return lax.dynamic_slice(image, (place[0], place[1], 0), images.shape[1:])
+
+        cut = jax.vmap(window)(jnp.pad(images, pad), places)
+        if not self.flip:
+            return cut
+        mirrored = jax.random.bernoulli(flip_key, shape=(len(images), 1, 1, 1))
+        return jnp.where(mirrored, cut[:, :, ::-1], cut)

@@ -1,0 +1,45 @@
+"""What is done to images once, before training: crops and scales. Images are NHWC, float32; values in [0, 1] come in."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+
+def centre_crop(images: Float[np.ndarray, "n h w c"], size: int) -> Float[np.ndarray, "n size size c"]:
+    """The central size × size pixels of each image.
+
+    Raises:
+        ValueError: the images are smaller.
+    """
+    height, width = images.shape[1:3]
+    if not 0 < size <= min(height, width):
+        raise ValueError(
+            f"centre_crop: images are {height} × {width}, so size must be from 1 to {min(height, width)}, not {size}"
+        )
+    top, left = (height - size) // 2, (width - size) // 2
+    return images[:, top : top + size, left : left + size]
+
+
+def whitened(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
+    """Each image shifted to mean 0 and scaled to standard deviation 1, over all its pixels and channels.
+
+    Deviations below 1/√(number of values) are taken as that, so that a flat image stays finite: TensorFlow's
+    per_image_standardization, as used by Zhang et al. (2017), appendix A.
+    """
+    rows = images.reshape(len(images), -1)
+    mean = rows.mean(1, dtype=np.float64)
+    deviation = np.maximum(rows.std(1, dtype=np.float64), rows.shape[1] ** -0.5)
+    shape = (-1, 1, 1, 1)
+    return (images - mean.astype(np.float32).reshape(shape)) / deviation.astype(np.float32).reshape(shape)
+
+
+def standardised(images: Float[np.ndarray, "n h w c"], reference: Float[np.ndarray, "m h w c"]) -> Float[np.ndarray, "n h w c"]:
+    """Images with each channel shifted and scaled as brings the reference's channels to mean 0 and standard deviation 1.
+
+    Example:
+        >>> train, test = (standardised(part.images, data.train.images) for part in (data.train, data.test))
+    """
+    mean = reference.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
+    deviation = reference.std((0, 1, 2), dtype=np.float64).astype(np.float32)
+    return (images - mean) / np.where(deviation > 0, deviation, 1)

@@ -1,0 +1,27 @@
+"""Networks from images (float in [0, 1] or standardised, NHWC) to logits: Flax linen modules, pure `init` and `apply`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+from jaxtyping import Float
+
+from hullx.models.cnn import CNN, SmallAlexNet
+from hullx.models.linear import Polynomial, RandomFeatures
+from hullx.models.mlp import ACTIVATIONS, MLP
+from hullx.models.resnet import ResNet
+from hullx.types import Array
+
+__all__ = ["ACTIVATIONS", "CNN", "MLP", "Polynomial", "RandomFeatures", "ResNet", "SmallAlexNet", "representations"]
+
+
+def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:
+    """What a network makes of images on the way, by the layer names that the model's docstring lists.
+
+    Example:
+        >>> representations(MLP(classes=10), variables, images)["hidden_2"].shape
+        (100, 64)
+    """
+    _, sown = model.apply(variables, images, mutable=["representations"])
+    return {name: values[0] for name, values in sown["representations"].items()}

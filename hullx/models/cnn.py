@@ -1,0 +1,73 @@
+"""Small convolutional networks: one for MNIST with an embedding of chosen dimension, and the small AlexNet for CIFAR."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from hullx.models.convolution import Conv
+from hullx.types import Array
+
+
+class CNN(nn.Module):
+    """conv 32, conv 64, max pooling, dropout, linear to the embedding, dropout, linear to the classes.
+
+    Its representations are conv_1, conv_2, embedding and logits.
+
+    Attributes:
+        embedding: dimension of the last hidden layer, whose hull experiments look at.
+
+    Reference: PyTorch's MNIST example, as used by SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation.
+    """
+
+    classes: int
+    embedding: int = 128
+    dropout: tuple[float, float] = (0.25, 0.5)
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+        values = images
+        for i, channels in enumerate((32, 64), 1):
+            values = nn.relu(Conv(channels, (3, 3), padding="VALID", name=f"convolve_{i}")(values))
+            self.sow("representations", f"conv_{i}", values)
+        values = nn.max_pool(values, (2, 2), (2, 2)).reshape(len(images), -1)
+        values = nn.Dropout(self.dropout[0], deterministic=not train)(values)
+        values = nn.relu(nn.Dense(self.embedding, name="embed")(values))
+        self.sow("representations", "embedding", values)
+        values = nn.Dropout(self.dropout[1], deterministic=not train)(values)
+        logits = nn.Dense(self.classes, name="head")(values)
+        self.sow("representations", "logits", logits)
+        return logits
+
+
+class SmallAlexNet(nn.Module):
+    """Two modules of 5×5 convolution, 3×3 max pooling and local response normalisation, then linear 384, 192, classes.
+
+    Reference: Zhang et al. (2017), "Understanding deep learning requires rethinking generalization", appendix A.
+    """
+
+    classes: int
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+        del train
+        values = images
+        for i in (1, 2):
+            values = nn.relu(Conv(64, (5, 5), name=f"convolve_{i}")(values))
+            values = local_response(nn.max_pool(values, (3, 3), (2, 2), padding="SAME"))
+            self.sow("representations", f"conv_{i}", values)
+        values = values.reshape(len(images), -1)
+        for i, width in enumerate((384, 192), 1):
+            values = nn.relu(nn.Dense(width, name=f"dense_{i}")(values))
+            self.sow("representations", f"hidden_{i}", values)
+        logits = nn.Dense(self.classes, name="head")(values)
+        self.sow("representations", "logits", logits)
+        return logits
+
+
+def local_response(values: Float[Array, "b h w c"], radius: int = 4, alpha: float = 0.001 / 9, beta: float = 0.75) -> Array:
+    """x / (1 + α Σ x²)^β, the sum over the channels within `radius`. Source: Krizhevsky et al. (2012), section 3.3."""
+    squares = jnp.pad(values**2, ((0, 0),) * 3 + ((radius, radius),))
+    sums = sum(squares[..., i : i + values.shape[-1]] for i in range(2 * radius + 1))
+    return values / (1 + alpha * sums) ** beta

@@ -1,0 +1,57 @@
+"""Models that are linear in their parameters: fixed features and a head."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from hullx.models.mlp import activation
+from hullx.types import Array
+
+
+class RandomFeatures(nn.Module):
+    """A random first layer that is never trained, and a linear head.
+
+    Reference: Rahimi and Recht (2007), "Random features for large-scale kernel machines".
+
+    Attributes:
+        features: how many.
+        activation: a key of `ACTIVATIONS`.
+    """
+
+    classes: int
+    features: int = 1000
+    activation: str = "relu"
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+        del train
+        rows = images.reshape(len(images), -1)
+        shape = rows.shape[1], self.features
+        draw = lambda: jax.random.normal(self.make_rng("params"), shape) / shape[0] ** 0.5  # noqa: E731
+        weights = self.variable("fixed", "weights", draw).value
+        values = activation(self.activation)(rows @ weights)
+        self.sow("representations", "features", values)
+        logits = nn.Dense(self.classes, name="head")(values)
+        self.sow("representations", "logits", logits)
+        return logits
+
+
+class Polynomial(nn.Module):
+    """Powers 0 … degree of each coordinate, and a linear head without a bias (the power 0 is one)."""
+
+    classes: int
+    degree: int = 3
+
+    @nn.compact
+    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+        del train
+        rows = images.reshape(len(images), -1)
+        powers = [jnp.ones_like(rows[:, :1]), *(rows**k for k in range(1, self.degree + 1))]
+        values = jnp.concatenate(powers, axis=1)
+        self.sow("representations", "features", values)
+        logits = nn.Dense(self.classes, use_bias=False, name="head")(values)
+        self.sow("representations", "logits", logits)
+        return logits

@@ -1,0 +1,270 @@
+"""`fit`: trains one network, or dozens at once in one compiled program, with checkpoints, early stop and a record of the way.
+
+fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
+fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
+
+from hullx.checkpoint import opened
+from hullx.data.dataset import Split
+from hullx.fingerprint import digest
+from hullx.progress import progress
+from hullx.steps import (
+    DATA,
+    MEMBERS,
+    Augment,
+    Data,
+    Layout,
+    Metrics,
+    TrainState,
+    epoch,
+    evaluate,
+    init_state,
+    train_step,
+)
+from hullx.types import Array
+
+__all__ = ["DivergedError", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
+
+
+class History(NamedTuple):
+    """What happened, one row an epoch; in an ensemble each number is an array of one a member.
+
+    - loss, accuracy: of each step's batch, before the step: (epochs, steps).
+    - train_loss, train_accuracy, test_loss, test_accuracy: after the epoch, of the whole split; NaN where not asked for.
+    """
+
+    loss: Float[np.ndarray, "e s ..."]
+    accuracy: Float[np.ndarray, "e s ..."]
+    train_loss: Float[np.ndarray, "e ..."]
+    train_accuracy: Float[np.ndarray, "e ..."]
+    test_loss: Float[np.ndarray, "e ..."]
+    test_accuracy: Float[np.ndarray, "e ..."]
+
+
+class Fit(NamedTuple):
+    """The last state, and what happened on the way."""
+
+    state: TrainState
+    history: History
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer finite; the message names step and metric."""
+
+
+def fit(
+    key: Array,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    train: Split,
+    *,
+    epochs: int,
+    batch: int = 128,
+    test: Split | None = None,
+    augment: Augment | None = None,
+    until: float | None = None,
+    rate: Float[Array, "..."] | float = 1.0,
+    scale: Float[Array, "..."] | float = 1.0,
+    share_batches: bool = True,
+    mesh: Mesh | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    title: str | None = "training",
+) -> Fit:
+    """A trained network, or an ensemble of them.
+
+    Args:
+        key: one key, or an array (m,) of them for m networks, which are trained together.
+        model: a Flax linen module from images to logits, called with `train=`.
+        optimizer: any of Optax's; a schedule counts steps, of which an epoch has len(images) // batch.
+        train: images (n, h, w, c) float32 and labels (n,); an ensemble's members may have labels of their own, (m, n).
+        epochs: passes over the data, those that a checkpoint holds included.
+        batch: images a step; what is left at the end of an epoch is dropped (another part in each).
+        test: a split on which the network is evaluated after each epoch.
+        augment: changes a batch, such as `hullx.data.CropFlip()`.
+        until: stop once this share of the training images is classified right, by every member that has not diverged.
+        rate: factor on all updates, one for all or (m,): the learning rate, for an optimizer whose own is 1.
+        scale: factor on the initial kernels, one for all or (m,).
+        share_batches: whether members see the same batches in the same order, augmented alike, so that their first layer is one
+            wide product. Else each has its own order.
+        mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
+        checkpoint: a folder. A run that finds checkpoints there goes on from the last, to the same losses bit for bit on the
+            same machine; it may be given more epochs, or another `until`.
+        checkpoint_seconds: one is written at the end of the first epoch that ends so long after the one before, and at the
+            end; 0 for every epoch.
+        on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
+        title: of the progress display; None for none.
+
+    Returns:
+        A `Fit` of state and history. A member that has diverged has NaN in its history from there on.
+
+    Raises:
+        DivergedError: the loss is not finite (in an ensemble: of no member); the last checkpoint is from before.
+        hullx.checkpoint.CheckpointError: the folder holds something else, or a damaged checkpoint.
+        ValueError: arguments that do not fit together.
+
+    Example:
+        >>> digits = hullx.data.load("digits")
+        >>> fitted = fit(jax.random.key(0), MLP(classes=10), optax.adam(1e-3), digits.train, epochs=20, test=digits.test)
+        >>> fitted.history.test_accuracy[-1] > 0.97
+        True
+    """
+    batch = min(batch, len(train.images))
+    _check(key, epochs, batch, until, train, mesh)
+    layout = Layout.ONE if not key.ndim else Layout.SHARED if share_batches else Layout.OWN
+    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
+    rates, scales = (_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
+    mine, everywhere = _placement(mesh, bool(key.ndim)), _placement(mesh, False)
+
+    def begun(key: Array, scale: Array) -> TrainState:
+        return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
+
+    state = jax.device_put(jax.jit(jax.vmap(begun) if key.ndim else begun)(key, scales), mine)
+    rates = jax.device_put(rates, mine)
+    run = partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh)
+    data, tested = (
+        None if split is None else Data(*jax.device_put((jnp.asarray(split.images), jnp.asarray(split.labels)), everywhere))
+        for split in (train, test)
+    )
+    assert data is not None
+    unknown = Metrics(*(np.full(key.shape, np.nan, np.float32),) * 2)
+
+    def measured(split: Data | None) -> Metrics:
+        return (
+            unknown if split is None else jax.tree.map(np.asarray, evaluate(state.variables, split, model=model, layout=layout))
+        )
+
+    rows, last = list[History](), time.monotonic()
+    whose = partial(_fingerprint, key, model, train, batch, augment, layout, rates, scales)
+    with nullcontext() if checkpoint is None else opened(checkpoint, whose()) as saved:
+        if saved is not None and (found := saved.restore(state)) is not None:
+            state, record = found
+            rows = _rows(record)
+        with progress(title or "", epochs * len(train.images), "images", shown=title is not None) as report:
+            while len(rows) < epochs and not _reached(rows, until):
+                state, metrics = run(state, data, rates)
+                loss, accuracy = (np.asarray(values) for values in metrics)
+                _check_finite(loss, len(rows))
+                rows.append(History(loss, accuracy, *measured(None if until is None else data), *measured(tested)))
+                ended = len(rows) == epochs or _reached(rows, until)
+                if saved is not None and (ended or time.monotonic() - last >= checkpoint_seconds):
+                    saved.save(len(rows), state, _stacked(rows)._asdict())
+                    last = time.monotonic()
+                if on_epoch is not None:
+                    on_epoch(_summary(rows))
+                report(len(rows) * len(train.images), _note(rows))
+    return Fit(state, _stacked(rows))
+
+
+def _check(key: Array, epochs: int, batch: int, until: float | None, train: Split, mesh: Mesh | None) -> None:
+    n, labels = len(train.images), np.shape(train.labels)
+    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
+        raise ValueError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
+    if epochs < 1 or batch < 1:
+        raise ValueError(f"epochs and batch must be 1 or more, not {epochs} and {batch}")
+    if until is not None and not 0 <= until <= 1:
+        raise ValueError(f"until is a share of the training images, from 0 to 1, not {until}")
+    if labels not in ((n,), (*key.shape, n)):
+        expected = f"({n},)" + (f" or ({len(key)}, {n})" if key.ndim else "")
+        raise ValueError(
+            f"train.labels has shape {labels}, but {n} images{' and the keys' if key.ndim else ''} want {expected}"
+        )
+    sizes = {} if mesh is None else dict(mesh.shape)
+    for axis, count, what in ((DATA, batch, "the batch"), (MEMBERS, len(key) if key.ndim else 0, "the number of keys")):
+        if count % sizes.pop(axis, 1):
+            raise ValueError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
+    if sizes:
+        raise ValueError(f"mesh has axes {', '.join(map(repr, sizes))}, but {DATA!r} and {MEMBERS!r} are the ones used here")
+
+
+def _each(name: str, value: Any, key: Array) -> Array:
+    """One number a network."""
+    if np.shape(value) not in ((), key.shape):
+        raise ValueError(f"{name} has shape {np.shape(value)}: give one number{f' or {len(key)}' if key.ndim else ''}")
+    return jnp.broadcast_to(jnp.asarray(value, jnp.float32), key.shape)
+
+
+def _placement(mesh: Mesh | None, members: bool) -> NamedSharding | None:
+    if mesh is None:
+        return None
+    return NamedSharding(mesh, PartitionSpec(MEMBERS) if members and MEMBERS in mesh.axis_names else PartitionSpec())
+
+
+def _fingerprint(
+    key: Array, model: nn.Module, train: Split, batch: int, augment: Augment | None, layout: Layout, rates: Array, scales: Array
+) -> dict[str, Any]:
+    """What decides a run, but for the optimizer, of which only the structure of its state can be told."""
+    return {
+        "key": digest([np.asarray(jax.random.key_data(key))]),
+        "model": repr(model),
+        "images": digest([np.asarray(train.images)]),
+        "labels": digest([np.asarray(train.labels)]),
+        "batch": batch,
+        "augment": repr(augment),
+        "layout": layout.value,
+        "rate": digest([np.asarray(rates)]),
+        "scale": digest([np.asarray(scales)]),
+    }
+
+
+def _stacked(rows: list[History]) -> History:
+    return History(*map(np.stack, zip(*rows, strict=True)))
+
+
+def _rows(record: dict[str, np.ndarray]) -> list[History]:
+    whole = History(**record)
+    return [History(*(field[i] for field in whole)) for i in range(len(whole.loss))]
+
+
+def _reached(rows: list[History], until: float | None) -> bool:
+    """Whether every member that has not diverged has the accuracy asked for."""
+    if until is None or not rows:
+        return False
+    return bool(((rows[-1].train_accuracy >= until) | ~np.isfinite(rows[-1].loss[-1])).all())
+
+
+def _check_finite(loss: np.ndarray, epochs: int) -> None:
+    """Raises if no member's loss is finite."""
+    finite = np.isfinite(loss)
+    if not finite.all(0).any():
+        first = int(finite.reshape(len(loss), -1).any(1).argmin())
+        value = loss[first].ravel()[0]
+        raise DivergedError(
+            f"loss is {value} at step {epochs * len(loss) + first + 1:,} (epoch {epochs + 1})"
+            f"{' in every member' if loss.ndim > 1 else ''}: lower the learning rate or the initial scale"
+        )
+
+
+def _summary(rows: list[History]) -> dict[str, Any]:
+    """The last epoch's numbers by name; loss and accuracy are means over its steps."""
+    last = rows[-1]
+    named = last._asdict() | {"loss": last.loss.mean(0), "accuracy": last.accuracy.mean(0)}
+    known = {name: values.tolist() for name, values in named.items() if not np.isnan(values).all()}
+    return {"epoch": len(rows), "step": len(rows) * len(last.loss), **known}
+
+
+def _note(rows: list[History]) -> str:
+    last = rows[-1]
+    words = [f"epoch {len(rows)}", f"loss {np.nanmean(last.loss):.3g}", f"accuracy {np.nanmean(last.accuracy):.1%}"]
+    if np.isfinite(last.test_accuracy).any():
+        words.append(f"test {np.nanmean(last.test_accuracy):.1%}")
+    diverged = int((~np.isfinite(last.loss[-1])).sum())
+    return ", ".join(words + [f"{diverged} diverged"] * (diverged > 0))
