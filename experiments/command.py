@@ -1,4 +1,7 @@
-"""The command line that all experiments share: `python -m experiments.<name> [preset] [--field value …] [--out DIR]`."""
+"""The command line that all experiments share.
+
+python -m experiments.<name> [preset] [--field value …] [--out DIR] [--tensorboard]
+"""
 
 from __future__ import annotations
 
@@ -28,20 +31,25 @@ def main(module: str, doc: str | None, presets: Mapping[str, Any], run: Callable
     if preset not in presets:
         stop(f"unknown preset {preset!r}: choose one of {', '.join(presets)}")
     out, arguments = _out(arguments)
+    board = "--tensorboard" in arguments
+    arguments = [argument for argument in arguments if argument != "--tensorboard"]
     base = presets[preset]
     config, unknown = tyro.cli(
         type(base),
-        prog=f"python -m {module} [{'|'.join(presets)}] [--out DIR]",
-        description=f"{doc}\n\n--out DIR: where run folders go (default: runs). Defaults below are those of preset {preset}.",
+        prog=f"python -m {module} [{'|'.join(presets)}] [--out DIR] [--tensorboard]",
+        description=f"{doc}\n\n--out DIR: where run folders go (default: runs). --tensorboard: metrics for TensorBoard too. "
+        f"Defaults below are those of preset {preset}.",
         args=arguments,
         default=base,
         return_unknown_args=True,
     )
     if unknown:
         fields = ", ".join("--" + field.name.replace("_", "-") for field in dataclasses.fields(base))
-        stop(f"unknown argument {unknown[0]!r}: the flags are {fields}, --out")
+        stop(f"unknown argument {unknown[0]!r}: the flags are {fields}, --out, --tensorboard")
     try:
-        folder = record.start(module, preset, config, out)
+        folder = record.start(module, preset, config, out, tensorboard=board)
+    except ImportError as error:
+        stop(str(error))
     except OSError as error:
         stop(f"cannot write to --out {out} ({error.strerror}): choose a folder that you may write to")
     try:

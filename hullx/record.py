@@ -4,6 +4,7 @@ runs/<experiment>/<preset>-<time>/
   config.json      the resolved configuration
   provenance.json  command, git commit and dirty flag, versions, device, x64, seconds
   metrics.jsonl    one object a line: step, seconds, scalars
+  tensorboard/     the same for TensorBoard, if asked for
   tables/*.csv     one row a query or a setting
   arrays/*.npz     what the figures need and a table cannot hold
   summary.json     headline numbers, counts by status, claims with their verdicts
@@ -33,6 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hullx.board import Board, find_board
 from hullx.files import write
 from hullx.types import Status
 
@@ -45,6 +47,7 @@ class Run:
 
     folder: Path
     began: float
+    board: Board | None = None
 
     def table(self, name: str, columns: Mapping[str, Any]) -> None:
         """tables/<name>.csv: equally long columns by name."""
@@ -66,6 +69,8 @@ class Run:
         line = json.dumps({"seconds": round(time.monotonic() - self.began, 3), **scalars}, default=_plain)
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(line + "\n")
+        if self.board is not None:
+            self.board.draw(scalars)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Writes summary.json and the run's duration."""
@@ -84,15 +89,19 @@ def slug(name: str) -> str:
     return "-".join(re.findall(r"\w+", name.lower()))
 
 
-def start(module: str, preset: str, config: Any, out: Path) -> Run:
+def start(module: str, preset: str, config: Any, out: Path, *, tensorboard: bool = False) -> Run:
     """Creates a run folder under out/<experiment> and writes what is known at the start.
 
     Args:
         module: the experiment's module, such as "experiments.pixel_hull"; its `figures(folder)` redraws the figures.
 
+        tensorboard: whether `Run.metric` writes for TensorBoard as well.
+
     Raises:
         OSError: the folder cannot be made.
+        ImportError: tensorboardX is not installed.
     """
+    make_board = find_board() if tensorboard else None
     parent = out / module.rpartition(".")[2]
     stamp = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
     parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +109,7 @@ def start(module: str, preset: str, config: Any, out: Path) -> Run:
     while folder.exists():  # several runs may start within a second
         folder, attempt = parent / f"{stamp}-{attempt}", attempt + 1
     folder.mkdir()
-    run = Run(folder, time.monotonic())
+    run = Run(folder, time.monotonic(), make_board and make_board(folder / "tensorboard"))
     _write_json(folder / "config.json", {"module": module, "preset": preset, **dataclasses.asdict(config)})
     _write_json(folder / "provenance.json", _provenance())
     return run

@@ -1,4 +1,4 @@
-"""Every snippet of the README's section on derivatives runs, and does what is said of it."""
+"""The README's snippets run, and do what is said of them."""
 
 from __future__ import annotations
 
@@ -36,3 +36,13 @@ def test_using_it() -> None:
     for block in snippets("Use it")[:2]:
         exec(block, names)
     assert names["result"].outside.shape == (360,)
+
+
+def test_training(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a checkpoint is written
+    names: dict = {}
+    for block in snippets("Train networks, one or dozens"):
+        exec(block, names)
+    assert names["many"].history.test_accuracy.shape == (20, 8)
+    assert names["fitted"].history.train_accuracy[-1] == 1
+    assert (tmp_path / "runs" / "noise").is_dir()

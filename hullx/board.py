@@ -1,0 +1,43 @@
+"""Metrics for TensorBoard, by tensorboardX, which need not be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Board(NamedTuple):
+    """Curves in a folder that `tensorboard --logdir` shows."""
+
+    writer: Any  # tensorboardX.SummaryWriter
+
+    def draw(self, metrics: Mapping[str, Any]) -> None:
+        """One point a curve, at `step` where there is one.
+
+        Words name the curves; a list of numbers, one a member of an ensemble, is as many curves; what else there is stays out.
+        """
+        words = [each for value in metrics.values() for each in np.atleast_1d(np.asarray(value)) if isinstance(each, str)]
+        for name, value in metrics.items():
+            numbers = np.atleast_1d(np.asarray(value))
+            if name == "step" or numbers.ndim > 1 or not np.issubdtype(numbers.dtype, np.number):
+                continue
+            for i, number in enumerate(numbers):
+                tag = "/".join([*words, name, *([str(i)] if len(numbers) > 1 else [])])
+                self.writer.add_scalar(tag, float(number), metrics.get("step"))
+        self.writer.flush()
+
+
+def find_board() -> Callable[[Path], Board]:
+    """What makes a board in a folder.
+
+    Raises:
+        ImportError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError("--tensorboard needs tensorboardX: pip install 'hullx[tensorboard]'") from error
+    return lambda folder: Board(SummaryWriter(str(folder)))
