@@ -1,7 +1,9 @@
 """`fit`: trains one network, or dozens at once in one compiled program, with checkpoints, early stop and a record of the way.
 
-fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
-fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
+    fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
+    fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
+
+What is compiled is in `hullx.steps`; here is the loop around it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from jaxtyping import Float
 from hullx.checkpoint import opened
 from hullx.data.dataset import Split
 from hullx.fingerprint import digest
+from hullx.history import DivergedError, History, check_finite, note, reached, stacked, summary, unstacked
 from hullx.progress import progress
 from hullx.steps import (
     DATA,
@@ -43,30 +46,11 @@ from hullx.types import Array
 __all__ = ["DivergedError", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
 
 
-class History(NamedTuple):
-    """What happened, one row an epoch; in an ensemble each number is an array of one a member.
-
-    - loss, accuracy: of each step's batch, before the step: (epochs, steps).
-    - train_loss, train_accuracy, test_loss, test_accuracy: after the epoch, of the whole split; NaN where not asked for.
-    """
-
-    loss: Float[np.ndarray, "e s ..."]
-    accuracy: Float[np.ndarray, "e s ..."]
-    train_loss: Float[np.ndarray, "e ..."]
-    train_accuracy: Float[np.ndarray, "e ..."]
-    test_loss: Float[np.ndarray, "e ..."]
-    test_accuracy: Float[np.ndarray, "e ..."]
-
-
 class Fit(NamedTuple):
     """The last state, and what happened on the way."""
 
     state: TrainState
     history: History
-
-
-class DivergedError(ArithmeticError):
-    """The loss is no longer finite; the message names step and metric."""
 
 
 def fit(
@@ -129,6 +113,7 @@ def fit(
     """
     batch = min(batch, len(train.images))
     _check(key, epochs, batch, until, train, mesh)
+    _check_labels(model, train)
     layout = Layout.ONE if not key.ndim else Layout.SHARED if share_batches else Layout.OWN
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
     rates, scales = (_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
@@ -137,46 +122,46 @@ def fit(
     def begun(key: Array, scale: Array) -> TrainState:
         return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
 
+    def on_device(split: Split) -> Data:
+        return Data(*jax.device_put((jnp.asarray(split.images), jnp.asarray(split.labels)), everywhere))
+
     state = jax.device_put(jax.jit(jax.vmap(begun) if key.ndim else begun)(key, scales), mine)
     rates = jax.device_put(rates, mine)
     run = partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh)
-    data, tested = (
-        None if split is None else Data(*jax.device_put((jnp.asarray(split.images), jnp.asarray(split.labels)), everywhere))
-        for split in (train, test)
-    )
-    assert data is not None
+    data, tested = on_device(train), None if test is None else on_device(test)
     unknown = Metrics(*(np.full(key.shape, np.nan, np.float32),) * 2)
 
-    def measured(split: Data | None) -> Metrics:
-        return (
-            unknown if split is None else jax.tree.map(np.asarray, evaluate(state.variables, split, model=model, layout=layout))
-        )
+    def measured(variables: Any, split: Data | None) -> Metrics:
+        if split is None:
+            return unknown
+        return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout))
 
     rows, last = list[History](), time.monotonic()
     whose = partial(_fingerprint, key, model, train, batch, augment, layout, rates, scales)
     with nullcontext() if checkpoint is None else opened(checkpoint, whose()) as saved:
         if saved is not None and (found := saved.restore(state)) is not None:
             state, record = found
-            rows = _rows(record)
+            rows = unstacked(History(**record))
         with progress(title or "", epochs * len(train.images), "images", shown=title is not None) as report:
-            while len(rows) < epochs and not _reached(rows, until):
+            while len(rows) < epochs and not reached(rows, until):
                 state, metrics = run(state, data, rates)
                 loss, accuracy = (np.asarray(values) for values in metrics)
-                _check_finite(loss, len(rows))
-                rows.append(History(loss, accuracy, *measured(None if until is None else data), *measured(tested)))
-                ended = len(rows) == epochs or _reached(rows, until)
+                check_finite(loss, len(rows))
+                fitted = measured(state.variables, data if until is not None else None)
+                rows.append(History(loss, accuracy, *fitted, *measured(state.variables, tested)))
+                ended = len(rows) == epochs or reached(rows, until)
                 if saved is not None and (ended or time.monotonic() - last >= checkpoint_seconds):
-                    saved.save(len(rows), state, _stacked(rows)._asdict())
+                    saved.save(len(rows), state, stacked(rows)._asdict())
                     last = time.monotonic()
                 if on_epoch is not None:
-                    on_epoch(_summary(rows))
-                report(len(rows) * len(train.images), _note(rows))
-    return Fit(state, _stacked(rows))
+                    on_epoch(summary(rows))
+                report(len(rows) * len(train.images), note(rows))
+    return Fit(state, stacked(rows))
 
 
 def _check(key: Array, epochs: int, batch: int, until: float | None, train: Split, mesh: Mesh | None) -> None:
     n, labels = len(train.images), np.shape(train.labels)
-    if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
         raise ValueError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
     if epochs < 1 or batch < 1:
         raise ValueError(f"epochs and batch must be 1 or more, not {epochs} and {batch}")
@@ -184,15 +169,23 @@ def _check(key: Array, epochs: int, batch: int, until: float | None, train: Spli
         raise ValueError(f"until is a share of the training images, from 0 to 1, not {until}")
     if labels not in ((n,), (*key.shape, n)):
         expected = f"({n},)" + (f" or ({len(key)}, {n})" if key.ndim else "")
-        raise ValueError(
-            f"train.labels has shape {labels}, but {n} images{' and the keys' if key.ndim else ''} want {expected}"
-        )
+        raise ValueError(f"train.labels has shape {labels}: for {n} images it must be {expected}")
     sizes = {} if mesh is None else dict(mesh.shape)
     for axis, count, what in ((DATA, batch, "the batch"), (MEMBERS, len(key) if key.ndim else 0, "the number of keys")):
         if count % sizes.pop(axis, 1):
             raise ValueError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
     if sizes:
         raise ValueError(f"mesh has axes {', '.join(map(repr, sizes))}, but {DATA!r} and {MEMBERS!r} are the ones used here")
+
+
+def _check_labels(model: nn.Module, train: Split) -> None:
+    outputs = jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), jnp.asarray(train.images[:1]))[0]).shape[-1]
+    least, most = train.labels.min(), train.labels.max()
+    if not np.issubdtype(train.labels.dtype, np.integer) or least < 0 or most >= outputs:
+        raise ValueError(
+            f"train.labels go from {least} to {most} as {train.labels.dtype}, but the model's {outputs} outputs want whole "
+            f"numbers from 0 to {outputs - 1}"
+        )
 
 
 def _each(name: str, value: Any, key: Array) -> Array:
@@ -223,48 +216,3 @@ def _fingerprint(
         "rate": digest([np.asarray(rates)]),
         "scale": digest([np.asarray(scales)]),
     }
-
-
-def _stacked(rows: list[History]) -> History:
-    return History(*map(np.stack, zip(*rows, strict=True)))
-
-
-def _rows(record: dict[str, np.ndarray]) -> list[History]:
-    whole = History(**record)
-    return [History(*(field[i] for field in whole)) for i in range(len(whole.loss))]
-
-
-def _reached(rows: list[History], until: float | None) -> bool:
-    """Whether every member that has not diverged has the accuracy asked for."""
-    if until is None or not rows:
-        return False
-    return bool(((rows[-1].train_accuracy >= until) | ~np.isfinite(rows[-1].loss[-1])).all())
-
-
-def _check_finite(loss: np.ndarray, epochs: int) -> None:
-    """Raises if no member's loss is finite."""
-    finite = np.isfinite(loss)
-    if not finite.all(0).any():
-        first = int(finite.reshape(len(loss), -1).any(1).argmin())
-        value = loss[first].ravel()[0]
-        raise DivergedError(
-            f"loss is {value} at step {epochs * len(loss) + first + 1:,} (epoch {epochs + 1})"
-            f"{' in every member' if loss.ndim > 1 else ''}: lower the learning rate or the initial scale"
-        )
-
-
-def _summary(rows: list[History]) -> dict[str, Any]:
-    """The last epoch's numbers by name; loss and accuracy are means over its steps."""
-    last = rows[-1]
-    named = last._asdict() | {"loss": last.loss.mean(0), "accuracy": last.accuracy.mean(0)}
-    known = {name: values.tolist() for name, values in named.items() if not np.isnan(values).all()}
-    return {"epoch": len(rows), "step": len(rows) * len(last.loss), **known}
-
-
-def _note(rows: list[History]) -> str:
-    last = rows[-1]
-    words = [f"epoch {len(rows)}", f"loss {np.nanmean(last.loss):.3g}", f"accuracy {np.nanmean(last.accuracy):.1%}"]
-    if np.isfinite(last.test_accuracy).any():
-        words.append(f"test {np.nanmean(last.test_accuracy):.1%}")
-    diverged = int((~np.isfinite(last.loss[-1])).sum())
-    return ", ".join(words + [f"{diverged} diverged"] * (diverged > 0))

@@ -163,3 +163,48 @@ def test_tables_are_written_whole(tmp_path: Path) -> None:
 @record.dataclasses.dataclass(frozen=True)
 class _Config:
     size: int = 1
+
+
+def test_memorization(tmp_path: Path) -> None:
+    """Labels leave the hull as it is, pixels do not; the tables agree with the figures' files."""
+    conditions = ("true labels", "random labels", "shuffled pixels")
+    small = ("--models", "mlp 1×512", "--epochs", "3", "--seeds", "2", "--test-size", "30", "--conditions", *conditions)
+    done = start("experiments.memorization", *small, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.splitlines()[-1])
+    distances = record.read_arrays(folder, "distances")
+    data = load("digits")
+    for i in (0, 17):
+        truth = nnls_distance(data.test.rows[i], data.train.rows)[0]
+        np.testing.assert_allclose(distances["true-labels-test-images-as-they-are"][i], truth, rtol=1e-5)
+    np.testing.assert_array_equal(
+        distances["true-labels-test-images-as-they-are"], distances["random-labels-test-images-as-they-are"]
+    )
+    # One permutation of all pixels moves test and training images alike.
+    np.testing.assert_allclose(
+        distances["shuffled-pixels-test-images-corrupted-alike"], distances["true-labels-test-images-as-they-are"], rtol=1e-5
+    )
+    assert (distances["shuffled-pixels-test-images-as-they-are"] > distances["true-labels-test-images-as-they-are"]).all()
+    networks = record.read_table(folder, "networks")
+    assert networks["condition"].tolist() == [condition for condition in conditions for _ in range(2)]
+    assert networks["train"][networks["condition"] == "true labels"].min() > 0.9
+    assert networks["train"][networks["condition"] == "random labels"].max() < 0.5
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 6
+    assert {path.name for path in (folder / "figures").iterdir()} == {"curves.png", "distances.png"}
+
+
+def test_training_benchmark(tmp_path: Path) -> None:
+    small = ("--steps", "mlp 2×64, 8 × 8", "--members", "2", "--epochs", "1", "--seeds", "1", "--repeats", "1")
+    done = start("experiments.bench_training", *small, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    summary = record.read_json(Path(done.stdout.splitlines()[-1]), "summary.json")
+    assert summary["learned"]["digits, MLP 2×64, 40 epochs"][0] >= 0.96
+    assert set(summary["ensemble"]) == {"in turn", "members that share their batches", "members with batches of their own"}
+
+
+def test_derivatives_benchmark(tmp_path: Path) -> None:
+    done = start("experiments.bench_derivatives", "--problems", "digits:50:2", "--repeats", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    table = record.read_table(Path(done.stdout.splitlines()[-1]), "ratios")
+    assert len(table["median"]) == 4
+    assert (table["median"] > 0).all()

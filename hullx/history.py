@@ -1,0 +1,81 @@
+"""What happened in training: numbers by epoch, when they say to stop, and how they are told."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class History(NamedTuple):
+    """What happened, one row an epoch; in an ensemble each number is an array of one a member.
+
+    - loss, accuracy: of each step's batch, before the step: (epochs, steps).
+    - train_loss, train_accuracy, test_loss, test_accuracy: after the epoch, of the whole split; NaN where not asked for.
+    """
+
+    loss: Float[np.ndarray, "e s ..."]
+    accuracy: Float[np.ndarray, "e s ..."]
+    train_loss: Float[np.ndarray, "e ..."]
+    train_accuracy: Float[np.ndarray, "e ..."]
+    test_loss: Float[np.ndarray, "e ..."]
+    test_accuracy: Float[np.ndarray, "e ..."]
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer finite; the message names step and metric."""
+
+
+def stacked(rows: list[History]) -> History:
+    """One history of rows, each of which is an epoch's."""
+    return History(*map(np.stack, zip(*rows, strict=True)))
+
+
+def unstacked(whole: History) -> list[History]:
+    """And back."""
+    return [History(*(field[i] for field in whole)) for i in range(len(whole.loss))]
+
+
+def reached(rows: list[History], until: float | None) -> bool:
+    """Whether every member that has not diverged has the accuracy asked for."""
+    if until is None or not rows:
+        return False
+    return bool(((rows[-1].train_accuracy >= until) | ~np.isfinite(rows[-1].loss[-1])).all())
+
+
+def check_finite(loss: np.ndarray, epochs: int) -> None:
+    """Whether some member's loss is finite in all of an epoch's steps.
+
+    Args:
+        epochs: before this one.
+
+    Raises:
+        DivergedError: none is.
+    """
+    finite = np.isfinite(loss)
+    if not finite.all(0).any():
+        first = int(finite.reshape(len(loss), -1).any(1).argmin())
+        value = loss[first].ravel()[0]
+        raise DivergedError(
+            f"loss is {value} at step {epochs * len(loss) + first + 1:,} (epoch {epochs + 1})"
+            f"{' in every member' if loss.ndim > 1 else ''}: lower the learning rate or the initial scale"
+        )
+
+
+def summary(rows: list[History]) -> dict[str, Any]:
+    """The last epoch's numbers by name; loss and accuracy are means over its steps."""
+    last = rows[-1]
+    named = last._asdict() | {"loss": last.loss.mean(0), "accuracy": last.accuracy.mean(0)}
+    known = {name: values.tolist() for name, values in named.items() if not np.isnan(values).all()}
+    return {"epoch": len(rows), "step": len(rows) * len(last.loss), **known}
+
+
+def note(rows: list[History]) -> str:
+    """The same in a few words for a progress display."""
+    last = rows[-1]
+    words = [f"epoch {len(rows)}", f"loss {np.nanmean(last.loss):.3g}", f"accuracy {np.nanmean(last.accuracy):.1%}"]
+    if np.isfinite(last.test_accuracy).any():
+        words.append(f"test {np.nanmean(last.test_accuracy):.1%}")
+    diverged = int((~np.isfinite(last.loss[-1])).sum())
+    return ", ".join(words + [f"{diverged} diverged"] * (diverged > 0))
