@@ -188,11 +188,11 @@ def of_condition(config: Config, fitted: Fit, name: str, condition: str, place: 
 
 def hull_distances(config: Config, data: Dataset, changed: Dataset) -> dict[str, hullx.Projection]:
     """Test images to the hull of a condition's training images, in pixels of [0, 1]: as they are, and corrupted alike."""
-    points = changed.train.rows
-    ways = {AS_THEY_ARE: data.test, ALIKE: changed.test}
-    return {
-        way: hullx.sweep(split.rows[: config.test_size], points, progress=f"{way}, to the hull") for way, split in ways.items()
-    }
+    points, size = changed.train.rows, config.test_size
+    as_they_are = hullx.sweep(data.test.rows[:size], points, progress=AS_THEY_ARE)
+    if changed.test is data.test:
+        return {AS_THEY_ARE: as_they_are, ALIKE: as_they_are}
+    return {AS_THEY_ARE: as_they_are, ALIKE: hullx.sweep(changed.test.rows[:size], points, progress=ALIKE)}
 
 
 def curves(trained: list[Trained]) -> dict[str, Any]:
@@ -233,15 +233,15 @@ def judge(trained: list[Trained], distances: dict[str, dict[str, hullx.Projectio
     claims = {
         "every condition is fitted": record.claim(
             "100% of the training images, by every network",
-            f"{least:.2%} or more" + (f" (least: {worst.model}, {worst.condition})" if least < 1 else ""),
+            "100% by each" if least == 1 else f"at least {least:.2%} (least: {worst.model}, {worst.condition})",
             record.HOLDS if least == 1 else record.IN_PART if least >= NEARLY else record.FAILS,
         )
     }
     means = {name: float(ways[AS_THEY_ARE].distance.mean()) for name, ways in distances.items()}
-    if TRUE not in means:
-        return claims
     labels = [name for name in means if name in LABEL_CONDITIONS]
     pixels = [name for name in means if name not in LABEL_CONDITIONS]
+    if TRUE not in means or not pixels:
+        return claims
     same = all(means[name] == means[TRUE] for name in labels)
     farther = all(means[name] > means[TRUE] for name in pixels)
     claims["labels leave the test images' hull distance as it is, pixels do not"] = record.claim(
