@@ -6,8 +6,13 @@ Added here: the distance of the test images to the hull of the training images u
 it as it is and corrupted pixels do not, while training accuracy tells neither from the other.
 
     python -m experiments.memorization                      digits, a minute
-    python -m experiments.memorization cpu                  CIFAR-10, 5,000 images, all conditions
-    python -m experiments.memorization paper                CIFAR-10 in full; hours on a CPU
+    python -m experiments.memorization cpu                  CIFAR-10, 5,000 images, all conditions, 6 minutes
+    python -m experiments.memorization paper                CIFAR-10 in full, 3 networks and a small AlexNet; hours on a CPU
+    python -m experiments.memorization paper --models "mlp 3×512" --conditions "true labels" "random labels" --seeds 1
+
+The last one took 8 minutes on 2 CPU cores (seed 0, CIFAR-10 from a JPEG copy): true labels 100% after 20 epochs, 53.07% of
+the test images (published 52.39%); random labels 100% after 39 epochs, 10.16% (published 10.48%). In `cpu` every condition is
+fitted to 100% after 3 (Gaussian noise) to 31 epochs (partly corrupted labels).
 
 As published: 28 × 28 centre crop, each image whitened, SGD with momentum 0.9, learning rate × 0.95 an epoch, no augmentation,
 no weight decay. Conditions that leave the images alone differ in labels only, so their networks train together in one program.
@@ -254,8 +259,8 @@ def judge(trained: list[Trained], distances: dict[str, dict[str, hullx.Projectio
 
 def networks_table(title: str, trained: list[Trained]) -> Table:
     """One row a model and condition, what was published beside it."""
-    table = Table(title=f"{title}: accuracy in %, ± spread over {trained[0].train.shape[1]} networks")
-    headings = "model", "condition", "epochs", "train", "test", "published train, test"
+    table = Table(title=f"{title}: accuracy in %, {trained[0].train.shape[1]} network(s) each")
+    headings = "model", "condition", "epochs", "train", "test", "published (50,000)"
     for heading in headings:
         table.add_column(heading, justify="left" if heading in headings[:2] else "right")
     for each in trained:
@@ -264,10 +269,15 @@ def networks_table(title: str, trained: list[Trained]) -> Table:
             each.model,
             each.condition,
             str(len(each.train)),
-            *(f"{100 * values[-1].mean():.2f} ± {100 * values[-1].std():.2f}" for values in (each.train, each.test)),
+            *(percent(values[-1]) for values in (each.train, each.test)),
             "{:g}, {:g}".format(*published) if published else "–",
         )
     return table
+
+
+def percent(shares: np.ndarray) -> str:
+    """Mean, and spread where there are several."""
+    return f"{100 * shares.mean():.2f}" + (f" ± {100 * shares.std():.2f}" if len(shares) > 1 else "")
 
 
 def hulls_table(distances: dict[str, dict[str, hullx.Projection]]) -> Table:
@@ -298,12 +308,13 @@ def figures(folder: Path) -> None:
             axes[1, column].set(xlabel="steps", ylabel="training accuracy", ylim=(0, 1.03))
         axes[0, 0].legend(title=summary["title"], fontsize=8, title_fontsize=8)
     distances = record.read_arrays(folder, "distances")
+    farthest = max(values.max() for values in distances.values())
     with plotting.figure(folder, "distances", 1, 2, size=(10, 4)) as axes:
         for place, way in zip(axes[0], (AS_THEY_ARE, ALIKE), strict=True):
             values = [distances[record.slug(f"{condition} {way}")] for condition in conditions]
             place.boxplot(values, orientation="horizontal", tick_labels=conditions, whis=(0, 100), widths=0.6)
             place.invert_yaxis()
-            place.set(title=way, xlabel="distance to the training images' hull (pixels in [0, 1])", xlim=(0, None))
+            place.set(title=way, xlabel="distance to the training images' hull (pixels in [0, 1])", xlim=(0, 1.03 * farthest))
         axes[0, 1].set_yticklabels([])
 
 

@@ -123,7 +123,8 @@ def fit(
         return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
 
     def on_device(split: Split) -> Data:
-        return Data(*jax.device_put((jnp.asarray(split.images), jnp.asarray(split.labels)), everywhere))
+        labels = jnp.broadcast_to(jnp.asarray(split.labels), (*key.shape, len(split.images)))
+        return Data(jax.device_put(jnp.asarray(split.images), everywhere), jax.device_put(labels, mine))
 
     state = jax.device_put(jax.jit(jax.vmap(begun) if key.ndim else begun)(key, scales), mine)
     rates = jax.device_put(rates, mine)
@@ -134,7 +135,7 @@ def fit(
     def measured(variables: Any, split: Data | None) -> Metrics:
         if split is None:
             return unknown
-        return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout))
+        return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout, mesh=mesh))
 
     rows, last = list[History](), time.monotonic()
     whose = partial(_fingerprint, key, model, train, batch, augment, layout, rates, scales)
