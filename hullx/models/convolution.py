@@ -12,7 +12,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from hullx.types import Array
 
@@ -24,16 +26,23 @@ def _convolution(images: Array, kernel: Array, strides: tuple[int, ...], padding
     return lax.conv_general_dilated(images, kernel, strides, padding, dimension_numbers=FAST)
 
 
-@_convolution.defjvp
-def _(strides: tuple[int, ...], padding: Any, primals: tuple, tangents: tuple) -> tuple:
+def _tangent(strides: tuple[int, ...], padding: Any, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     (images, kernel), (images_dot, kernel_dot) = primals, tangents
     run = partial(lax.conv_general_dilated, window_strides=strides, padding=padding)
-    # Transposed in the images: (b, h, w, o) × (kh, kw, o, i) → (b, h, w, i).
-    along_images = run(images_dot, kernel.transpose(0, 1, 3, 2), dimension_numbers=("NHWC", "HWOI", "NHWC"))
-    # Transposed in the kernel: (i, h, w, b) × (h, w, b, o) → (i, kh, kw, o).
-    turned = images.transpose(3, 1, 2, 0), kernel_dot.transpose(2, 0, 1, 3)
-    along_kernel = run(*turned, dimension_numbers=("CHWN", "IHWO", "HWNC")).transpose(2, 0, 1, 3)
-    return _convolution(images, kernel, strides, padding), along_images + along_kernel
+    value = _convolution(images, kernel, strides, padding)
+    # Images in the first layer have no tangent, and a product with zeros would cost as much as any.
+    parts = []
+    if not isinstance(images_dot, SymbolicZero):
+        # Transposed in the images: (b, h, w, o) × (kh, kw, o, i) → (b, h, w, i).
+        parts.append(run(images_dot, kernel.transpose(0, 1, 3, 2), dimension_numbers=("NHWC", "HWOI", "NHWC")))
+    if not isinstance(kernel_dot, SymbolicZero):
+        # Transposed in the kernel: (i, h, w, b) × (h, w, b, o) → (i, kh, kw, o).
+        turned = images.transpose(3, 1, 2, 0), kernel_dot.transpose(2, 0, 1, 3)
+        parts.append(run(*turned, dimension_numbers=("CHWN", "IHWO", "HWNC")).transpose(2, 0, 1, 3))
+    return value, sum(parts[1:], start=parts[0]) if parts else jnp.zeros_like(value)
+
+
+_convolution.defjvp(_tangent, symbolic_zeros=True)
 
 
 # What nn.Conv passes on when nothing special is asked for.
