@@ -10,6 +10,8 @@ from collections.abc import Iterator
 if "PYTEST_XDIST_WORKER" not in os.environ:
     compiled = tempfile.TemporaryDirectory(prefix="hullx-compiled-")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled.name)
+    # JAX keeps what took a second; here most programs take less, and are many.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     # Answers are asked for and not speed: without LLVM's optimisations it takes a fifth less time in all.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 

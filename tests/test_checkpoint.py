@@ -21,6 +21,7 @@ from hullx.models import CNN
 from hullx.train import Fit, fit
 
 KEY = jax.random.key(0)
+OPTIMIZER = optax.adam(optax.exponential_decay(1e-2, 3, 0.9))  # one for all runs, or each would compile its own step
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def few() -> Split:
 
 def trained(few: Split, folder: Path | None, epochs: int = 12, **changes: Any) -> Fit:
     """A run with dropout, augmentation and a schedule, whose every part must come back."""
-    optimizer = changes.pop("optimizer", optax.adam(optax.exponential_decay(1e-2, 3, 0.9)))
+    optimizer = changes.pop("optimizer", OPTIMIZER)
     settings = {"batch": 40, "checkpoint": folder, "checkpoint_seconds": 0, "test": few, "title": None} | changes
     augment = CropFlip(1, flip=False)
     return fit(settings.pop("key", KEY), CNN(10, embedding=4), optimizer, few, epochs=epochs, augment=augment, **settings)

@@ -202,6 +202,7 @@ def test_training_benchmark(tmp_path: Path) -> None:
     assert set(summary["ensemble"]) == {"in turn", "members that share their batches", "members with batches of their own"}
 
 
+@pytest.mark.slow
 def test_derivatives_benchmark(tmp_path: Path) -> None:
     done = start("experiments.bench_derivatives", "--problems", "digits:50:2", "--repeats", "1", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
