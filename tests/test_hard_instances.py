@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 import jax
@@ -16,6 +17,13 @@ SEEDS = range(2)
 # First-order methods get some steps: what they prove must hold, but little is decided by them.
 LIMITS = {"active_set": None, "sketching": None, "frank_wolfe": 100, "projected_gradient": 100}
 EXACT = [name for name, limit in LIMITS.items() if limit is None]
+# What the quick suite has time for: the default solver, and every third family in float32.
+QUICK, STRIDE = "active_set", 3
+
+
+def marked(names: Iterable[str]) -> list:
+    """All but the default solver among the slow tests."""
+    return [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def instances(name: str) -> list[Hard]:
@@ -51,9 +59,7 @@ def test_every_solver_is_tried() -> None:
     assert set(LIMITS) == set(hullx.solvers.BY_NAME)
 
 
-@pytest.fixture(
-    scope="module", params=[name if name in EXACT else pytest.param(name, marks=pytest.mark.slow) for name in LIMITS]
-)
+@pytest.fixture(scope="module", params=marked(LIMITS))
 def solver(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -89,7 +95,7 @@ def test_brackets_hold_in_rational_arithmetic(solved, name: str) -> None:
         assert float(upper) ** 0.5 <= mine.distance + 1e-15 * size * hard.points.shape[1]
 
 
-@pytest.mark.parametrize("solver", EXACT, indirect=True, scope="module")
+@pytest.mark.parametrize("solver", marked(EXACT), indirect=True, scope="module")
 def test_hardly_any_is_left_undecided(solved) -> None:
     statuses = np.concatenate([result.status for results in solved.values() for result in results])
     assert np.mean(statuses <= Status.INSIDE) >= 0.999
@@ -106,10 +112,11 @@ def test_sweep_agrees() -> None:
     assert np.mean(np.concatenate(statuses) <= Status.INSIDE) >= 0.999
 
 
-def test_brackets_are_valid_in_float32() -> None:
+@pytest.mark.parametrize("first", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in range(1, STRIDE))])
+def test_brackets_are_valid_in_float32(first: int) -> None:
     """Without x64 the data are rounded; the bracket is that of the rounded data, whatever its width."""
     project = jax.jit(hullx.project)
-    for name in FAMILIES:
+    for name in list(FAMILIES)[first::STRIDE]:
         hard = instances(name)[0]
         with np.errstate(over="ignore"):
             queries, points = hard.queries.astype(np.float32), hard.points.astype(np.float32)
