@@ -25,7 +25,7 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from experiments.command import main
+from experiments.command import known, main
 from hullx import record
 from hullx.data import load, standardised
 from hullx.models import CNN, MLP, ResNet, SmallAlexNet
@@ -73,6 +73,7 @@ PRESETS = {"smoke": Config(), "cpu": Config(steps=tuple(STEPS), mnist=1)}
 
 def run(config: Config, folder: record.Run) -> None:
     """Times, then accuracies."""
+    known("--steps", config.steps, STEPS)
     steps = {name: step_times(config, *STEPS[name]) for name in config.steps}
     together = ensemble_times(config)
     learned = {"digits, MLP 2×256, 40 epochs": digits(config)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,6 +60,13 @@ def main(module: str, doc: str | None, presets: Mapping[str, Any], run: Callable
         print(f"\ninterrupted; what was finished is in\n{folder.folder}", file=sys.stderr)
         sys.exit(130)
     print(folder.folder)
+
+
+def known(flag: str, given: Collection[str], names: Collection[str]) -> None:
+    """Ends the program if a flag was given a name that there is not."""
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        stop(f"{flag}: {unknown[0]!r} is unknown: choose among {', '.join(names)}")
 
 
 def stop(message: str) -> NoReturn:

@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 import hullx
-from experiments.command import main
+from experiments.command import known, main
 from hullx import plotting, record
 from hullx.data import Dataset, Split, centre_crop, corrupted, load, whitened
 from hullx.data.corruptions import CONDITIONS, LABEL_CONDITIONS, RANDOM, TRUE
@@ -111,7 +111,6 @@ class Trained(NamedTuple):
     model: str
     condition: str
     steps: int  # an epoch
-    running: np.ndarray  # training accuracy while training
     train: np.ndarray
     test: np.ndarray
     loss: np.ndarray
@@ -119,6 +118,8 @@ class Trained(NamedTuple):
 
 def run(config: Config, folder: record.Run) -> None:
     """Each model on each condition, then the hull distances."""
+    known("--models", config.models, MODELS)
+    known("--conditions", config.conditions, CONDITIONS)
     data = load(config.dataset, train_size=config.train_size, seed=config.seed, data_dir=config.data_dir)
     if config.crop is not None:
         data = data._replace(**{part: cropped(getattr(data, part), config.crop) for part in ("train", "test")})
@@ -186,9 +187,8 @@ def of_condition(config: Config, fitted: Fit, name: str, condition: str, place: 
     history = fitted.history
     reached = np.flatnonzero((history.train_accuracy[:, mine] >= config.until).all(1))
     end = reached[0] + 1 if len(reached) else len(history.loss)
-    running, loss = (values[:end, :, mine].mean(1) for values in (history.accuracy, history.loss))
     accuracies = history.train_accuracy[:end, mine], history.test_accuracy[:end, mine]
-    return Trained(name, condition, history.loss.shape[1], running, *accuracies, loss)
+    return Trained(name, condition, history.loss.shape[1], *accuracies, history.loss[:end, :, mine].mean(1))
 
 
 def hull_distances(config: Config, data: Dataset, changed: Dataset) -> dict[str, hullx.Projection]:

@@ -26,7 +26,6 @@ class CheckpointError(ValueError):
 class Checkpoints(NamedTuple):
     """A run's folder, open for reading and writing; `opened` makes one."""
 
-    folder: Path
     manager: ocp.CheckpointManager
 
     def save(self, step: int, state: Any, record: dict[str, np.ndarray]) -> None:
@@ -91,7 +90,7 @@ def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoi
         raise CheckpointError(str(error)) from error
     options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, enable_async_checkpointing=False)
     with ocp.CheckpointManager(folder / "steps", options=options) as manager:
-        yield Checkpoints(folder, manager)
+        yield Checkpoints(manager)
 
 
 def _data(leaf: Array) -> Array:

@@ -193,6 +193,22 @@ def test_memorization(tmp_path: Path) -> None:
     assert {path.name for path in (folder / "figures").iterdir()} == {"curves.png", "distances.png"}
 
 
+@pytest.mark.parametrize(
+    ("experiment", "flag", "known"),
+    [
+        ("memorization", "--models", "mlp 1×512"),
+        ("memorization", "--conditions", "gaussian"),
+        ("bench_training", "--steps", "mlp"),
+    ],
+)
+def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_path: Path) -> None:
+    done = start(f"experiments.{experiment}", flag, "mpl", "--out", str(tmp_path))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"{flag}: 'mpl' is unknown: choose among" in line
+    assert known in line
+
+
 def test_training_benchmark(tmp_path: Path) -> None:
     small = ("--steps", "mlp 2×64, 8 × 8", "--members", "2", "--epochs", "1", "--seeds", "1", "--repeats", "1")
     done = start("experiments.bench_training", *small, "--out", str(tmp_path))
