@@ -35,9 +35,14 @@ class Hyperplane(NamedTuple):
 
 
 def gamma(operations: int | Array, dtype) -> float | Array:
-    """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4)."""
+    """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
+
+    Infinite where the dtype has not digits enough for so many operations to be bounded at all.
+    """
     error = operations * (float(jnp.finfo(dtype).eps) / 2)
-    return error / (1 - error)
+    if isinstance(error, float):
+        return error / (1 - error) if error < 1 else float("inf")
+    return jnp.where(error < 1, error / jnp.where(error < 1, 1 - error, 1), jnp.inf)
 
 
 def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
@@ -45,8 +50,18 @@ def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
     largest = jax.lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True))
     scale = jnp.where(largest > 0, largest, 1)
     squares = ((vectors / scale) ** 2).sum(-1)
-    positive = squares > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1)), 0) * scale[..., 0]
+    # NaN stays NaN: in a comparison with 0 it must not look like 0.
+    zero = squares == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares))) * scale[..., 0]
+
+
+def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
+    """No less than the norm: `norm` and its own rounding.
+
+    Dividing by the largest entry and squaring costs each term 3 u, summing d of them at most d − 1 more; the root halves that,
+    and rounds, as do its product with the largest entry and this one: d/2 + 4, and one more for those who add it up.
+    """
+    return norm(vectors) * (1 + gamma(vectors.shape[-1] / 2 + 5, vectors.dtype))
 
 
 def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
@@ -71,43 +86,81 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
     return scores.max()
 
 
-def upper_bound(residual: Float[Array, "... d"], spread: Float[Array, "..."], terms: Array) -> Float[Array, "..."]:
-    """‖r‖ and a bound of the error with which it was computed: never below the true distance of its point.
+def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype, dtype) -> Array:
+    """Bound of what is lost to numbers too small for their dtype, as a length in the frame's units.
+
+    Compiled code takes what lies below the smallest normal number for 0: an entry of q, of x_i and of their difference to the
+    centre, which counts 1/s times in the frame; the placed entry; and each of the products that are summed.
 
     Args:
-        residual: r = Σ_i a_i (q − x_i) as computed, from k = `terms` nonzero weights a.
-        spread: Σ_i a_i ‖q − x_i‖, to which the error of r is proportional: 0 if q is a vertex with weight 1.
-        terms: k. Each entry of r is a sum of k products of weights (normalised: k more roundings) with differences (1).
+        terms: products in a sum.
+        scale: s, of the frame.
+        data_dtype: of queries and points as they came.
+        dtype: of the arithmetic.
     """
-    d = residual.shape[-1]
-    error = gamma(2 * terms + 4, residual.dtype)
-    # The norm's own relative error: d squares, their sum, a root and the scaling.
-    return norm(residual) * (1 + gamma(d / 2 + 4, residual.dtype)) + error * spread
+    raw, own = float(jnp.finfo(data_dtype).tiny), float(jnp.finfo(dtype).tiny)
+    return (4 * (raw / scale) + (terms + 4) * own) * dimension**0.5
+
+
+def upper_bound(
+    weights: Float[Array, "k"], differences: Float[Array, "k d"], lost: Float[Array, ""]
+) -> tuple[Float[Array, "d"], Float[Array, ""]]:
+    """r = Σ_i w_i (q − x_i), and an upper bound of the distance: ‖r‖ and all that it may be off by.
+
+    Let w̃ be the weights divided by their exact sum: Σ w̃_i x_i is in the hull, so the distance is at most ‖Σ w̃_i (q − x_i)‖.
+    With k weights that are not 0, what was computed differs from that vector by at most
+
+        γ_(2k+4) Σ w_i ‖q − x_i‖ + lost
+
+    for w_i differs from w̃_i by the roundings of k − 1 additions and a division, a difference by one, and the sum by one
+    product and k − 1 additions; three are to spare. The norms are no smaller than they should be (`norm_bound`).
+
+    Args:
+        weights: ≥ 0, divided by their computed sum.
+        differences: q − x_i of the points with weight, as computed.
+        lost: no less than the mean, by the weights, of the lengths by which the differences are off, their own last rounding
+            aside: what placing q and x_i in a frame has cost (`placing_error`), and `underflow`.
+    """
+    dtype, terms = differences.dtype, (weights > 0).sum()
+    residual = jnp.matmul(weights, differences, precision="highest")
+    spread = jnp.matmul(weights, norm_bound(differences), precision="highest") * (1 + gamma(terms + 4, dtype))
+    return residual, norm_bound(residual) + (gamma(2 * terms + 4, dtype) * spread + lost) * (1 + gamma(4, dtype))
+
+
+def placing_error(magnitude: Array, dtype) -> Array:
+    """By how much (q − c)/s − (x − c)/s may be off when both are rounded: u ‖(q − c)/s‖ + u ‖(x − c)/s‖.
+
+    Dividing by s, a power of two, rounds nothing; the difference to the centre does, by u of itself: next to a vertex that is
+    much more than what the difference of the two is rounded by.
+
+    Args:
+        magnitude: the two norms at most, of the rounded vectors.
+    """
+    return gamma(1, dtype) * magnitude
 
 
 def lower_bound(
-    query_score: Float[Array, "..."],
-    largest_score: Float[Array, "..."],
-    score_error: Float[Array, "..."],
+    query_score: Float[Array, "..."], largest_score: Float[Array, "..."], score_error: Float[Array, "..."], dimension: int
 ) -> Float[Array, "..."]:
     """A certified lower bound of the distance along a unit vector u: ⟨q, u⟩ − max_j ⟨x_j, u⟩, or 0 if that is negative.
 
     Args:
         query_score: ⟨q, u⟩.
         largest_score: max_j ⟨x_j, u⟩.
-        score_error: bound of the rounding error of their difference (`score_error`).
+        score_error: bound of the rounding error of their difference (`score_error`, and `underflow`).
+        dimension: of u, whose length is 1 up to the rounding of `unit`: of its norm, d/2 + 4, and of two divisions.
     """
     slab = query_score - largest_score - score_error
-    # u is a unit vector only up to a few roundings.
-    shrink = 1 - 8 * float(jnp.finfo(query_score.dtype).eps)
-    return jnp.maximum(slab * shrink, 0)
+    shrink = max(1 - gamma(dimension / 2 + 8, query_score.dtype), 0.0)
+    # Not a maximum, which would keep NaN or drop it as it likes.
+    return jnp.where(slab > 0, slab * shrink, 0)
 
 
 def score_error(dimension: int, magnitude: Array, dtype) -> Array:
     """Bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
 
     Valid for any order of summation, with or without fused multiply-add. The + 8 pays for rounding x and u, for
-    ‖u‖ ≠ 1 and for evaluating the bound itself.
+    ‖u‖ ≠ 1, for the difference of two scores and for evaluating the bound itself.
     """
     return gamma(dimension + 8, dtype) * magnitude
 
@@ -118,7 +171,6 @@ class Bracket(NamedTuple):
     In the limit of exact arithmetic upper = ‖q − p‖ and upper − lower = gap / ‖q − p‖.
     """
 
-    point: Float[Array, "d"]
     residual: Float[Array, "d"]
     direction: Float[Array, "d"]
     scores: Float[Array, "n"]
@@ -132,42 +184,51 @@ def bracket(
     radius: Float[Array, ""],
     support: Int[Array, "s"],
     weights: Float[Array, "s"],
+    scale: Float[Array, ""] | float = 1.0,
 ) -> Bracket:
     """The certified bracket of one query's distance, from the points themselves: one product with all of them.
 
+    Certified is the distance of the numbers that query and points were before they were placed, in the units after it.
+
     Args:
-        points: centred, so that the rounding errors are those of the hull's size and not of its place.
-        radius: max_j ‖x_j‖.
+        query, points: (q − c)/s and (x − c)/s, each rounded once: centred, so that the rounding errors are those of the
+            hull's size and not of its place.
+        radius: no less than max_j ‖x_j‖.
         weights: ≥ 0, of any positive sum; they are normalised.
+        scale: s, a power of two.
     """
-    differences = query - points[support]
-    weights = weights / weights.sum()
-    residual = jnp.matmul(weights, differences, precision="highest")
+    d, dtype = len(query), query.dtype
+    magnitude = norm_bound(query) + radius
+    residual, upper = upper_bound(
+        weights / weights.sum(),
+        query - points[support],
+        placing_error(magnitude, dtype) + underflow(d, len(weights), scale, dtype, dtype),
+    )
     direction = unit(residual)
     scores = jnp.matmul(points, direction, precision="highest")
     query_score = jnp.matmul(query, direction, precision="highest")
-    error = score_error(len(query), norm(query) + radius, query.dtype)
+    error = score_error(d, magnitude, dtype) + underflow(d, d, scale, dtype, dtype)
     return Bracket(
-        point=jnp.matmul(weights, points[support], precision="highest"),
         residual=residual,
         direction=direction,
         scores=scores,
-        upper=upper_bound(residual, weights @ norm(differences), (weights > 0).sum()),
-        lower=lower_bound(query_score, scores.max(), error),
+        upper=upper,
+        lower=lower_bound(query_score, scores.max(), error, d),
     )
 
 
-def inside_level(radius: Array, terms: Array, data_dtype, dtype) -> Array:
+def inside_level(radius: Array, terms: Array, lost: Array, data_dtype, dtype) -> Array:
     """At most so far from the hull counts as inside: the rounding level of the data, and of evaluating the distance.
 
     Args:
         radius: of the points about their centre.
         terms: points in the support.
+        lost: to underflow (`underflow`) in that evaluation, which next to a hull of no size is all.
         data_dtype: of queries and points as they came.
         dtype: of the arithmetic, in which `upper_bound` was computed: its error is part of the level.
     """
     eps_data, eps = float(jnp.finfo(data_dtype).eps), float(jnp.finfo(dtype).eps)
-    return (INSIDE_ULPS * eps_data + (2 * terms + 4) * eps) * radius
+    return (INSIDE_ULPS * eps_data + (2 * terms + 4) * eps) * radius + 2 * lost
 
 
 def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array, rtol: float) -> Int[Array, "..."]:

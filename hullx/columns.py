@@ -60,7 +60,7 @@ class Frame(NamedTuple):
 
     centre: Array  # (d,) of the raw dtype
     scale: Array  # () a power of two
-    radius: Array  # () float64: the largest norm of a placed point
+    radius: Array  # () float64: no less than the largest norm of a placed point
 
     def place(self, rows: Array) -> Array:
         """Raw rows in these coordinates, in float64."""
@@ -143,7 +143,7 @@ def centre(sample: np.ndarray) -> np.ndarray:
 
 
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
-    """The largest coordinate of rows about a centre, and a bound of the largest norm that is hardly larger."""
+    """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm."""
     largest = float(_largest(rows, centre))
     unit = _power_of_two(largest)
     norm = float(_largest_norm(rows, centre, rows.dtype.type(unit)))
@@ -163,7 +163,8 @@ def _power_of_two(largest: float) -> float:
 # In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
 @jax.jit
 def _largest(rows: Array, centre: Array) -> Array:
-    return jnp.abs(rows - centre).max()
+    # A maximum may drop NaN: XLA's on a CPU does.
+    return jnp.where(jnp.isfinite(rows).all(), jnp.abs(rows - centre).max(), jnp.nan)
 
 
 @jax.jit
@@ -300,8 +301,10 @@ def refine(frame: Frame, query: Array, rows: Array, found: Found) -> Solution:
     """
     weights = found.weights / found.weights.sum()
     used = weights > 0
-    query = frame.place(query)
-    differences = query - frame.place(rows)
+    # From the raw numbers, which are rounded once; placed ones would each bring their own rounding.
+    data_dtype, query, rows = query.dtype, query.astype(jnp.float64), rows.astype(jnp.float64)
+    differences = (query - rows) / frame.scale
+    lost = certificate.underflow(len(query), len(weights), frame.scale, data_dtype, jnp.float64)
 
     def improved(_: int, weights: Array) -> Array:
         # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
@@ -313,13 +316,13 @@ def refine(frame: Frame, query: Array, rows: Array, found: Found) -> Solution:
         return weights / weights.sum()
 
     weights = lax.fori_loop(0, REFINEMENTS, improved, weights)
-    residual = weights @ differences
+    residual, upper = certificate.upper_bound(weights, differences, lost)
     return Solution(
         support=found.support,
         weights=weights,
-        point=(query - residual) * frame.scale + frame.centre,
+        point=query - residual * frame.scale,
         direction=certificate.unit(residual),
-        upper=certificate.upper_bound(residual, weights @ certificate.norm(differences), (weights > 0).sum()),
+        upper=upper,
         steps=found.steps,
         full=found.full,
         entered=found.entered,
@@ -334,12 +337,17 @@ def largest_exact(frame: Frame, rows: Array, direction: Array) -> Array:
 def lower_bound(frame: Frame, queries: Array, directions: Array, largest: Array, others: Array) -> Array:
     """The certified lower bounds of a batch.
 
+    Scores in float64 are off by γ_(d+8) in float64 times the norms. Those in float32 are products of a direction and a row that
+    were each rounded once to float32, whether from float64 or as a difference of float32 numbers: γ_(d+8) in float32.
+
     Args:
+        queries: raw.
         largest: the largest float64 score of the candidates.
         others: no point that is not a candidate has a larger float32 score.
     """
-    dimension = queries.shape[1]
-    others = others + certificate.score_error(dimension, frame.radius, jnp.float32)
+    d = queries.shape[1]
+    lost = certificate.underflow(d, d, frame.scale, queries.dtype, jnp.float32)
+    others = others + certificate.score_error(d, frame.radius, jnp.float32)
     placed = frame.place(queries)
-    error = certificate.score_error(dimension, certificate.norm(placed) + frame.radius, jnp.float64)
-    return certificate.lower_bound((placed * directions).sum(1), jnp.maximum(largest, others), error)
+    error = certificate.score_error(d, certificate.norm_bound(placed) + frame.radius, jnp.float64) + lost
+    return certificate.lower_bound((placed * directions).sum(1), jnp.maximum(largest, others), error, d)

@@ -63,7 +63,7 @@ class Residual(NamedTuple):
 def residual(value: Pair, how: Slicing) -> Residual:
     """The residual from its value."""
     largest = jnp.abs(value.high).max()
-    factor = 2.0 ** -jnp.frexp(jnp.where(largest > 0, largest, 1))[1].astype(value.high.dtype)
+    factor = jnp.ldexp(jnp.ones_like(largest), -jnp.frexp(jnp.where(largest > 0, largest, 1))[1])
     return Residual(value, exact.cut(Pair(value.high * factor, value.low * factor), how), factor)
 
 
@@ -128,26 +128,32 @@ def polish(
         slots, weights, used = found.slots, found.weights, found.weights > 0
         along = residual(combined(weights, differences[:, slots], how), how)
 
-        def correct(_, state: tuple[Residual, Array]) -> tuple[Residual, Array]:
-            along, moved = state
+        def correct(_, state: tuple[Residual, Array, Array]) -> tuple[Residual, Array, Array]:
+            along, moved, travelled = state
             scores = -slabs(placed, rows[:, slots], along, how) / along.factor
             step, _ = affine_step(gram[slots[:, None], slots], scores - weights @ scores, used)
             step = jnp.maximum(jnp.where(jnp.isfinite(step).all(), step, 0), -weights - moved)
-            return residual(exact.add(along.value, step @ differences[:, slots].sum(0)), how), moved + step
+            along = residual(exact.add(along.value, step @ differences[:, slots].sum(0)), how)
+            return along, moved + step, travelled + jnp.abs(step).sum()
 
-        along, moved = lax.fori_loop(0, CORRECTIONS, correct, varying((along, jnp.zeros_like(weights)), query, points))
+        still = along, jnp.zeros_like(weights), jnp.zeros((), weights.dtype)
+        along, _, travelled = lax.fori_loop(0, CORRECTIONS, correct, varying(still, query, points))
 
         scores = scores_of_all(along)
-        upper, lower = _bracket(along, scores.max(), jnp.abs(moved).sum(), how)
-        level = certificate.inside_level(radius, used.sum(), points.dtype, points.dtype)
+        lost = certificate.underflow(d, capacity, scale, points.dtype, points.dtype)
+        upper, lower = _bracket(along, scores.max(), travelled, lost, how)
+        # A bound and the direction that proves it belong together.
+        higher = lower > best.lower
+        lower = jnp.where(higher, lower, best.lower)
+        level = certificate.inside_level(radius, used.sum(), lost, points.dtype, points.dtype)
         status = certificate.status(upper, lower, level, rtol)
         support = pool[slots]
         found = Answer(
             support=support,
             weights=weights,
             upper=upper,
-            lower=jnp.maximum(lower, best.lower),
-            direction=certificate.unit(along.value.high),
+            lower=lower,
+            direction=jnp.where(higher, certificate.unit(along.value.high), best.direction),
             iterations=best.iterations + found.steps,
             status=jnp.where(status < 0, best.status, status),
             done=best.done,
@@ -176,19 +182,25 @@ def _undecided(status: Array) -> Bool[Array, ""]:
     return (status == Status.ROUNDING) | (status == Status.CAPACITY)
 
 
-def _bracket(along: Residual, largest_score: Array, moved: Array, how: Slicing) -> tuple[Array, Array]:
+def _bracket(along: Residual, largest_score: Array, travelled: Array, lost: Array, how: Slicing) -> tuple[Array, Array]:
     """‖r‖ and the slab along r, each with what its computation may be off by.
 
-    The weights' sum is 1 up to a few roundings for each of them, and the slicing has as many terms as there are weights.
+    ‖r‖ is that of weights that sum to 1 up to a few roundings for each of them, which are relative errors of r, as is the
+    rounding of its norm. (Where a correction was cut short at weight 0 the sum is larger, and so is r.) An entry of r is off by
+    what the slices leave out, and by the corrections' part of it, which is a sum in float64 of coordinates of q − x, at most
+    NEAR + 1 each; a weight that rounding makes negative is less than u times the correction that did so.
+
+    Any vector e proves a lower bound, ⟨q − x_j, e⟩ / ‖e‖ for the least j: here e is the sum of r's slices, of length ‖r‖ times
+    the factor. Each of the two products of a score leaves something out, which three times the slicing's bound pays for.
 
     Args:
-        moved: sum of the corrections of the weights, whose part of r is a sum rounded in float64.
+        travelled: sum of the lengths of the corrections, in weights.
+        lost: to underflow (`certificate.underflow`).
     """
     value = along.value.high
     relative = 8 * certificate.gamma(how.terms + 8, value.dtype)
-    # Coordinates of q − x are at most NEAR + 1 and each entry of r is off by so much.
-    error = how.error + (NEAR + 1) * certificate.gamma(CORRECTIONS * (how.terms + 2), value.dtype) * moved
-    upper = certificate.norm(value) * (1 + relative) + error * len(value) ** 0.5
-    # Any vector proves a lower bound: here the slices themselves, whose length is that of r times the factor.
-    slab = -largest_score * (1 - relative) - how.error
-    return upper, jnp.maximum(slab / (certificate.norm(value) * along.factor), 0)
+    rounded = certificate.gamma(2 * how.terms + how.count + 8, value.dtype) * (NEAR + 1) * travelled
+    upper = certificate.norm_bound(value) * (1 + relative) + (how.error + rounded) * len(value) ** 0.5 + lost
+    slab = -largest_score * (1 - relative) - 3 * how.error
+    lower = slab / (certificate.norm_bound(value) * along.factor) - lost
+    return upper, jnp.where(lower > 0, lower, 0)

@@ -149,7 +149,7 @@ def stream(
         wider, better = _following(ladder, now)
         to = np.where(found.full & (wider > now), wider, np.where(stalled, better, now))
 
-        level = certificate.inside_level(engine.frame.radius, (found.weights > 0).sum(1), goal.data_dtype, np.float64)
+        level = _inside_level(engine.frame, found, goal.data_dtype)
         status = np.array(certificate.status(found.upper, lower, level, goal.rtol))
         status[(status < 0) & stalled & (to == now)] = Status.ROUNDING
         status[(status < 0) & (steps >= goal.max_steps)] = Status.MAX_ITER
@@ -164,9 +164,14 @@ def stream(
         if now == entry and ladder[wider].method is Method.FLOAT32 and found.full.mean() > 0.25:
             entry = wider
         done += int(decided.sum())
-        certified += int((status[decided] <= Status.INSIDE).sum())
+        certified += int(((status == Status.CONVERGED) | (status == Status.INSIDE)).sum())
         tally(done, certified)
     return result, last
+
+
+def _inside_level(frame: columns.Frame, found: columns.Solution, data_dtype: np.dtype) -> np.ndarray:
+    lost = certificate.underflow(found.point.shape[1], found.weights.shape[1], frame.scale, data_dtype, np.float64)
+    return certificate.inside_level(frame.radius, (found.weights > 0).sum(1), lost, data_dtype, np.float64)
 
 
 def _begin(engine: Engine, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:

@@ -37,7 +37,8 @@ _SENTENCES = {
     Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more: use float64",
     Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the solver's capacity: raise it",
     Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
-    Status.NONFINITE: "the query or the points hold NaN or infinity: clean the data",
+    Status.NONFINITE: "the query or the points hold NaN or infinity, or numbers so large that they overflow in computing: "
+    "clean the data, divide them by a power of two, or use float64",
 }
 
 
@@ -47,15 +48,18 @@ class Projection(NamedTuple):
     The fields have the queries' leading shape `...`; s is the number of support slots.
 
     - distance: an upper bound of the true distance, namely ‖q − point‖ plus a bound of its own rounding error;
-      units of the data; NaN where the status is NONFINITE.
+      units of the data; NaN where the status is NONFINITE. For a query on the hull it is that bound, hardly ever 0.
     - lower: a certified lower bound of the true distance, rounding errors included; 0 where none can be given.
     - point: the nearest point found in the hull.
     - support: rows of points whose convex combination `point` is. Unused slots hold row 0 with weight 0.
     - weights: ≥ 0, sum to 1.
     - iterations: steps that the solver took.
     - status: members of `Status`.
-    - direction: the unit vector from `point` to the query, zero where the distance is 0. It is the normal of the
-      hyperplane that proves `lower`; `certificate.separating_hyperplane` gives the offset.
+    - direction: the unit vector from `point` to the query, zero where they coincide. It is the normal of the hyperplane that
+      proves `lower`; `certificate.separating_hyperplane` gives the offset. Rounded to its own dtype, it proves it up to
+      2 eps of that dtype times the largest distance of the query to a point: in exact arithmetic
+      min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That is less than nothing for a query within
+      float64's rounding of the hull, whose `lower` has more digits than any direction in float64.
     """
 
     distance: Float[Array, "..."]
@@ -71,6 +75,11 @@ class Projection(NamedTuple):
     def outside(self) -> Bool[Array, "..."]:
         """Whether the query is certified to lie outside the hull."""
         return self.lower > 0
+
+    @property
+    def decided(self) -> Bool[Array, "..."]:
+        """Whether it is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
+        return (self.status == Status.CONVERGED) | (self.status == Status.INSIDE)
 
     @property
     def support_size(self) -> Int[Array, "..."]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
-# Compiling is most of the work: the workers of a run, and the programs that its tests start, share what they compile.
+# Compiling is most of the work. Workers, the programs that tests start, and the next run share what they compile. Everything is
+# compiled as users compile it, for a certificate holds only under the flags that it was tested with.
 if "PYTEST_XDIST_WORKER" not in os.environ:
-    compiled = tempfile.TemporaryDirectory(prefix="hullx-compiled-")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", compiled.name)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
     # JAX keeps what took a second; here most programs take less, and are many.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
-    # Answers are asked for and not speed: without LLVM's optimisations it takes a fifth less time in all.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
 
 import jax
 import numpy as np

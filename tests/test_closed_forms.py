@@ -75,7 +75,7 @@ def test_any_shape(name: str) -> None:
     points, query, nearest = (np.asarray(value, np.float32) for value in CASES[name])
     result = hullx.project(query, points)
     np.testing.assert_allclose(result.point, nearest, atol=2e-6)
-    np.testing.assert_allclose(result.distance, np.linalg.norm(query - nearest), atol=5e-6)
+    np.testing.assert_allclose(result.distance, np.linalg.norm(query - nearest), rtol=2e-6, atol=5e-6)
 
 
 @pytest.mark.usefixtures("x64")

@@ -26,7 +26,7 @@ class Frame(NamedTuple):
     """Points in coordinates without units: (points − centre) / scale.
 
     Centring keeps rounding errors at the size of the hull (and first-order methods fast); the scale is a power of two,
-    so dividing by it is exact, and puts every coordinate into [−1, 1].
+    so dividing by it is exact, and puts every coordinate into [−1, 1]. The radius is no less than any point's norm.
     """
 
     points: Float[Array, "n d"]
@@ -40,18 +40,24 @@ class Frame(NamedTuple):
 
 
 def frame(points: Float[Array, "n d"]) -> Frame:
-    """The frame of the points, on the device."""
-    # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin.
-    centre = points[0] + (points - points[0]).mean(0)
+    """The frame of the points, on the device; its radius is NaN where they are not finite."""
+    # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin; in units of
+    # the largest, their sum does not overflow.
+    apart = points - points[0]
+    unit = power_of_two(jnp.abs(apart).max())
+    centre = points[0] + (apart / unit).mean(0) * unit
     centred = points - centre
     scale = power_of_two(jnp.abs(centred).max())
     scaled = centred / scale
-    return Frame(scaled, centre, scale, certificate.norm(scaled).max())
+    # A maximum may drop NaN: XLA's on a CPU does.
+    finite = jnp.isfinite(scaled).all()
+    return Frame(scaled, centre, scale, jnp.where(finite, certificate.norm_bound(scaled).max(), jnp.nan))
 
 
 def power_of_two(largest: Float[Array, ""]) -> Float[Array, ""]:
-    """The least power of two above a magnitude, and 1 for 0: dividing by it is exact."""
-    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), jnp.frexp(largest)[1]), 1)
+    """The least power of two above a magnitude (or the dtype's largest), and 1 for 0: dividing by it is exact."""
+    exponent = jnp.minimum(jnp.frexp(largest)[1], jnp.finfo(largest.dtype).maxexp - 1)
+    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), exponent), 1)
 
 
 class Answer(NamedTuple):
@@ -104,8 +110,9 @@ def certified(
     rtol: float,
 ) -> tuple[Answer, Float[Array, "n"]]:
     """The answer that weights on a support are, proved by one product with all points, and the points' scores ⟨x_j, u⟩."""
-    proof = certificate.bracket(query, frame.points, frame.radius, support, weights)
-    level = certificate.inside_level(frame.radius, (weights > 0).sum(), query.dtype, query.dtype)
+    proof = certificate.bracket(query, frame.points, frame.radius, support, weights, frame.scale)
+    lost = certificate.underflow(len(query), len(weights), frame.scale, query.dtype, query.dtype)
+    level = certificate.inside_level(frame.radius, (weights > 0).sum(), lost, query.dtype, query.dtype)
     status = certificate.status(proof.upper, proof.lower, level, rtol)
     undecided = status < 0
     answer = Answer(
