@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hullx.errors import PackageError
+
 
 class Board(NamedTuple):
     """Curves in a folder that `tensorboard --logdir` shows."""
@@ -34,10 +36,10 @@ def find_board() -> Callable[[Path], Board]:
     """What makes a board in a folder.
 
     Raises:
-        ImportError: tensorboardX is not installed.
+        PackageError: tensorboardX is not installed.
     """
     try:
         from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise ImportError("--tensorboard needs tensorboardX: pip install 'hullx[tensorboard]'") from error
+        raise PackageError("--tensorboard needs tensorboardX: pip install 'hullx[tensorboard]'") from error
     return lambda folder: Board(SummaryWriter(str(folder)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import mmap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hullx import columns
+from hullx.arguments import Numbers, check_numbers, look
 from hullx.columns import Frame
+from hullx.errors import ArgumentError
 
 # Bytes of points that are in memory at once when they are read from disk.
 CHUNK_BYTES = 2**28
@@ -18,11 +19,11 @@ CHUNK_BYTES = 2**28
 class Chunks:
     """Points in pieces of equal size, the last one padded with the centre: `for start, rows in chunks`."""
 
-    def __init__(self, points: np.memmap | Sequence[np.ndarray]) -> None:
+    def __init__(self, points: np.ndarray | Sequence[np.ndarray], dtype: np.dtype) -> None:
         self.parts = [points] if isinstance(points, np.ndarray) else list(points)
         self.starts = np.cumsum([0, *map(len, self.parts)])
         self.count = int(self.starts[-1])
-        self.dimension, self.dtype = self.parts[0].shape[1], self.parts[0].dtype
+        self.dimension, self.dtype = self.parts[0].shape[1], dtype
         self.size = min(max(CHUNK_BYTES // (self.dimension * self.dtype.itemsize), columns.GROUP), self.count)
         self.padded = -(-self.count // self.size) * self.size
         self.centre = np.zeros(self.dimension, self.dtype)
@@ -57,37 +58,44 @@ class Chunks:
         """The frame, in one pass over the points.
 
         Raises:
-            ValueError: the points hold NaN or infinity.
+            ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
         """
         sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
-        self.centre = columns.centre(sample)
-        largest, radius = np.max([columns.spread(chunk, self.centre) for _, chunk in self], axis=0)
-        if not np.isfinite(radius):
-            raise ValueError("points: got NaN or infinity, expected finite numbers: drop those rows")
+        seen, spreads = [], []
+        with np.errstate(over="ignore", invalid="ignore"):  # what is wrong with the numbers is said below
+            self.centre = columns.centre(sample)
+            for _, chunk in self:
+                seen.append(look(chunk))
+                spreads.append(columns.spread(chunk, self.centre))
+        # The last chunk is filled up with the centre, which is no larger than the points.
+        check_numbers("points", Numbers(all(each.finite for each in seen), max(each.largest for each in seen)), self.dtype)
+        largest, radius = np.max(spreads, axis=0)
         return columns.frame(self.centre, largest, radius)
 
 
 def _read(part: np.ndarray, wanted: range | np.ndarray, into: np.ndarray) -> None:
-    """Rows of a part. Those of a mapped file are read and not mapped, or its pages would stay in this process's memory."""
-    if not (isinstance(part, np.memmap) and isinstance(part.base, mmap.mmap) and part.flags.c_contiguous):
-        into[:] = part[np.asarray(wanted)] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
-        return
-    size = part.shape[1] * part.dtype.itemsize
-    with open(str(part.filename), "rb", buffering=0) as file:
-        if isinstance(wanted, range):
-            file.seek(part.offset + wanted.start * size)
-            _fill(file, into)
-        else:
-            for row, place in zip(wanted, into, strict=True):
-                file.seek(part.offset + int(row) * size)
-                _fill(file, place)
+    """Rows of a part, as it is now. What a map has brought into this process's memory on the way is let go again.
+
+    Raises:
+        ArgumentError: the file behind a map has become too short for it.
+    """
+    mapped = _map(part)
+    # To read past the end of the file would kill the process. A map begins at a multiple of the granularity.
+    offset = getattr(part, "offset", 0)
+    if mapped is not None and mapped.size() < offset - offset % mmap.ALLOCATIONGRANULARITY + len(mapped):
+        raise ArgumentError(
+            "points: the file behind the numpy.memmap ends before its last row, expected the array as it was when it was "
+            "mapped: restore the file, and map it again"
+        )
+    into[:] = part[np.asarray(wanted)] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
+    # Mode "c" is the one whose pages hold changes that are nowhere else.
+    if mapped is not None and getattr(part, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _fill(file: io.RawIOBase, into: np.ndarray) -> None:
-    """Fills an array with what comes next in a file, which may come in pieces."""
-    left = into.data.cast("B")
-    while len(left):
-        count = file.readinto(left)
-        if not count:
-            raise ValueError("points: the file ends before the last row, expected the array as it was when it was mapped")
-        left = left[count:]
+def _map(part: np.ndarray) -> mmap.mmap | None:
+    """The map that an array lies in, if it is a view of one."""
+    owner: object = part
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner if isinstance(owner, mmap.mmap) else None

@@ -36,6 +36,7 @@ from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
+from hullx.ambient import own_settings
 from hullx.lanes import over_queries
 from hullx.solvers.base import power_of_two
 from hullx.solvers.exchange import inverse
@@ -64,6 +65,7 @@ def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Ar
     def value(found: Projection, queries: Array, points: Array) -> Array:
         return getattr(found, name)
 
+    @own_settings
     def rule(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
         found, queries, points = primals
         # A lane of NaN would spoil the derivatives in the points, which all lanes share.
@@ -195,6 +197,7 @@ def _axes(needed: Array, points: Array) -> Array:
 
 
 @_axes.def_vmap
+@own_settings
 def _(size: int, batched: list[bool], needed: Array, points: Array) -> tuple[Array, bool]:
     """One basis for all queries of one hull; else hull by hull, and only of those that need it."""
     if not batched[1]:

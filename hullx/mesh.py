@@ -7,7 +7,6 @@ them in turn. With several processes each calls `sweep` with the same arguments,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -20,21 +19,27 @@ from jax.sharding import PartitionSpec as P
 from hullx import columns
 from hullx.chunks import Chunks
 from hullx.columns import Frame, Method, Pool
+from hullx.errors import ArgumentError
 from hullx.placement import Engine, Source, assembled, certify_batch, solve_batch
 from hullx.types import Array
 
 AXES = ("points", "queries")
 
 
-def on_mesh(points: np.ndarray | Sequence[np.ndarray], mesh: Mesh) -> Engine:
+def on_mesh(chunks: Chunks, mesh: Mesh) -> Engine:
     """The points sharded over a mesh; each process reads the rows of its own devices only.
 
     Raises:
-        ValueError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity.
+        ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
+            size that their dtype cannot compute with.
     """
     if not mesh.axis_names or not set(mesh.axis_names) <= set(AXES):
-        raise ValueError(f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both")
-    chunks = Chunks(points if isinstance(points, np.memmap | list | tuple) else [np.asarray(points)])
+        raise ArgumentError(
+            f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both: name them so, "
+            "jax.make_mesh((4, 2), ('points', 'queries'))"
+        )
+    # What is split here is split by shard_map and by placement: to the compiler every axis is automatic, whatever it was.
+    mesh = Mesh(mesh.devices, mesh.axis_names)
     frame = chunks.frame()
     step = mesh.shape.get("points", 1) * columns.GROUP
     rows = -(-chunks.count // step) * step

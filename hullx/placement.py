@@ -6,7 +6,7 @@ Each gives an `Engine`, the two programs of `columns` bound to its points.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
@@ -132,13 +132,12 @@ def assembled(frame: Frame, source: Source) -> Engine:
     return Engine(find, advance, frame, source.rows)
 
 
-def on_disk(points: np.memmap | Sequence[np.ndarray]) -> Engine:
+def on_disk(chunks: Chunks) -> Engine:
     """Points that do not fit in memory: one chunk at a time is read, and the rows of the pools.
 
     Raises:
-        ValueError: the points hold NaN or infinity.
+        ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
     """
-    chunks = Chunks(points)
     frame = chunks.frame()
 
     def best(vectors: np.ndarray, count: int, nearness: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from functools import partial
 
 import jax
-import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Float
 
 from hullx import derivatives, solvers
+from hullx.ambient import own_settings
+from hullx.arguments import check_array, check_count, check_numbers, check_share, known, look
+from hullx.errors import ArgumentError
 from hullx.lanes import over_queries
 from hullx.polish import polish
 from hullx.types import Array, Projection, Status
 
 
+@own_settings
 def project(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"],
@@ -40,15 +43,16 @@ def project(
         queries: one query or any batch of them, floating point.
         points: the points that span the hull, one a row.
         solver: a name or a configured solver; static under jit.
-        rtol: relative width of the bracket at which a query is done.
-        max_iter: most steps a query takes; None for the solver's own limit, which no ordinary problem reaches.
+        rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
+        max_iter: most steps a query takes, 1 or more; None for the solver's own limit, which no ordinary problem reaches.
 
     Returns:
         A `Projection`; its fields have the queries' leading shape and the dtype that queries and points promote to.
 
     Raises:
-        TypeError, ValueError: an argument has a wrong dtype or shape, or points are not finite (outside jit; under jit every
-            query is then NONFINITE).
+        ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
+            are not finite or of a size that their dtype cannot compute with (outside jit; under jit every query is then
+            NONFINITE, or its bracket is as wide as underflow makes it).
 
     Example:
         >>> square = jnp.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -58,9 +62,10 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    return _project(*_promoted(queries, points), solvers.resolve(solver), rtol, max_iter)
+    return _project(*_promoted(queries, points), *_settings(solver, rtol, max_iter))
 
 
+@own_settings
 def distance(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"],
@@ -78,41 +83,46 @@ def distance(
         >>> jax.grad(hullx.distance)(jnp.array([2.0, 0.5]), square)
         Array([1., 0.], dtype=float32)
     """
-    return _distance(*_promoted(queries, points), solvers.resolve(solver), rtol, max_iter)
+    return _distance(*_promoted(queries, points), *_settings(solver, rtol, max_iter))
 
 
 def check(queries: Array, points: Array) -> np.dtype:
-    """The floating dtype that the two arguments promote to, or an error that says what to change."""
+    """The floating dtype that the two arguments promote to.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
+    """
     for name, value in (("queries", queries), ("points", points)):
-        dtype = getattr(value, "dtype", None)
-        if dtype is None:
-            raise TypeError(f"{name}: got {type(value).__name__}, expected an array: convert with jax.numpy.asarray")
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(f"{name}: got dtype {dtype}, expected a real floating dtype: convert with {name}.astype('float32')")
+        check_array(name, value)
     if points.ndim != 2:
-        raise ValueError(f"points: got shape {points.shape}, expected (n, d): flatten each point to one row")
+        raise ArgumentError(f"points: got shape {points.shape}, expected (n, d): flatten each point to one row")
     if 0 in points.shape:
-        raise ValueError(f"points: got shape {points.shape}, expected at least one point of at least one coordinate")
+        raise ArgumentError(f"points: got shape {points.shape}, expected at least one point of at least one coordinate")
     if queries.ndim == 0 or queries.shape[-1] != points.shape[1]:
-        raise ValueError(
+        raise ArgumentError(
             f"queries: got shape {queries.shape}, expected (..., {points.shape[1]}) to match points of shape {points.shape}: "
             "flatten queries and points in the same way"
         )
-    # Only numbers can be looked at, also those that a function being traced finds around it; NaN and infinity both survive
-    # into an extreme.
-    known = not isinstance(points, jax.core.Tracer | jax.ShapeDtypeStruct)
-    with jax.ensure_compile_time_eval():
-        finite = not known or bool(np.isfinite(points.max()) and np.isfinite(points.min()))
-    if not finite:
-        raise ValueError(
-            "points: got NaN or infinity, expected finite numbers: drop those rows, points[isfinite(points).all(1)]"
-        )
-    return jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
+    dtype = jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
+    if known(points):
+        check_numbers("points", look(points), dtype)
+    return dtype
 
 
 def _promoted(queries: Array, points: Array) -> tuple[Array, Array]:
     dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
     return jnp.asarray(queries).astype(dtype), jnp.asarray(points).astype(dtype)
+
+
+def _settings(solver: str | solvers.Solver, rtol: float, max_iter: int | None) -> tuple[solvers.Solver, float, int | None]:
+    check_rtol(rtol)
+    check_count("max_iter", max_iter, none="the solver's own limit")
+    return solvers.resolve(solver), rtol, max_iter
+
+
+def check_rtol(rtol: float) -> None:
+    """Whether a relative width can be asked for."""
+    check_share("rtol", rtol, remedy="1e-6 is a good choice")
 
 
 # Compiled as one program each, or an eager call would compile its loops anew each time.
@@ -148,12 +158,14 @@ def _solve(
         raw = jnp.where(finite, query, frame.centre)
         found = polish(raw, points, frame.centre, frame.scale, frame.radius, found, rtol)
     point = jnp.matmul(found.weights, frame.points[found.support], precision="highest")
+    distance = found.upper * frame.scale
+    finite = finite & jnp.isfinite(distance)
 
     def mark(value: Array) -> Array:
         return jnp.where(finite, value, jnp.nan)
 
     return Projection(
-        distance=mark(found.upper * frame.scale),
+        distance=mark(distance),
         lower=mark(found.lower * frame.scale),
         point=mark(point * frame.scale + frame.centre),
         support=found.support,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import jax
 import numpy as np
@@ -12,19 +11,23 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx import placement
+from hullx.ambient import own_settings
+from hullx.chunks import Chunks
 from hullx.lanes import LANES
 from hullx.mesh import on_mesh
 from hullx.progress import Tally
 from hullx.progress import progress as show_progress
-from hullx.projection import check, project
+from hullx.projection import project
 from hullx.results import replaced
 from hullx.resume import in_batches
 from hullx.solvers.active_set import step_limit
 from hullx.stream import SMALLEST_BATCH, Goal, Start, filled, roughly, stages, stream
+from hullx.sweep_input import check_settings, checked
 from hullx.threads import side_by_side
 from hullx.types import Projection, Status
 
 
+@own_settings
 def sweep(
     queries: Float[np.ndarray, "m d"],
     points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]],
@@ -46,12 +49,13 @@ def sweep(
         queries: floating-point array; a query with NaN or infinity gets Status.NONFINITE and NaN.
         points: floating-point array, finite. A `numpy.memmap` or a sequence of arrays is read a chunk at a time, so that it may
             be larger than memory.
-        rtol: relative width of the bracket at which a query is done.
-        max_iter: most active-set steps a query takes; None for a limit that no ordinary problem reaches.
+        rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
+        max_iter: most active-set steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
         mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
             several processes each calls with the same arguments and gets the same result. None for JAX's default device.
         resume: a folder for finished batches of queries. A run that was killed and is started again with the same arguments
-            continues there, and gives bit for bit the result of an uninterrupted run.
+            continues there, and gives bit for bit the result of an uninterrupted run. A batch whose file is damaged is
+            projected anew, with a warning that names it.
         warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
             It changes the work and not the answer.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
@@ -60,36 +64,31 @@ def sweep(
         A `Projection` of NumPy arrays: point and direction in the arguments' dtype, the other numbers in float64.
 
     Raises:
-        TypeError, ValueError: an argument has a wrong dtype or shape, points are not finite, or the folder to resume from
-            belongs to other data or settings.
+        ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
+            are not finite or of a size that their dtype cannot compute with.
+        ResumeError: the folder to resume from belongs to other data or settings, or is in use by another process.
+        StorageError: a finished batch cannot be written; those before stay.
 
     Example:
         >>> result = hullx.sweep(test_images.reshape(len(test_images), -1), train_images.reshape(len(train_images), -1))
         >>> (result.status == hullx.Status.CONVERGED).mean(), result.distance.mean()
     """
-    queries = np.asarray(queries)
-    if queries.ndim != 2:
-        raise ValueError(f"queries: got shape {queries.shape}, expected (m, d): flatten each query to one row")
-    on_disk = isinstance(points, np.memmap | list | tuple)
-    dtype = _check_parts(queries, points) if on_disk else check(queries, np.asarray(points))
-    points = points if on_disk else np.asarray(points, dtype)
-    queries = np.asarray(queries, dtype)
-    if warm_start is not None and len(warm_start.support) != len(queries):
-        raise ValueError(f"warm_start: got {len(warm_start.support)} projections, expected one a query, {len(queries)}")
-
+    given = checked(queries, points)
+    check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)
+    queries, points, dtype = given.queries, given.points, given.dtype
     title = progress if isinstance(progress, str) else "projecting"
     with jax.enable_x64(True), show_progress(title, len(queries), "queries", shown=bool(progress)) as report:
         if mesh is not None:
-            engine = on_mesh(points, mesh)
-        elif on_disk:
-            engine = placement.on_disk(cast(Sequence[np.ndarray], points))
+            engine = on_mesh(Chunks(points, dtype), mesh)
+        elif given.chunked:
+            engine = placement.on_disk(Chunks(points, dtype))
         else:
             engine = placement.on_device(np.asarray(points))
 
         def tally(done: int, certified: int) -> None:
             report(done, f"{certified:,} certified")
 
-        n, d = _shape(points)
+        n, d = given.count, given.dimension
         earlier = None if warm_start is None else _start(warm_start)
         goal = Goal(rtol, step_limit(n, d) if max_iter is None else max_iter, dtype)
 
@@ -103,7 +102,7 @@ def sweep(
                 return stream(these, engine, stages(n, d, len(these), engine), goal, begin, tally)[0]
 
             result = side_by_side(run, len(mine), max(min(engine.threads, len(mine) // SMALLEST_BATCH), 1), tally)
-            return result if on_disk else _polished(result, mine, np.asarray(points), rtol)
+            return result if given.chunked else _polished(result, mine, np.asarray(points), rtol)
 
         if resume is None:
             return batch(slice(None), tally)
@@ -126,22 +125,3 @@ def _start(earlier: Projection) -> Start:
     """An earlier result as the start; the first round's candidates are its supports themselves."""
     support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
     return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))
-
-
-def _shape(points: np.ndarray | Sequence[np.ndarray]) -> tuple[int, int]:
-    """Number and dimension of the points."""
-    parts = [points] if isinstance(points, np.ndarray) else points
-    return sum(map(len, parts)), parts[0].shape[1]
-
-
-def _check_parts(queries: np.ndarray, points: np.ndarray | Sequence[np.ndarray]) -> np.dtype:
-    """The dtype of points on disk, or an error that says what to change."""
-    parts = [points] if isinstance(points, np.ndarray) else points
-    if not parts:
-        raise ValueError("points: got an empty sequence, expected at least one array of points")
-    for part in parts:
-        # Shapes and dtypes only: whether the numbers are finite is seen when they are read.
-        check(queries, jax.ShapeDtypeStruct(np.shape(part), np.asarray(part[:0]).dtype))
-        if part.dtype != parts[0].dtype or part.dtype != np.result_type(part.dtype, queries.dtype, np.float32):
-            raise TypeError(f"points: got parts of dtype {part.dtype}, expected {queries.dtype}, as the queries")
-    return parts[0].dtype

@@ -9,6 +9,7 @@ from threading import Lock
 import jax
 import numpy as np
 
+from hullx.ambient import own_settings
 from hullx.progress import Tally
 from hullx.results import joined
 from hullx.types import Projection
@@ -24,6 +25,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
     counts = np.zeros((threads, 2), int)
     lock, stopped, found = Lock(), False, {}
 
+    @own_settings  # each thread has JAX settings of its own
     def one(part: int) -> None:
         def further(done: int, certified: int) -> None:
             if stopped:
@@ -32,7 +34,6 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 counts[part] = done, certified
                 tally(*map(int, counts.sum(0)))
 
-        # Each thread has JAX settings of its own.
         with jax.enable_x64(True):
             found[part] = run(parts[part], further)
 

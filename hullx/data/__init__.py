@@ -9,9 +9,11 @@
 
 from hullx.data.augmentation import CropFlip
 from hullx.data.corruptions import CONDITIONS, corrupted
-from hullx.data.dataset import DataError, Dataset, Split, load
+from hullx.data.dataset import Dataset, Split
+from hullx.data.loading import load
 from hullx.data.preprocessing import centre_crop, standardised, whitened
 from hullx.data.synthetic import gaussian_like
+from hullx.errors import DataError
 
 __all__ = [
     "CONDITIONS",

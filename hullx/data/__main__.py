@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from hullx.data.dataset import DataError
+from hullx.errors import HullxError
 
 
 def main(command: Literal["prepare"], name: str, /, data_dir: str | None = None) -> None:
@@ -18,11 +18,11 @@ def main(command: Literal["prepare"], name: str, /, data_dir: str | None = None)
         name: TFDS name, such as mnist, cifar10, fashion_mnist.
         data_dir: where to put it; $TFDS_DATA_DIR or ~/tensorflow_datasets if not given.
     """
-    from hullx.data.tfds import prepare
+    from hullx.data.sources.tfds import prepare
 
     try:
         print(prepare(name, data_dir))
-    except DataError as error:
+    except HullxError as error:
         sys.exit(print(f"error: {error}", file=sys.stderr) or 2)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hullx.data.dataset import Dataset, Split
+from hullx.errors import ArgumentError
 
 CONDITIONS = TRUE, PARTLY, RANDOM, SHUFFLED, RANDOM_PIXELS, GAUSSIAN = (
     "true labels",
@@ -40,15 +41,15 @@ def corrupted(rng: np.random.Generator, data: Dataset, condition: str, *, share:
         share: probability that a label is replaced, for "partly corrupted labels".
 
     Raises:
-        ValueError: no such condition, share outside [0, 1], or whole numbers as pixels for "gaussian".
+        ArgumentError: no such condition, share outside [0, 1], or whole numbers as pixels for "gaussian".
 
     Example:
         >>> noise = corrupted(np.random.default_rng(0), load("digits"), "random labels")
     """
     if condition not in CONDITIONS:
-        raise ValueError(f"condition {condition!r} is unknown: choose one of {', '.join(CONDITIONS)}")
+        raise ArgumentError(f"condition {condition!r} is unknown: choose one of {', '.join(CONDITIONS)}")
     if not 0 <= share <= 1:
-        raise ValueError(f"share must be a probability, from 0 to 1, not {share}")
+        raise ArgumentError(f"share must be a probability, from 0 to 1, not {share}")
     if condition == TRUE:
         return data
     if condition in LABEL_CONDITIONS:
@@ -67,7 +68,7 @@ def relabelled(rng: np.random.Generator, labels: np.ndarray, classes: int, share
 
 def _pixel_change(rng: np.random.Generator, train: Split, condition: str) -> Callable[[np.ndarray], np.ndarray]:
     if train.images.dtype != np.float32 and condition == GAUSSIAN:
-        raise ValueError(f"gaussian needs images of float32, not {train.images.dtype}: load them with dtype='float32'")
+        raise ArgumentError(f"gaussian needs images of float32, not {train.images.dtype}: load them with dtype='float32'")
     _, height, width, channels = train.images.shape
     pixels = height * width
     if condition == GAUSSIAN:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from hullx.errors import ArgumentError
+
 
 def centre_crop(images: Float[np.ndarray, "n h w c"], size: int) -> Float[np.ndarray, "n size size c"]:
     """The central size × size pixels of each image.
 
     Raises:
-        ValueError: the images are smaller.
+        ArgumentError: the images are smaller.
     """
     height, width = images.shape[1:3]
     if not 0 < size <= min(height, width):
-        raise ValueError(
+        raise ArgumentError(
             f"centre_crop: images are {height} × {width}, so size must be from 1 to {min(height, width)}, not {size}"
         )
     top, left = (height - size) // 2, (width - size) // 2

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 from jaxtyping import Float
 
+from hullx.errors import ArgumentError
 from hullx.types import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -22,10 +23,10 @@ def activation(name: str) -> Callable[[Array], Array]:
     """The function of that name.
 
     Raises:
-        ValueError: there is none.
+        ArgumentError: there is none.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
+        raise ArgumentError(f"activation {name!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
 
 

@@ -1,5 +1,6 @@
 """Solvers, chosen by name or passed as configured objects: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
+from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.solvers.active_set import ActiveSet
 from hullx.solvers.base import Answer, Frame, Solver, State, frame
 from hullx.solvers.frank_wolfe import FrankWolfe
@@ -18,17 +19,23 @@ def resolve(solver: str | Solver) -> Solver:
     """The solver of that name, or the object itself.
 
     Raises:
-        ValueError: no solver has that name.
-        TypeError: neither a name nor a solver.
+        ArgumentError: no solver has that name.
+        ArgumentTypeError: neither a name nor a solver.
     """
+    choice = f"expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
     if isinstance(solver, str):
         if solver not in BY_NAME:
-            raise ValueError(
-                f"solver: got {solver!r}, expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
-            )
+            raise ArgumentError(f"solver: got {solver!r}, {choice}: choose one of these")
         return BY_NAME[solver]
+    if isinstance(solver, type):
+        raise ArgumentTypeError(f"solver: got the class {solver.__name__}, {choice}: make an object of it, {solver.__name__}()")
     if not callable(getattr(solver, "run", None)):
-        raise TypeError(f"solver: got {type(solver).__name__}, expected one of {sorted(BY_NAME)} or a solver object")
+        raise ArgumentTypeError(f"solver: got {type(solver).__name__}, {choice}: choose one of these")
+    try:
+        hash(solver)
+    except TypeError:
+        name = type(solver).__name__
+        raise ArgumentTypeError(f"solver: got {name}, which has no hash, {choice}: make {name} a frozen dataclass") from None
     return solver
 
 

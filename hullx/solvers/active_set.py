@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from hullx.arguments import check_count
 from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, slots, until_done
 from hullx.solvers.lawson_hanson import PoolSolution, solve_pool
 from hullx.types import Array, Status
@@ -43,6 +44,10 @@ class ActiveSet:
 
     candidates: int = 192
     capacity: int | None = None
+
+    def __post_init__(self) -> None:
+        check_count("candidates", self.candidates)
+        check_count("capacity", self.capacity, none="min(n, d + 1), at most 128")
 
     def init_state(self, query: Array, frame: Frame) -> ActiveSetState:
         """The nearest point as the support, the nearest points as the candidates."""

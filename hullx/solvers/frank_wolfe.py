@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from hullx.arguments import check_count
 from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, until_done
 from hullx.types import Array, Status
 
@@ -41,6 +42,9 @@ class FrankWolfe:
     """
 
     capacity: int = 256
+
+    def __post_init__(self) -> None:
+        check_count("capacity", self.capacity)
 
     def init_state(self, query: Array, frame: Frame) -> FrankWolfeState:
         """The nearest point."""

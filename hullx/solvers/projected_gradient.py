@@ -19,6 +19,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
+from hullx.arguments import check_count
+from hullx.errors import PackageError
 from hullx.solvers.base import Answer, Frame, certified, given_up, until_done
 from hullx.types import Array, Status
 from hullx.varying import varying
@@ -49,6 +51,10 @@ class ProjectedGradient:
 
     steps: int = 20
     capacity: int = 512
+
+    def __post_init__(self) -> None:
+        check_count("steps", self.steps)
+        check_count("capacity", self.capacity)
 
     def init_state(self, query: Array, frame: Frame) -> ProjectedGradientState:
         """Equal weights."""
@@ -135,7 +141,9 @@ def jaxopt_solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
             import jaxopt
             from jaxopt.projection import projection_simplex
         except ImportError as error:
-            raise ImportError("solver projected_gradient needs jaxopt: pip install jaxopt, or choose another solver") from error
+            raise PackageError(
+                "solver projected_gradient needs jaxopt: pip install jaxopt, or choose another solver"
+            ) from error
     return jaxopt.ProjectedGradient(
         loss, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

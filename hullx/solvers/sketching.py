@@ -21,6 +21,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from hullx.arguments import check_count
 from hullx.solvers.active_set import first_answer, judged, pooled, step_limit
 from hullx.solvers.base import Answer, Frame, certified, nearest, slots, until_done
 from hullx.solvers.lawson_hanson import solve_pool
@@ -52,6 +53,12 @@ class Sketching:
     growth: int = 2
     most: int = 512
     capacity: int | None = None
+
+    def __post_init__(self) -> None:
+        check_count("first", self.first)
+        check_count("growth", self.growth, least=2)
+        check_count("most", self.most)
+        check_count("capacity", self.capacity, none="min(n, d + 1), at most 128")
 
     def init_state(self, query: Array, frame: Frame) -> SketchingState:
         """The nearest points as the sketch."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from hullx.data.dataset import DataError, Dataset, Split
+from hullx.data.dataset import Dataset, Split
+from hullx.errors import DataError
 
+# What TFDS calls a set: name, perhaps /config, perhaps :version.
+NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
 # Records decoded at a time: their bytes are dropped before the next are read.
 CHUNK = 4096
 
@@ -50,12 +54,18 @@ def prepare(name: str, data_dir: str | Path | None) -> Path:
 
 
 def _builder(name: str, data_dir: str | Path | None):
+    choice = "use digits, npz:PATH, or a name from tensorflow.org/datasets"
+    if not NAME.fullmatch(name):
+        raise DataError(f"unknown data set {name!r}: {choice}")
     import tensorflow_datasets as tfds
 
     try:
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError as error:
-        raise DataError(f"unknown data set {name!r}: use digits, npz:PATH, or a name from tensorflow.org/datasets") from error
+        raise DataError(f"unknown data set {name!r}: {choice}") from error
+    except (ValueError, AssertionError, TypeError, OSError) as error:  # of a config or version that there is not, or its folder
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"data set {name!r} cannot be opened ({reason}): {choice}") from error
 
 
 def _is_jpeg(folder: Path) -> bool:

@@ -1,0 +1,137 @@
+"""Checks of what users pass: each names the argument, what came, what is expected and what to do."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+import jax
+import jax.core
+import jax.numpy as jnp
+import numpy as np
+
+from hullx.errors import ArgumentError, ArgumentTypeError
+from hullx.types import Array
+
+# Rows that are looked at together: the masks of a whole set would take a quarter of its memory.
+ROWS = 4096
+
+
+def check_array(name: str, value: Any) -> None:
+    """Whether a value is an array of real floating numbers of a dtype that JAX has.
+
+    Raises:
+        ArgumentTypeError: it is not.
+    """
+    remedy = "convert with numpy.asarray"
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            f"{name}: got a masked array, expected a plain one: fill it, {name}.filled(0), or drop masked rows"
+        )
+    if not isinstance(value, np.ndarray | np.generic | jax.Array | jax.ShapeDtypeStruct):
+        raise ArgumentTypeError(f"{name}: got {type(value).__name__}, expected an array: {remedy}")
+    dtype = value.dtype
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ArgumentTypeError(
+            f"{name}: got dtype {dtype}, expected a real floating dtype: convert with {name}.astype('float32')"
+        )
+    if not isinstance(value, jax.Array) and (dtype.itemsize > 8 or not dtype.isnative):
+        what = "big-endian" if not dtype.isnative else "extended precision"
+        raise ArgumentTypeError(
+            f"{name}: got dtype {dtype.str} ({what}), expected float16, float32 or float64 in this machine's byte order: "
+            f"convert with {name}.astype('float64')"
+        )
+
+
+class Numbers(NamedTuple):
+    """What has been seen of an array: whether all of it is finite, and its largest magnitude."""
+
+    finite: bool
+    largest: float
+
+
+def look(value: Array) -> Numbers:
+    """What there is to see of an array (n, d), n ≥ 1."""
+    if isinstance(value, jax.Array):
+        with jax.ensure_compile_time_eval():
+            finite, largest = _look(value)
+        if not finite or largest > 0:
+            return Numbers(bool(finite), float(largest))
+        value = np.asarray(value)  # for numbers that compiled code takes for 0
+    # A part at a time: masks of the whole would take a quarter of its memory.
+    parts = [value[start : start + ROWS] for start in range(0, len(value), ROWS)]
+    return Numbers(all(np.isfinite(part).all() for part in parts), max(float(np.abs(part).max()) for part in parts))
+
+
+@jax.jit
+def _look(value: Array) -> tuple[Array, Array]:
+    # A maximum would not tell of NaN: XLA's on a CPU may drop it.
+    return jnp.isfinite(value).all(), jnp.abs(value).max()
+
+
+def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
+    """Whether numbers are finite, and their differences neither overflow their dtype nor vanish in it.
+
+    Raises:
+        ArgumentError: they are not, or may.
+    """
+    limits = jnp.finfo(dtype)
+    if not seen.finite:
+        raise ArgumentError(
+            f"{name}: got NaN or infinity, expected finite numbers: drop those rows, {name}[isfinite({name}).all(1)]"
+        )
+    if seen.largest > float(limits.max) / 8:
+        what = f"numbers as large as {seen.largest:.0e}, with which {limits.dtype} overflows: divide"
+    elif 0 < seen.largest < float(limits.tiny) / float(limits.eps):
+        what = f"no number larger than {seen.largest:.0e}, too small for {limits.dtype} to compute with: multiply"
+    else:
+        return
+    other = ", or convert both to float64" if limits.bits < 64 else ""
+    raise ArgumentError(f"{name}: got {what} queries and points by a power of two{other}")
+
+
+def known(value: Any) -> bool:
+    """Whether a value has numbers that can be looked at."""
+    return not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct)
+
+
+def check_share(name: str, value: Any, *, remedy: str) -> None:
+    """Whether a number is at least 0 and below 1, if it is no tracer.
+
+    Raises:
+        ArgumentTypeError: it is no number.
+        ArgumentError: it lies elsewhere, or is NaN.
+    """
+    if not known(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or np.ndim(value):
+        raise ArgumentTypeError(f"{name}: got {_shown(value)}, expected one number: {remedy}")
+    if not 0 <= float(value) < 1:
+        raise ArgumentError(f"{name}: got {value}, expected 0 or more and less than 1: {remedy}")
+
+
+def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> None:
+    """Whether a number is whole and not below the least that makes sense, if it is no tracer.
+
+    Args:
+        none: what None stands for, if it may be given.
+
+    Raises:
+        ArgumentTypeError: it is no whole number.
+        ArgumentError: it is too small.
+    """
+    if not known(value) or (none and value is None):
+        return
+    expected = f"expected a whole number from {least} on" + (f", or None for {none}" if none else "")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise ArgumentTypeError(f"{name}: got {_shown(value)}, {expected}: convert with int({name})")
+    if number < least:
+        raise ArgumentError(f"{name}: got {number}, {expected}: raise it")
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, int | float | str | None) else type(value).__name__
