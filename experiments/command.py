@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import tyro
 
 from hullx import record
-from hullx.data import DataError
+from hullx.errors import HullxError
 
 
-def main(module: str, doc: str | None, presets: Mapping[str, Any], run: Callable[[Any, record.Run], None]) -> None:
+def main(
+    module: str,
+    doc: str | None,
+    presets: Mapping[str, Any],
+    run: Callable[[Any, record.Run], None],
+    given: Sequence[str] | None = None,
+) -> None:
     """Parses the command line, runs the experiment in a new run folder and prints the folder's path.
 
     Args:
@@ -25,8 +31,9 @@ def main(module: str, doc: str | None, presets: Mapping[str, Any], run: Callable
         doc: its docstring, shown by --help.
         presets: configurations by name, all of one dataclass; the first is the default.
         run: the experiment.
+        given: the arguments; those of the process if not given.
     """
-    arguments = sys.argv[1:]
+    arguments = list(sys.argv[1:] if given is None else given)
     preset = arguments.pop(0) if arguments and not arguments[0].startswith("-") else next(iter(presets))
     if preset not in presets:
         stop(f"unknown preset {preset!r}: choose one of {', '.join(presets)}")
@@ -48,13 +55,11 @@ def main(module: str, doc: str | None, presets: Mapping[str, Any], run: Callable
         stop(f"unknown argument {unknown[0]!r}: the flags are {fields}, --out, --tensorboard")
     try:
         folder = record.start(module, preset, config, out, tensorboard=board)
-    except ImportError as error:
+    except HullxError as error:
         stop(str(error))
-    except OSError as error:
-        stop(f"cannot write to --out {out} ({error.strerror}): choose a folder that you may write to")
     try:
         run(config, folder)
-    except DataError as error:
+    except HullxError as error:
         stop(str(error))
     except KeyboardInterrupt:
         print(f"\ninterrupted; what was finished is in\n{folder.folder}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,15 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from hullx.fingerprint import claim, digest
+from hullx.errors import ArgumentTypeError, CheckpointError
+from hullx.fingerprint import claimed, digest
 from hullx.types import Array
 
 # Checkpoints that stay: the last, and the one before in case the last is damaged.
 KEPT = 2
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says what to do."""
 
 
 class Checkpoints(NamedTuple):
@@ -81,15 +79,16 @@ def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoi
         fingerprint: what decides the run's results.
 
     Raises:
-        CheckpointError: the folder belongs to another run, or holds other things.
+        CheckpointError: the folder belongs to another run, is in use by another process, or holds other things.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentTypeError(f"checkpoint: got {type(folder).__name__}, expected a folder: give its path")
     folder = Path(folder).absolute()
-    try:
-        claim(folder, fingerprint, "checkpoint")
-    except ValueError as error:
-        raise CheckpointError(str(error)) from error
     options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, enable_async_checkpointing=False)
-    with ocp.CheckpointManager(folder / "steps", options=options) as manager:
+    with (
+        claimed(folder, fingerprint, "checkpoint", error=CheckpointError),
+        ocp.CheckpointManager(folder / "steps", options=options) as manager,
+    ):
         yield Checkpoints(manager)
 
 

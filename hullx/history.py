@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from hullx.errors import DivergedError
+
 
 class History(NamedTuple):
     """What happened, one row an epoch; in an ensemble each number is an array of one a member.
@@ -21,10 +23,6 @@ class History(NamedTuple):
     train_accuracy: Float[np.ndarray, "e ..."]
     test_loss: Float[np.ndarray, "e ..."]
     test_accuracy: Float[np.ndarray, "e ..."]
-
-
-class DivergedError(ArithmeticError):
-    """The loss is no longer finite; the message names step and metric."""
 
 
 def stacked(rows: list[History]) -> History:

@@ -6,6 +6,7 @@ An experiment's module has a function `figures(folder)`; what several experiment
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hullx.files import write
 from hullx.record import read_json, slug
 
 # Okabe and Ito (2008): told apart with any colour vision.
@@ -46,9 +48,10 @@ def figure(folder: Path, name: str, rows: int = 1, columns: int = 1, *, size: tu
 
 def save(drawn: Figure, folder: Path, name: str) -> None:
     """Saves and closes a figure."""
-    (folder / "figures").mkdir(exist_ok=True)
-    drawn.savefig(folder / "figures" / f"{slug(name)}.png")
+    data = io.BytesIO()
+    drawn.savefig(data, format="png")
     plt.close(drawn)
+    write(folder / "figures" / f"{slug(name)}.png", data.getvalue())
 
 
 def histograms(axes: Axes, samples: Mapping[str, np.ndarray], xlabel: str, ylabel: str) -> None:

@@ -35,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hullx.board import Board, find_board
-from hullx.files import write
+from hullx.files import append, unwritten, write
 from hullx.types import Status
 
 HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold at this size"
@@ -67,8 +67,7 @@ class Run:
     def metric(self, **scalars: Any) -> None:
         """Appends a line to metrics.jsonl, with the seconds since the start."""
         line = json.dumps({"seconds": round(time.monotonic() - self.began, 3), **scalars}, default=_plain)
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(line + "\n")
+        append(self.folder / "metrics.jsonl", f"{line}\n".encode())
         if self.board is not None:
             self.board.draw(scalars)
 
@@ -98,21 +97,29 @@ def start(module: str, preset: str, config: Any, out: Path, *, tensorboard: bool
         tensorboard: whether `Run.metric` writes for TensorBoard as well.
 
     Raises:
-        OSError: the folder cannot be made.
-        ImportError: tensorboardX is not installed.
+        StorageError: the folder cannot be made.
+        PackageError: tensorboardX is not installed.
     """
     make_board = find_board() if tensorboard else None
-    parent = out / module.rpartition(".")[2]
-    stamp = f"{preset}-{datetime.now():%Y%m%d-%H%M%S}"
-    parent.mkdir(parents=True, exist_ok=True)
-    folder, attempt = parent / stamp, 0
-    while folder.exists():  # several runs may start within a second
-        folder, attempt = parent / f"{stamp}-{attempt}", attempt + 1
-    folder.mkdir()
+    folder = _new(out / module.rpartition(".")[2], f"{preset}-{datetime.now():%Y%m%d-%H%M%S}")
     run = Run(folder, time.monotonic(), make_board and make_board(folder / "tensorboard"))
     _write_json(folder / "config.json", {"module": module, "preset": preset, **dataclasses.asdict(config)})
     _write_json(folder / "provenance.json", _provenance())
     return run
+
+
+def _new(parent: Path, stamp: str) -> Path:
+    """A folder of that name, or of that name and a number: several runs may start within a second."""
+    folder, attempt = parent / stamp, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except OSError as error:
+            if not folder.exists():
+                raise unwritten(folder, error) from error
+        attempt += 1
+        folder = parent / f"{stamp}-{attempt}"
 
 
 def claim(expected: str, measured: str, verdict: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from hullx.files import write
-from hullx.fingerprint import claim, digest
+from hullx.fingerprint import claimed, digest, seal
 from hullx.progress import Tally
 from hullx.results import joined
-from hullx.types import Projection, Status
+from hullx.types import Projection
 
 # Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.
 BATCH = 2048
@@ -31,24 +32,54 @@ def in_batches(
 ) -> Projection:
     """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
 
+    A batch's file has a hash of its contents and of the fingerprint in its name. One that does not agree with it is computed
+    anew, with a warning.
+
     Raises:
-        ValueError: the folder holds results of other data or settings.
+        ResumeError: the folder holds results of other data or settings, or is another process's.
+        StorageError: a batch cannot be written; those before stay.
     """
-    claim(folder, fingerprint(queries, points, warm_start, settings), "resume")
-    parts, certified = [], 0
+    mine = fingerprint(queries, points, warm_start, settings)
     starts = range(0, len(queries), BATCH)
-    for start in starts:
-        path = folder / f"queries-{start:09d}.npz"
-        if not path.exists():
-            part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
-            data = io.BytesIO()
-            np.savez(data, **part._asdict())
-            write(path, data.getvalue())
-        with np.load(path) as file:
-            parts.append(Projection(**{name: file[name] for name in Projection._fields}))
-        certified += int((parts[-1].status <= Status.INSIDE).sum())
-        tally(min(start + BATCH, len(queries)), certified)
-    return joined(parts, [slice(start, start + BATCH) for start in starts])
+    with claimed(folder, mine, "resume", proved=lambda: any(_found(folder, start, mine)[0] for start in starts)):
+        parts, certified = [], 0
+        for start in starts:
+            part, damaged = _found(folder, start, mine)
+            if part is None:
+                if damaged:
+                    names = ", ".join(map(str, damaged))
+                    warnings.warn(f"resume: {names} is damaged: its queries are projected anew", RuntimeWarning, stacklevel=3)
+                part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
+                data = _packed(part)
+                write(folder / f"{_stem(start)}.{seal(mine, data)}.npz", data)
+            for path in damaged:
+                path.unlink()
+            parts.append(part)
+            certified += int(part.decided.sum())
+            tally(min(start + BATCH, len(queries)), certified)
+        return joined(parts, [slice(start, start + BATCH) for start in starts])
+
+
+def _found(folder: Path, start: int, mine: dict[str, Any]) -> tuple[Projection | None, list[Path]]:
+    """A finished batch, if there is one that is whole, and the files of those that are not."""
+    damaged = []
+    for path in sorted(folder.glob(f"{_stem(start)}.*.npz")):
+        data = path.read_bytes()
+        if path.name == f"{_stem(start)}.{seal(mine, data)}.npz":
+            with np.load(io.BytesIO(data)) as file:
+                return Projection(**{name: file[name] for name in Projection._fields}), damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def _stem(start: int) -> str:
+    return f"queries-{start:09d}"
+
+
+def _packed(part: Projection) -> bytes:
+    data = io.BytesIO()
+    np.savez(data, **part._asdict())
+    return data.getvalue()
 
 
 def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:

@@ -23,13 +23,13 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
+from hullx.ambient import own_settings
 from hullx.checkpoint import opened
 from hullx.data.dataset import Split
-from hullx.fingerprint import digest
-from hullx.history import DivergedError, History, check_finite, note, reached, stacked, summary, unstacked
+from hullx.errors import DivergedError
+from hullx.history import History, check_finite, note, reached, stacked, summary, unstacked
 from hullx.progress import progress
 from hullx.steps import (
-    DATA,
     MEMBERS,
     Augment,
     Data,
@@ -41,6 +41,7 @@ from hullx.steps import (
     init_state,
     train_step,
 )
+from hullx.train_arguments import check_fit, fingerprint, one_each
 from hullx.types import Array
 
 __all__ = ["DivergedError", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
@@ -53,6 +54,7 @@ class Fit(NamedTuple):
     history: History
 
 
+@own_settings
 def fit(
     key: Array,
     model: nn.Module,
@@ -91,7 +93,7 @@ def fit(
             wide product. Else each has its own order.
         mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
         checkpoint: a folder. A run that finds checkpoints there goes on from the last, to the same losses bit for bit on the
-            same machine; it may be given more epochs, or another `until`.
+            same machine and with the same JAX; it may be given more epochs, or another `until`, and all else as it was.
         checkpoint_seconds: one is written at the end of the first epoch that ends so long after the one before, and at the
             end; 0 for every epoch.
         on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
@@ -102,8 +104,8 @@ def fit(
 
     Raises:
         DivergedError: the loss is not finite (in an ensemble: of no member); the last checkpoint is from before.
-        hullx.checkpoint.CheckpointError: the folder holds something else, or a damaged checkpoint.
-        ValueError: arguments that do not fit together.
+        CheckpointError: the folder holds something else, is in use by another process, or holds a damaged checkpoint.
+        ArgumentTypeError, ArgumentError: arguments of a wrong type or value, or that do not fit together.
 
     Example:
         >>> digits = hullx.data.load("digits")
@@ -111,12 +113,11 @@ def fit(
         >>> fitted.history.test_accuracy[-1] > 0.97
         True
     """
+    check_fit(key, model, train, test, epochs, batch, until, mesh)
     batch = min(batch, len(train.images))
-    _check(key, epochs, batch, until, train, mesh)
-    _check_labels(model, train)
     layout = Layout.ONE if not key.ndim else Layout.SHARED if share_batches else Layout.OWN
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
-    rates, scales = (_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
+    rates, scales = (one_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
     mine, everywhere = _placement(mesh, bool(key.ndim)), _placement(mesh, False)
 
     def begun(key: Array, scale: Array) -> TrainState:
@@ -138,7 +139,7 @@ def fit(
         return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout, mesh=mesh))
 
     rows, last = list[History](), time.monotonic()
-    whose = partial(_fingerprint, key, model, train, batch, augment, layout, rates, scales)
+    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
     with nullcontext() if checkpoint is None else opened(checkpoint, whose()) as saved:
         if saved is not None and (found := saved.restore(state)) is not None:
             state, record = found
@@ -160,60 +161,7 @@ def fit(
     return Fit(state, stacked(rows))
 
 
-def _check(key: Array, epochs: int, batch: int, until: float | None, train: Split, mesh: Mesh | None) -> None:
-    n, labels = len(train.images), np.shape(train.labels)
-    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
-        raise ValueError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
-    if epochs < 1 or batch < 1:
-        raise ValueError(f"epochs and batch must be 1 or more, not {epochs} and {batch}")
-    if until is not None and not 0 <= until <= 1:
-        raise ValueError(f"until is a share of the training images, from 0 to 1, not {until}")
-    if labels not in ((n,), (*key.shape, n)):
-        expected = f"({n},)" + (f" or ({len(key)}, {n})" if key.ndim else "")
-        raise ValueError(f"train.labels has shape {labels}: for {n} images it must be {expected}")
-    sizes = {} if mesh is None else dict(mesh.shape)
-    for axis, count, what in ((DATA, batch, "the batch"), (MEMBERS, len(key) if key.ndim else 0, "the number of keys")):
-        if count % sizes.pop(axis, 1):
-            raise ValueError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
-    if sizes:
-        raise ValueError(f"mesh has axes {', '.join(map(repr, sizes))}, but {DATA!r} and {MEMBERS!r} are the ones used here")
-
-
-def _check_labels(model: nn.Module, train: Split) -> None:
-    outputs = jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), jnp.asarray(train.images[:1]))[0]).shape[-1]
-    least, most = train.labels.min(), train.labels.max()
-    if not np.issubdtype(train.labels.dtype, np.integer) or least < 0 or most >= outputs:
-        raise ValueError(
-            f"train.labels go from {least} to {most} as {train.labels.dtype}, but the model's {outputs} outputs want whole "
-            f"numbers from 0 to {outputs - 1}"
-        )
-
-
-def _each(name: str, value: Any, key: Array) -> Array:
-    """One number a network."""
-    if np.shape(value) not in ((), key.shape):
-        raise ValueError(f"{name} has shape {np.shape(value)}: give one number{f' or {len(key)}' if key.ndim else ''}")
-    return jnp.broadcast_to(jnp.asarray(value, jnp.float32), key.shape)
-
-
 def _placement(mesh: Mesh | None, members: bool) -> NamedSharding | None:
     if mesh is None:
         return None
     return NamedSharding(mesh, PartitionSpec(MEMBERS) if members and MEMBERS in mesh.axis_names else PartitionSpec())
-
-
-def _fingerprint(
-    key: Array, model: nn.Module, train: Split, batch: int, augment: Augment | None, layout: Layout, rates: Array, scales: Array
-) -> dict[str, Any]:
-    """What decides a run, but for the optimizer, of which only the structure of its state can be told."""
-    return {
-        "key": digest([np.asarray(jax.random.key_data(key))]),
-        "model": repr(model),
-        "images": digest([np.asarray(train.images)]),
-        "labels": digest([np.asarray(train.labels)]),
-        "batch": batch,
-        "augment": repr(augment),
-        "layout": layout.value,
-        "rate": digest([np.asarray(rates)]),
-        "scale": digest([np.asarray(scales)]),
-    }
