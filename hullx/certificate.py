@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from hullx.norms import gamma, norm_bound, unit
 from hullx.types import Array, Status
 
 # A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,
@@ -32,44 +32,6 @@ class Hyperplane(NamedTuple):
 
     normal: Float[Array, "... d"]
     offset: Float[Array, "..."]
-
-
-def gamma(operations: int | Array, dtype) -> float | Array:
-    """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
-
-    Infinite where the dtype has not digits enough for so many operations to be bounded at all.
-    """
-    error = operations * (float(jnp.finfo(dtype).eps) / 2)
-    if isinstance(error, float):
-        return error / (1 - error) if error < 1 else float("inf")
-    return jnp.where(error < 1, error / jnp.where(error < 1, 1 - error, 1), jnp.inf)
-
-
-def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
-    """Euclidean norm over the last axis, safe against overflow and underflow, with gradient 0 (not NaN) at zero."""
-    largest = jax.lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True))
-    scale = jnp.where(largest > 0, largest, 1)
-    squares = ((vectors / scale) ** 2).sum(-1)
-    # NaN stays NaN: in a comparison with 0 it must not look like 0.
-    zero = squares == 0
-    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares))) * scale[..., 0]
-
-
-def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
-    """No less than the norm: `norm` and its own rounding.
-
-    Dividing by the largest entry and squaring costs each term 3 u, summing d of them at most d − 1 more; the root halves that,
-    and rounds, as do its product with the largest entry and this one: d/2 + 4, and one more for those who add it up.
-    """
-    return norm(vectors) * (1 + gamma(vectors.shape[-1] / 2 + 5, vectors.dtype))
-
-
-def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
-    """vectors / ‖vectors‖; zero where the norm is 0."""
-    largest = jnp.abs(vectors).max(-1, keepdims=True)
-    scaled = vectors / jnp.where(largest > 0, largest, 1)
-    length = norm(scaled)[..., None]
-    return scaled / jnp.where(length > 0, length, 1)
 
 
 def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Array, "n"]) -> Float[Array, ""]:
@@ -112,8 +74,8 @@ def upper_bound(
 
         γ_(2k+4) Σ w_i ‖q − x_i‖ + lost
 
-    for w_i differs from w̃_i by the roundings of k − 1 additions and a division, a difference by one, and the sum by one
-    product and k − 1 additions; three are to spare. The norms are no smaller than they should be (`norm_bound`).
+    for w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product, a difference by one, and the sum
+    by one product and k − 1 additions; two are to spare. The norms are no smaller than they should be (`norm_bound`).
 
     Args:
         weights: ≥ 0, divided by their computed sum.
@@ -148,7 +110,7 @@ def lower_bound(
         query_score: ⟨q, u⟩.
         largest_score: max_j ⟨x_j, u⟩.
         score_error: bound of the rounding error of their difference (`score_error`, and `underflow`).
-        dimension: of u, whose length is 1 up to the rounding of `unit`: of its norm, d/2 + 4, and of two divisions.
+        dimension: of u, whose length is 1 up to γ_(d/2+4) (`unit`).
     """
     slab = query_score - largest_score - score_error
     shrink = max(1 - gamma(dimension / 2 + 8, query_score.dtype), 0.0)

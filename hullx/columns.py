@@ -23,6 +23,7 @@ import numpy as np
 from jax import lax
 
 from hullx import certificate
+from hullx.norms import gamma, norm_bound, power_of_two, unit
 from hullx.solvers import exchange, lawson_hanson
 from hullx.types import Array
 
@@ -145,19 +146,20 @@ def centre(sample: np.ndarray) -> np.ndarray:
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
     """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm."""
     largest = float(_largest(rows, centre))
-    unit = _power_of_two(largest)
-    norm = float(_largest_norm(rows, centre, rows.dtype.type(unit)))
-    return largest, norm * unit * (1 + float(certificate.gamma(rows.shape[1] + 8, rows.dtype)))
+    scale = _scale(largest, rows.dtype)
+    norm = float(_largest_norm(rows, centre, rows.dtype.type(scale)))
+    return largest, norm * scale * (1 + float(gamma(rows.shape[1] + 8, rows.dtype)))
 
 
 def frame(centre: np.ndarray, largest: float, radius: float) -> Frame:
     """The frame of points that are spread so about a centre."""
-    scale = _power_of_two(largest)
+    scale = _scale(largest, centre.dtype)
     return Frame(centre, np.float64(scale), np.float64(radius / scale))
 
 
-def _power_of_two(largest: float) -> float:
-    return 2.0 ** float(np.frexp(largest)[1]) if largest > 0 else 1.0
+def _scale(largest: float, dtype: np.dtype) -> float:
+    """`power_of_two` in the points' dtype, as a number of Python's."""
+    return float(jax.jit(power_of_two)(np.asarray(largest, dtype)))
 
 
 # In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
@@ -321,7 +323,7 @@ def refine(frame: Frame, query: Array, rows: Array, found: Found) -> Solution:
         support=found.support,
         weights=weights,
         point=query - residual * frame.scale,
-        direction=certificate.unit(residual),
+        direction=unit(residual),
         upper=upper,
         steps=found.steps,
         full=found.full,
@@ -349,5 +351,5 @@ def lower_bound(frame: Frame, queries: Array, directions: Array, largest: Array,
     lost = certificate.underflow(d, d, frame.scale, queries.dtype, jnp.float32)
     others = others + certificate.score_error(d, frame.radius, jnp.float32)
     placed = frame.place(queries)
-    error = certificate.score_error(d, certificate.norm_bound(placed) + frame.radius, jnp.float64) + lost
+    error = certificate.score_error(d, norm_bound(placed) + frame.radius, jnp.float64) + lost
     return certificate.lower_bound((placed * directions).sum(1), jnp.maximum(largest, others), error, d)

@@ -38,7 +38,7 @@ from jaxtyping import Float
 
 from hullx.ambient import own_settings
 from hullx.lanes import over_queries
-from hullx.solvers.base import power_of_two
+from hullx.norms import power_of_two
 from hullx.solvers.exchange import inverse
 from hullx.types import Array, Projection, Status
 from hullx.varying import varying

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 
 from hullx import certificate, exact
 from hullx.exact import Pair, Slicing
+from hullx.norms import gamma, norm_bound, power_of_two, unit
 from hullx.solvers.base import Answer
 from hullx.solvers.lawson_hanson import affine_step, solve_pool
 from hullx.types import Array, Status
@@ -63,7 +64,7 @@ class Residual(NamedTuple):
 def residual(value: Pair, how: Slicing) -> Residual:
     """The residual from its value."""
     largest = jnp.abs(value.high).max()
-    factor = jnp.ldexp(jnp.ones_like(largest), -jnp.frexp(jnp.where(largest > 0, largest, 1))[1])
+    factor = 1 / power_of_two(largest)
     return Residual(value, exact.cut(Pair(value.high * factor, value.low * factor), how), factor)
 
 
@@ -153,7 +154,7 @@ def polish(
             weights=weights,
             upper=upper,
             lower=lower,
-            direction=jnp.where(higher, certificate.unit(along.value.high), best.direction),
+            direction=jnp.where(higher, unit(along.value.high), best.direction),
             iterations=best.iterations + found.steps,
             status=jnp.where(status < 0, best.status, status),
             done=best.done,
@@ -198,9 +199,9 @@ def _bracket(along: Residual, largest_score: Array, travelled: Array, lost: Arra
         lost: to underflow (`certificate.underflow`).
     """
     value = along.value.high
-    relative = 8 * certificate.gamma(how.terms + 8, value.dtype)
-    rounded = certificate.gamma(2 * how.terms + how.count + 8, value.dtype) * (NEAR + 1) * travelled
-    upper = certificate.norm_bound(value) * (1 + relative) + (how.error + rounded) * len(value) ** 0.5 + lost
+    relative = 8 * gamma(how.terms + 8, value.dtype)
+    rounded = gamma(2 * how.terms + how.count + 8, value.dtype) * (NEAR + 1) * travelled
+    upper = norm_bound(value) * (1 + relative) + (how.error + rounded) * len(value) ** 0.5 + lost
     slab = -largest_score * (1 - relative) - 3 * how.error
-    lower = slab / (certificate.norm_bound(value) * along.factor) - lost
+    lower = slab / (norm_bound(value) * along.factor) - lost
     return upper, jnp.where(lower > 0, lower, 0)

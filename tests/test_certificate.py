@@ -10,6 +10,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status, certificate
+from hullx.norms import norm, power_of_two, unit
 
 
 @pytest.mark.usefixtures("x64")
@@ -94,16 +95,40 @@ def test_gap_bounds_the_error_of_any_weights(digits, rng: np.random.Generator) -
 
 def test_gamma_bounds_the_rounding_of_float32_scores(rng: np.random.Generator) -> None:
     points = rng.normal(size=(200, 500)).astype(np.float32)
-    direction = certificate.unit(jnp.asarray(rng.normal(size=500), jnp.float32))
+    direction = unit(jnp.asarray(rng.normal(size=500), jnp.float32))
     computed = np.asarray(jnp.matmul(points, direction, precision="highest"), np.float64)
     exact = points.astype(np.float64) @ np.asarray(direction, np.float64)
     bound = float(certificate.score_error(500, np.linalg.norm(points, axis=1).max(), jnp.float32))
     assert 0 < np.abs(computed - exact).max() <= bound
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_power_of_two_is_exact_and_safe_to_divide_by(dtype: type, rng: np.random.Generator) -> None:
+    info = np.finfo(dtype)
+    magnitudes = np.ldexp(rng.uniform(0.5, 1, 4000), rng.integers(info.minexp + 2, info.maxexp, 4000)).astype(dtype)
+    with jax.enable_x64(dtype is np.float64):
+        found = np.asarray(jax.jit(power_of_two)(magnitudes))
+        exact = np.ldexp(dtype(1), np.minimum(np.frexp(magnitudes)[1], info.maxexp - 2))
+        np.testing.assert_array_equal(found, exact)
+        assert (1 / found >= info.tiny).all()
+        # XLA divides many numbers by one through its reciprocal.
+        np.testing.assert_allclose(jax.jit(lambda x, s: x / s)(np.ones(5, dtype), found.max()), 1 / found.max(), rtol=1e-7)
+        assert power_of_two(jnp.zeros((), dtype)) == 1
+        assert power_of_two(jnp.asarray(info.tiny / 2, dtype)) in (1, 2.0 ** (info.minexp + 1))
+
+
+def test_norms_at_the_end_of_the_range() -> None:
+    """Where the reciprocal of the largest entry would be taken for 0."""
+    vector = jnp.array([1e38, 1e38, 0.0])
+    np.testing.assert_allclose(norm(vector), 2**0.5 * 1e38, rtol=1e-6)
+    np.testing.assert_allclose(unit(vector), np.array([1, 1, 0]) / 2**0.5, rtol=1e-6)
+    assert jnp.isnan(norm(jnp.array([jnp.nan, 1.0])))
+    assert norm(jnp.array([3e38, 3e38])) == jnp.inf
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_norm_is_safe_in_value_and_gradient(scale: float) -> None:
     vector = jnp.array([3.0, 0.0, 4.0]) * scale
-    np.testing.assert_allclose(certificate.norm(vector), 5 * scale, rtol=1e-6)
-    np.testing.assert_allclose(jax.grad(certificate.norm)(vector), [0.6, 0, 0.8], rtol=1e-6)
-    np.testing.assert_array_equal(jax.grad(certificate.norm)(jnp.zeros(3)), np.zeros(3))
+    np.testing.assert_allclose(norm(vector), 5 * scale, rtol=1e-6)
+    np.testing.assert_allclose(jax.grad(norm)(vector), [0.6, 0, 0.8], rtol=1e-6)
+    np.testing.assert_array_equal(jax.grad(norm)(jnp.zeros(3)), np.zeros(3))

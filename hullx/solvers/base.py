@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx import certificate
+from hullx.norms import norm_bound, power_of_two
 from hullx.types import Array, Status
 from hullx.varying import varying
 
@@ -51,13 +52,7 @@ def frame(points: Float[Array, "n d"]) -> Frame:
     scaled = centred / scale
     # A maximum may drop NaN: XLA's on a CPU does.
     finite = jnp.isfinite(scaled).all()
-    return Frame(scaled, centre, scale, jnp.where(finite, certificate.norm_bound(scaled).max(), jnp.nan))
-
-
-def power_of_two(largest: Float[Array, ""]) -> Float[Array, ""]:
-    """The least power of two above a magnitude (or the dtype's largest), and 1 for 0: dividing by it is exact."""
-    exponent = jnp.minimum(jnp.frexp(largest)[1], jnp.finfo(largest.dtype).maxexp - 1)
-    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), exponent), 1)
+    return Frame(scaled, centre, scale, jnp.where(finite, norm_bound(scaled).max(), jnp.nan))
 
 
 class Answer(NamedTuple):

@@ -1,0 +1,61 @@
+"""Norms that neither overflow nor vanish, and how much rounding can have cost them."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from hullx.types import Array
+
+
+def gamma(operations: int | Array, dtype) -> float | Array:
+    """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
+
+    Infinite where the dtype has not digits enough for so many operations to be bounded at all.
+    """
+    error = operations * (float(jnp.finfo(dtype).eps) / 2)
+    if isinstance(error, float):
+        return error / (1 - error) if error < 1 else float("inf")
+    return jnp.where(error < 1, error / jnp.where(error < 1, 1 - error, 1), jnp.inf)
+
+
+def power_of_two(magnitude: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The least power of two above a magnitude, and 1 for 0: dividing by it is exact.
+
+    Near the ends of the dtype's range it is the last one whose reciprocal is a normal number too, for compiled code turns a
+    division by one number into a multiplication by its reciprocal, and takes what lies below the normal numbers for 0.
+    """
+    info = jnp.finfo(magnitude.dtype)
+    whole = jnp.dtype(f"int{info.bits}")
+    # The bits of the exponent alone, so that no function of a library needs to be exact.
+    exponent = lax.shift_right_logical(lax.bitcast_convert_type(magnitude, whole), jnp.asarray(info.nmant, whole)) + 1
+    bias = 1 - info.minexp
+    exponent = jnp.clip(exponent, info.minexp + 1 + bias, info.maxexp - 2 + bias)
+    power = lax.bitcast_convert_type(lax.shift_left(exponent, jnp.asarray(info.nmant, whole)), magnitude.dtype)
+    return jnp.where(magnitude > 0, power, 1)
+
+
+def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
+    """Euclidean norm over the last axis, safe against overflow and underflow, with gradient 0 (not NaN) at zero."""
+    scale = power_of_two(lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True)))
+    squares = ((vectors / scale) ** 2).sum(-1)
+    # NaN stays NaN: in a comparison with 0 it must not look like 0.
+    zero = squares == 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares))) * scale[..., 0]
+
+
+def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
+    """No less than the norm: `norm` and its own rounding.
+
+    Squaring costs each term 1 u, summing d of them at most d − 1 more; the root halves that, and rounds, as does this product:
+    d/2 + 2. Two more are for those who add it up.
+    """
+    return norm(vectors) * (1 + gamma(vectors.shape[-1] / 2 + 4, vectors.dtype))
+
+
+def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
+    """vectors / ‖vectors‖; zero where the norm is 0. Of length 1 up to γ_(d/2+4)."""
+    scaled = vectors / power_of_two(jnp.abs(vectors).max(-1, keepdims=True))
+    length = norm(scaled)[..., None]
+    return scaled / jnp.where(length > 0, length, 1)
