@@ -51,9 +51,9 @@ def in_batches(
                     warnings.warn(f"resume: {names} is damaged: its queries are projected anew", RuntimeWarning, stacklevel=3)
                 part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
                 data = _packed(part)
+                for path in damaged:
+                    path.unlink()
                 write(folder / f"{_stem(start)}.{seal(mine, data)}.npz", data)
-            for path in damaged:
-                path.unlink()
             parts.append(part)
             certified += int(part.decided.sum())
             tally(min(start + BATCH, len(queries)), certified)

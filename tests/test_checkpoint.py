@@ -15,8 +15,9 @@ import numpy as np
 import optax
 import pytest
 
-from hullx.checkpoint import CheckpointError, opened
+from hullx.checkpoint import opened
 from hullx.data import CropFlip, Split, load
+from hullx.errors import CheckpointError
 from hullx.models import CNN
 from hullx.train import Fit, fit
 
@@ -113,22 +114,35 @@ def test_foreign_checkpoints_are_refused(few: Split, tmp_path: Path) -> None:
         trained(few, folder, epochs=2, key=jax.random.key(1), batch=30)
     with pytest.raises(CheckpointError, match="holds results of other images, labels"):
         trained(few.take(np.arange(100)), folder, epochs=2)
-    with pytest.raises(CheckpointError, match="if model and optimizer are those that it was made with"):
-        fit(
-            KEY,
-            CNN(10, embedding=4),
-            optax.sgd(0.1),
-            few,
-            epochs=2,
-            batch=40,
-            augment=CropFlip(1, flip=False),
-            checkpoint=folder,
-        )
+    for other in (optax.sgd(0.1), optax.adam(2e-3), optax.adam(optax.exponential_decay(1e-2, 3, 0.8))):
+        with pytest.raises(CheckpointError, match="holds results of other optimizer: choose another folder"):
+            trained(few, folder, epochs=2, optimizer=other)
     assert contents(folder) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("…")
     with pytest.raises(CheckpointError, match="mine is not empty and holds no results of such a run"):
         trained(few, tmp_path / "mine", epochs=1)
+    with pytest.raises(CheckpointError, match=r"checkpoint: .*thesis.txt is a file, expected a folder"):
+        trained(few, tmp_path / "mine" / "thesis.txt", epochs=1)
+    for damaged in ("", "{"):
+        (folder / "fingerprint.json").write_text(damaged)
+        with pytest.raises(CheckpointError, match=r"fingerprint.json is damaged, so that nobody can tell of what"):
+            trained(few, folder, epochs=2)
+
+
+def test_fingerprints_of_functions_are_the_same_in_every_process(few: Split, tmp_path: Path) -> None:
+    """Optimizers and augmentations are closures: what they compute is what counts, and not where they lie in memory."""
+    trained(few, tmp_path / "run", epochs=1, optimizer=optax.adam(optax.exponential_decay(1e-2, 3, 0.9)))
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np\n"
+        "from pathlib import Path\n"
+        "from test_checkpoint import OPTIMIZER, load, trained\n"
+        "few = load('digits').train.take(np.arange(120))\n"
+        "print(len(trained(few, Path(sys.argv[2]), epochs=2).history.loss))"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "run")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "2\n"
 
 
 def test_save_and_restore_any_tree(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,16 +67,88 @@ def test_npz(tmp_path: Path, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(load(f"npz:{tmp_path / 'small.npz'}", dtype="uint8").train.images, images)
 
 
-def test_bad_npz_is_refused(tmp_path: Path) -> None:
+IMAGES, LABELS = np.zeros((4, 2, 2, 1)), np.arange(4)
+BAD_ARRAYS = {
+    "values out of range": ({"x_train": IMAGES + 7}, r"x_train has values outside \[0, 1\]: store uint8, or divide"),
+    "NaN pixels": ({"x_test": IMAGES + np.nan}, "x_test holds NaN or infinity: drop or mend those images"),
+    "whole numbers as pixels": (
+        {"x_train": IMAGES.astype(int)},
+        "x_train has dtype int64: store uint8 from 0",
+    ),
+    "no images": ({"x_test": IMAGES[:0], "y_test": LABELS[:0]}, r"x_test has shape \(0, 2, 2, 1\): store at least one"),
+    "one row": ({"x_train": IMAGES.reshape(-1)}, r"x_train has shape \(16,\): store at least one image, as \(n, height"),
+    "another shape": ({"x_test": np.zeros((4, 3, 2, 1))}, r"images of shape \(2, 2, 1\), x_test of \(3, 2, 1\): bring both"),
+    "one-hot labels": ({"y_train": np.eye(4)}, r"y_train has shape \(4, 4\) for 4 images, .*: store y_train.argmax\(1\)"),
+    "too few labels": (
+        {"y_test": LABELS[:3]},
+        r"y_test has shape \(3,\) for 4 images, expected \(4,\): store one whole",
+    ),
+    "fractional labels": ({"y_train": LABELS + 0.5}, "y_train holds labels such as 0.5, expected whole numbers from 0"),
+    "negative labels": ({"y_train": LABELS - 1}, "y_train holds labels such as -1, expected whole numbers from 0"),
+    "huge labels": (
+        {"y_train": LABELS + 10**9},
+        "y_train holds labels such as 1000000000, .*: number the classes",
+    ),
+    "NaN labels": ({"y_test": LABELS + np.nan}, "y_test holds labels such as nan"),
+    "words as labels": ({"y_test": np.array(list("abcd"))}, "y_test has dtype <U1: store whole numbers"),
+    "objects": (
+        {"y_test": np.array([1, "a", None, 2], object)},
+        "cannot be read as an .npz file .*: check the path",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ARRAYS)
+def test_bad_arrays_are_named_with_file_and_remedy(name: str, tmp_path: Path) -> None:
+    changes, message = BAD_ARRAYS[name]
+    arrays = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES, "y_test": LABELS} | changes
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(DataError, match=message) as raised:
+        load(f"npz:{tmp_path / 'bad.npz'}")
+    assert str(tmp_path / "bad.npz") in str(raised.value)
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npz"
+    with pytest.raises(DataError, match=r"bad.npz cannot be read as an .npz file \(.*No such file.*\): check the path"):
+        load(f"npz:{path}")
+    np.savez(path, x_train=IMAGES, y_train=LABELS)
+    with pytest.raises(DataError, match=r"lacks x_test, y_test: save it with numpy.savez"):
+        load(f"npz:{path}")
+    np.savez(path, x_train=IMAGES, y_train=LABELS, x_test=IMAGES, y_test=LABELS)
+    whole = path.read_bytes()
+    for damaged in (b"", b"no zip", whole[:200], whole[:-200], bytes(len(whole)), whole[:90] + b"!!!!" + whole[94:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"cannot be read as an .npz file"):
+            load(f"npz:{path}")
+    with path.open("wb") as file:
+        np.save(file, IMAGES)
+    with pytest.raises(DataError, match=r"holds one plain array: save four of them with numpy.savez"):
+        load(f"npz:{path}")
     with pytest.raises(DataError, match="cannot be read"):
-        load(f"npz:{tmp_path / 'missing.npz'}")
-    np.savez(tmp_path / "half.npz", x_train=np.zeros((2, 2, 2)), y_train=np.zeros(2))
-    with pytest.raises(DataError, match="lacks x_test, y_test"):
-        load(f"npz:{tmp_path / 'half.npz'}")
-    floats = {"x_train": np.full((2, 2, 2), 7.0), "y_train": np.zeros(2)}
-    np.savez(tmp_path / "range.npz", **floats, x_test=floats["x_train"], y_test=floats["y_train"])
-    with pytest.raises(DataError, match=r"outside \[0, 1\]"):
-        load(f"npz:{tmp_path / 'range.npz'}")
+        load(f"npz:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        *(
+            ({"name": name}, f"unknown data set {name!r}: use digits, npz:PATH, or")
+            for name in ("my data", "", "../x", "Mnist!", "mnst")
+        ),
+        ({"name": "mnist/x"}, "data set 'mnist/x' cannot be opened|unknown data set 'mnist/x'"),
+        ({"name": "mnist:9.9.9"}, "data set 'mnist:9.9.9'"),
+        ({"name": 3}, "name: got int, expected a string such as 'digits'"),
+        ({"dtype": "float64"}, "dtype: got 'float64', expected 'float32' for"),
+        ({"train_size": 0.5}, "train_size: got 0.5, expected a whole number"),
+        ({"test_size": "all"}, "test_size: got 'all', expected a whole number"),
+        ({"train_size": True}, "train_size: got True, expected a whole number"),
+        ({"seed": -1}, "seed: got -1, expected a whole number from 0"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(**{"name": "digits", **arguments})
 
 
 @prepared("mnist")
@@ -104,11 +177,6 @@ def test_a_lossy_copy_is_called_so() -> None:
 def test_unprepared_set_names_folder_and_command(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"'fashion_mnist' is not prepared in {tmp_path}.*hullx.data prepare fashion_mnist"):
         load("fashion_mnist", data_dir=tmp_path)
-
-
-def test_unknown_set_is_refused() -> None:
-    with pytest.raises(DataError, match="unknown data set 'mnst'"):
-        load("mnst")
 
 
 def test_prepare_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,9 +18,10 @@ import pytest
 
 from hullx import record
 from hullx.data import CropFlip, Dataset, Split, load
+from hullx.errors import DivergedError, HullxError
 from hullx.models import CNN, MLP, RandomFeatures, ResNet
 from hullx.steps import Data, epoch, evaluate, init_state, train_step
-from hullx.train import DivergedError, fit
+from hullx.train import fit
 
 MODEL, OPTIMIZER = MLP(10, width=16), optax.adam(3e-3)
 KEY = jax.random.key(0)
@@ -187,7 +188,7 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs and batch must be 1 or more, not 0"),
+        ({"epochs": 0}, "epochs: got 0, expected a whole number from 1 on: raise it"),
         ({"key": jax.random.PRNGKey(0)}, r"key must be jax.random.key\(seed\)"),
         ({"rate": np.ones(3)}, r"rate has shape \(3,\): give one number"),
         ({"key": jax.random.split(KEY, 2), "scale": np.ones(3)}, r"scale has shape \(3,\): give one number or 2"),
@@ -195,6 +196,12 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
         ({"labels": np.full(200, 10)}, "train.labels go from 10 to 10 as int64, but the model's 10 outputs want whole numbers"),
         ({"labels": np.zeros(200)}, "train.labels go from 0.0 to 0.0 as float64"),
         ({"until": 1.5}, "until is a share of the training images, from 0 to 1, not 1.5"),
+        ({"epochs": 2.5}, "epochs: got 2.5, expected a whole number from 1"),
+        ({"batch": 0}, "batch: got 0, expected a whole number from 1"),
+        ({"until": np.nan}, "until is a share of the training images, from 0 to 1, not nan"),
+        ({"rate": np.nan}, "rate is nan: give finite numbers"),
+        ({"images": np.nan}, "train.images hold NaN or infinity: drop or mend those images"),
+        ({"test": np.nan}, "test.images hold NaN or infinity"),
         ({"mesh": "model"}, "mesh has axes 'model', but 'data' and 'members' are the ones used here"),
     ],
 )
@@ -202,9 +209,14 @@ def test_wrong_arguments(few: Split, arguments: dict, message: str) -> None:
     labels = arguments.pop("labels", few.labels)
     if "mesh" in arguments:
         arguments["mesh"] = jax.make_mesh((1,), (arguments["mesh"],))
-    key = arguments.pop("key", KEY)
-    with pytest.raises(ValueError, match=message):
-        fit(key, MODEL, OPTIMIZER, few._replace(labels=labels), **{"epochs": 1, "title": None, **arguments})
+    key, train = arguments.pop("key", KEY), few._replace(labels=labels)
+    if "images" in arguments:
+        train = train._replace(images=few.images + arguments.pop("images"))
+    if "test" in arguments:
+        arguments["test"] = few._replace(images=few.images + arguments["test"])
+    with pytest.raises((ValueError, TypeError), match=message) as raised:
+        fit(key, MODEL, OPTIMIZER, train, **{"epochs": 1, "title": None, **arguments})
+    assert isinstance(raised.value, HullxError)
 
 
 MESHES = """

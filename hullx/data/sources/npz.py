@@ -35,15 +35,16 @@ def read(path: Path) -> Dataset:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
+    how = f"numpy.savez(path, {'=…, '.join(KEYS)}=…)"
     try:
-        found = np.load(path)
-        if isinstance(found, np.ndarray):
-            raise DataError(f"{path} holds one plain array: save four of them with numpy.savez(path, {'=…, '.join(KEYS)}=…)")
-        with found as file:
-            missing = [key for key in KEYS if key not in file]
+        with path.open("rb") as file:
+            found = np.load(file)
+            if isinstance(found, np.ndarray):
+                raise DataError(f"{path} holds one plain array: save four of them with {how}")
+            missing = [key for key in KEYS if key not in found]
             if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}: save it with numpy.savez(path, {'=…, '.join(KEYS)}=…)")
-            return {key: file[key] for key in KEYS}
+                raise DataError(f"{path} lacks {', '.join(missing)}: save it with {how}")
+            return {key: found[key] for key in KEYS}
     except DataError:
         raise
     except Exception as error:  # what a damaged file makes of NumPy and zipfile is any of a dozen errors
