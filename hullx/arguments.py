@@ -54,9 +54,9 @@ def look(value: Array) -> Numbers:
     """What there is to see of an array (n, d), n ≥ 1."""
     if isinstance(value, jax.Array):
         with jax.ensure_compile_time_eval():
-            finite, largest = _look(value)
+            finite, largest = map(float, _look(value))
         if not finite or largest > 0:
-            return Numbers(bool(finite), float(largest))
+            return Numbers(bool(finite), largest)
         value = np.asarray(value)  # for numbers that compiled code takes for 0
     # A part at a time: masks of the whole would take a quarter of its memory.
     parts = [value[start : start + ROWS] for start in range(0, len(value), ROWS)]

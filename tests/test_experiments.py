@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
+import io
 import json
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from oracles import nnls_distance
 
-from hullx import record
+from experiments import pixel_hull
+from experiments.command import main
+from hullx import plotting, record
 from hullx.data import load
 
 
-def start(*arguments: str, **settings) -> subprocess.CompletedProcess[str]:
-    command = (sys.executable, "-m", *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+class Done(NamedTuple):
+    """What a command did."""
+
+    status: int
+    out: str
+    errors: str
+
+    @property
+    def folder(self) -> Path:
+        assert self.status == 0, self.errors
+        return Path(self.out.splitlines()[-1])
+
+
+def start(experiment: str, *arguments: str, run: Callable | None = None) -> Done:
+    """An experiment's command, in this process; perhaps with something else in place of what it measures."""
+    module = importlib.import_module(f"experiments.{experiment}")
+    out, errors, status = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(errors):
+        try:
+            main(module.__name__, module.__doc__, module.PRESETS, run or module.run, arguments)
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 0
+    return Done(status, out.getvalue(), errors.getvalue())
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    done = start("experiments.pixel_hull", "--out", str(tmp_path_factory.mktemp("runs")))
+    """The main job, as its user starts it."""
+    command = (sys.executable, "-m", "experiments.pixel_hull", "--out", str(tmp_path_factory.mktemp("runs")))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return Path(done.stdout.splitlines()[-1]), done.stdout
 
@@ -37,11 +66,24 @@ def test_run_folder_is_complete(smoke: tuple[Path, str]) -> None:
     assert (config["module"], config["preset"], config["dataset"]) == ("experiments.pixel_hull", "smoke", ["digits"])
     assert provenance["seconds"] > 0
     assert provenance["versions"]["jax"]
-    assert {entry["verdict"] for entry in summary["claims"].values()} <= {record.HOLDS, record.IN_PART, record.FAILS}
+    # Known of the digits: every image and every Gaussian sample is outside, at a fifth of the mean distance of two images.
+    assert [entry["verdict"] for entry in summary["claims"].values()] == [record.HOLDS] * 4
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {"digits-distances.png", "digits-projections.png", "digits-supports.png"}
     assert "360 of 360" in printed
     assert not list(folder.rglob("*.part"))
+
+
+def test_verdicts_follow_from_the_numbers(smoke: tuple[Path, str]) -> None:
+    measured = record.read_json(smoke[0], "summary.json")["results"]["digits"]
+    test = measured[pixel_hull.TEST]
+    for outside, far, expected in (
+        (360, 0.2, [record.HOLDS, record.HOLDS]),
+        (359, 0.2, [record.IN_PART, record.HOLDS]),
+        (180, 0.09, [record.FAILS, record.FAILS]),
+    ):
+        changed = measured | {pixel_hull.TEST: test | {"outside": outside, "median_over_pairwise": far}}
+        assert [entry["verdict"] for entry in pixel_hull.judge(changed).values()][:2] == expected
 
 
 def test_table_agrees_with_nnls(smoke: tuple[Path, str]) -> None:
@@ -61,13 +103,16 @@ def test_table_agrees_with_nnls(smoke: tuple[Path, str]) -> None:
         np.testing.assert_allclose(table["nearest_image"][i], nearest, rtol=1e-6)
 
 
-def test_figures_are_redrawn_from_files(smoke: tuple[Path, str]) -> None:
+def test_figures_are_redrawn_from_files(
+    smoke: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = smoke[0]
     before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     for path in (folder / "figures").iterdir():
         path.unlink()
-    done = start("hullx.plotting", str(folder))
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(sys, "argv", ["plotting", str(folder)])
+    plotting.main()
+    assert capsys.readouterr().out.splitlines() == sorted(str(folder / "figures" / name) for name in before)
     assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == before
 
 
@@ -78,37 +123,52 @@ def test_figures_are_redrawn_from_files(smoke: tuple[Path, str]) -> None:
         (("--rtoll", "1"), "unknown argument '--rtoll'"),
         (("--dataset", "mnst"), "unknown data set 'mnst'"),
         (("--dataset", "npz:/nowhere.npz"), "/nowhere.npz cannot be read"),
-        (("--out", "/proc/nowhere"), "cannot write to --out /proc/nowhere"),
+        (("--out", "/proc/nowhere"), "cannot be written (No such file or directory): make room or choose another folder"),
+        (("--rtol", "1"), "rtol: got 1.0, expected 0 or more and less than 1"),
+        (("--train-size", "-3"), "train_size: got -3, expected a whole number"),
         (("--out",), "--out needs a folder"),
         (("--train-size", "5000"), "digits's train split has 1,437 images"),
     ],
 )
 def test_wrong_command_line_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     out = () if "--out" in arguments else ("--out", str(tmp_path))
-    done = start("experiments.pixel_hull", *arguments, *out)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    done = start("pixel_hull", *arguments, *out)
+    assert done.status == 2
+    assert message in done.errors
+    assert len(done.errors.splitlines()) == 1
 
 
 def test_help_lists_every_field() -> None:
-    done = start("experiments.pixel_hull", "--help")
-    assert done.returncode == 0
+    done = start("pixel_hull", "--help")
+    assert done.status == 0
     for word in ("--dataset", "--train-size", "--rtol", "--seed", "--out", "outside the convex hull"):
-        assert word in done.stdout
+        assert word in done.out
 
 
-def test_interrupt_ends_cleanly(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "experiments.pixel_hull", "--out", str(tmp_path))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("pixel_hull/*/tables/*.csv")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "interrupted; what was finished is in" in errors
-    assert "Traceback" not in errors
+def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path) -> None:
+    def interrupted(config, run: record.Run) -> None:
+        run.table("finished", {"number": [1]})
+        signal.raise_signal(signal.SIGINT)
+
+    done = start("pixel_hull", "--out", str(tmp_path), run=interrupted)
+    assert done.status == 130
+    assert "interrupted; what was finished is in" in done.errors
+    assert (Path(done.errors.splitlines()[-1]) / "tables" / "finished.csv").exists()
+
+    def full(data, *arguments: object, **settings: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def drawn(config, run: record.Run) -> None:
+        with plotting.figure(run.folder, "first", size=(1, 1)):
+            pass
+        with pytest.MonkeyPatch.context() as patch, plotting.figure(run.folder, "second", size=(1, 1)):
+            patch.setattr("os.fsync", full)
+
+    done = start("pixel_hull", "--out", str(tmp_path), run=drawn)
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert "second.png cannot be written (No space left on device): make room" in line
+    assert [path.name for path in tmp_path.rglob("figures/*")] == ["first.png"]
 
 
 def test_archetypes(tmp_path: Path) -> None:
@@ -129,9 +189,7 @@ def test_archetypes(tmp_path: Path) -> None:
         "--training-steps",
         "40",
     )
-    done = start("experiments.archetypes", *small, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.splitlines()[-1])
+    folder = start("archetypes", *small, "--out", str(tmp_path)).folder
     summary = record.read_json(folder, "summary.json")
     shares = {method: max(values) for method, values in summary["archetypes"]["digits, 400 images"].items()}
     assert abs(shares["gradient through distances"] - shares["classical alternation"]) < 0.01
@@ -169,9 +227,7 @@ def test_memorization(tmp_path: Path) -> None:
     """Labels leave the hull as it is, pixels do not; the tables agree with the figures' files."""
     conditions = ("true labels", "random labels", "shuffled pixels")
     small = ("--models", "mlp 1×512", "--epochs", "3", "--seeds", "2", "--test-size", "30", "--conditions", *conditions)
-    done = start("experiments.memorization", *small, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    folder = Path(done.stdout.splitlines()[-1])
+    folder = start("memorization", *small, "--out", str(tmp_path)).folder
     distances = record.read_arrays(folder, "distances")
     data = load("digits")
     for i in (0, 17):
@@ -202,26 +258,23 @@ def test_memorization(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_path: Path) -> None:
-    done = start(f"experiments.{experiment}", flag, "mpl", "--out", str(tmp_path))
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    done = start(experiment, flag, "mpl", "--out", str(tmp_path))
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
     assert f"{flag}: 'mpl' is unknown: choose among" in line
     assert known in line
 
 
 def test_training_benchmark(tmp_path: Path) -> None:
     small = ("--steps", "mlp 2×64, 8 × 8", "--members", "2", "--epochs", "1", "--seeds", "1", "--repeats", "1")
-    done = start("experiments.bench_training", *small, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    summary = record.read_json(Path(done.stdout.splitlines()[-1]), "summary.json")
+    summary = record.read_json(start("bench_training", *small, "--out", str(tmp_path)).folder, "summary.json")
     assert summary["learned"]["digits, MLP 2×256, 40 epochs"][0] >= 0.97
     assert set(summary["ensemble"]) == {"in turn", "members that share their batches", "members with batches of their own"}
 
 
 @pytest.mark.slow
 def test_derivatives_benchmark(tmp_path: Path) -> None:
-    done = start("experiments.bench_derivatives", "--problems", "digits:50:2", "--repeats", "1", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    table = record.read_table(Path(done.stdout.splitlines()[-1]), "ratios")
+    folder = start("bench_derivatives", "--problems", "digits:50:2", "--repeats", "1", "--out", str(tmp_path)).folder
+    table = record.read_table(folder, "ratios")
     assert len(table["median"]) == 4
     assert (table["median"] > 0).all()
