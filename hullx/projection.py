@@ -103,14 +103,13 @@ def check(queries: Array, points: Array) -> np.dtype:
             f"queries: got shape {queries.shape}, expected (..., {points.shape[1]}) to match points of shape {points.shape}: "
             "flatten queries and points in the same way"
         )
-    dtype = jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
-    if known(points):
-        check_numbers("points", look(points), dtype)
-    return dtype
+    return jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
 
 
 def _promoted(queries: Array, points: Array) -> tuple[Array, Array]:
     dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
+    if known(points):
+        check_numbers("points", look(points), dtype)
     return jnp.asarray(queries).astype(dtype), jnp.asarray(points).astype(dtype)
 
 

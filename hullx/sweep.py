@@ -26,6 +26,9 @@ from hullx.sweep_input import check_settings, checked
 from hullx.threads import side_by_side
 from hullx.types import Projection, Status
 
+# A sweep places its arrays itself, whatever mesh its caller works in (`jax.set_mesh`).
+NO_MESH = Mesh(np.empty((), object), ())
+
 
 @own_settings
 def sweep(
@@ -77,7 +80,11 @@ def sweep(
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)
     queries, points, dtype = given.queries, given.points, given.dtype
     title = progress if isinstance(progress, str) else "projecting"
-    with jax.enable_x64(True), show_progress(title, len(queries), "queries", shown=bool(progress)) as report:
+    with (
+        jax.set_mesh(NO_MESH),
+        jax.enable_x64(True),
+        show_progress(title, len(queries), "queries", shown=bool(progress)) as report,
+    ):
         if mesh is not None:
             engine = on_mesh(Chunks(points, dtype), mesh)
         elif given.chunked:

@@ -10,7 +10,7 @@ import jax.core
 import numpy as np
 from jax.sharding import Mesh
 
-from hullx.arguments import check_array, check_count
+from hullx.arguments import check_array, check_count, check_numbers, look
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.projection import check, check_rtol
 from hullx.types import Projection
@@ -58,6 +58,7 @@ def checked(queries: Any, points: Any) -> Input:
         raise ArgumentError("points: got an empty sequence, expected at least one array of points")
     if not chunked:
         dtype = np.dtype(check(queries, points))
+        check_numbers("points", look(points), dtype)
         return Input(np.asarray(queries, dtype), np.asarray(points, dtype), dtype, False, len(points))
     for name, part in named[1:]:
         if part.ndim != 2 or part.shape[1] != queries.shape[1] or not part.shape[1]:

@@ -12,83 +12,94 @@ import hullx
 from hullx import Status, certificate
 from hullx.norms import norm, power_of_two, unit
 
+# One program for all of this file.
+COUNT = 64
 
-@pytest.mark.usefixtures("x64")
-def test_bracket_contains_nnls_for_all_digits(digits) -> None:
+
+def projected(digits, dtype: type, max_iter: int = 10_000) -> hullx.Projection:
+    queries, points = (value.astype(dtype) for value in digits)
+    with jax.enable_x64(dtype is np.float64):
+        return jax.tree.map(np.asarray, hullx.project(queries[:COUNT], points, max_iter=max_iter))
+
+
+@pytest.fixture(scope="module")
+def found(digits) -> hullx.Projection:
+    return projected(digits, np.float64)
+
+
+@pytest.fixture(scope="module")
+def found_in_float32(digits) -> hullx.Projection:
+    return projected(digits, np.float32)
+
+
+@pytest.fixture(scope="module")
+def oracle(digits) -> np.ndarray:
+    """SciPy's distances of all test images."""
+    return np.array([nnls_distance(query, digits[1])[0] for query in digits[0]])
+
+
+def test_bracket_contains_nnls_for_all_digits(digits, found, oracle) -> None:
     queries, points = digits
-    oracle = np.array([nnls_distance(query, points)[0] for query in queries])
-    swept = hullx.sweep(queries, points, progress=False)
-    projected = hullx.project(jnp.asarray(queries, jnp.float64), jnp.asarray(points, jnp.float64))
-    for result in (swept, projected):
+    for result in (hullx.sweep(queries, points, progress=False), found):
+        count = len(result.distance)
         # 1e-14 is the oracle's own rounding error.
-        assert (result.lower <= oracle * (1 + 1e-14)).all()
-        assert (oracle <= result.distance * (1 + 1e-14)).all()
-        np.testing.assert_allclose(result.distance, oracle, rtol=1e-12)
+        assert (result.lower <= oracle[:count] * (1 + 1e-14)).all()
+        assert (oracle[:count] <= result.distance * (1 + 1e-14)).all()
+        np.testing.assert_allclose(result.distance, oracle[:count], rtol=1e-12)
         assert (result.status == Status.CONVERGED).all()
-        check_bracket(result, queries, points, rtol=1e-6)
+        check_bracket(result, queries[:count], points, rtol=1e-6)
 
 
-def test_bracket_is_valid_without_x64(digits) -> None:
-    queries, points = digits
-    result = hullx.project(queries[:64], points)
+def test_bracket_is_valid_without_x64(digits, found_in_float32, oracle) -> None:
+    result = found_in_float32
     assert result.distance.dtype == np.float32
-    oracle = np.array([nnls_distance(query, points)[0] for query in queries[:64]])
-    assert (np.asarray(result.lower, np.float64) <= oracle).all()
-    assert (oracle <= np.asarray(result.distance, np.float64)).all()
-    check_bracket(result, queries[:64], points)
+    assert (result.lower.astype(np.float64) <= oracle[:COUNT]).all()
+    assert (oracle[:COUNT] <= result.distance.astype(np.float64)).all()
+    check_bracket(result, digits[0][:COUNT], digits[1])
     assert (result.status == Status.ROUNDING).all()
     # As narrow as float32 can prove: γ_64 times a few radii.
     assert ((result.distance - result.lower) / result.distance < 1e-4).all()
 
 
-@pytest.mark.usefixtures("x64")
-def test_weights_are_optimal(digits) -> None:
+def test_weights_are_optimal(digits, found) -> None:
     """The optimality conditions: all points of the support have the same score along r, and no point a larger one."""
     queries, points = (value.astype(np.float64) for value in digits)
-    result = hullx.project(queries[:40], points)
-    for query, point, support, weights in zip(
-        queries, *map(np.asarray, (result.point, result.support, result.weights)), strict=False
-    ):
+    for query, point, support, weights in zip(queries, found.point, found.support, found.weights, strict=False):
         scores = (points - point) @ (query - point)
         assert scores.max() < 1e-13
         np.testing.assert_allclose(scores[support[weights > 0]], 0, atol=1e-13)
 
 
-@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("limit", [1, 6])
-def test_max_iter_gives_a_valid_bracket(digits, limit: int) -> None:
-    queries, points = digits[0][:32].astype(np.float64), digits[1].astype(np.float64)
-    truth = hullx.project(queries, points)
-    for result in (
-        hullx.project(queries, points, max_iter=limit),
-        hullx.sweep(queries, points, max_iter=limit, progress=False),
-    ):
-        stopped = result.status == Status.MAX_ITER
-        assert stopped.sum() > 16
-        assert (result.iterations <= limit).all()
-        assert (result.lower <= truth.distance).all()
-        assert (truth.lower <= result.distance).all()
-        check_bracket(result, queries, points)
-
-
-def test_separating_hyperplane(digits) -> None:
+def test_max_iter_gives_a_valid_bracket(digits, found, limit: int) -> None:
     queries, points = digits
-    result = hullx.project(queries[0], points)
-    normal, offset = certificate.separating_hyperplane(jnp.asarray(points), result.direction)
+    swept = hullx.sweep(queries[:COUNT].astype(np.float64), points.astype(np.float64), max_iter=limit, progress=False)
+    for result in (projected(digits, np.float64, limit), swept):
+        stopped = result.status == Status.MAX_ITER
+        assert stopped.sum() > COUNT / 2
+        assert (result.iterations <= limit).all()
+        assert (result.lower <= found.distance).all()
+        assert (found.lower <= result.distance).all()
+        check_bracket(result, queries[:COUNT], points)
+
+
+def test_separating_hyperplane(digits, found_in_float32) -> None:
+    queries, points = digits
+    normal, offset = certificate.separating_hyperplane(jnp.asarray(points), jnp.asarray(found_in_float32.direction[0]))
     assert (points @ normal <= offset + 1e-5).all()
-    assert queries[0] @ normal - offset >= float(result.lower)
+    assert queries[0] @ normal - offset >= float(found_in_float32.lower[0])
     np.testing.assert_allclose(np.linalg.norm(normal), 1, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("x64")
-def test_gap_bounds_the_error_of_any_weights(digits, rng: np.random.Generator) -> None:
+def test_gap_bounds_the_error_of_any_weights(digits, found, rng: np.random.Generator) -> None:
     """‖p − p*‖² ≤ gap, and the gap vanishes at the projection, for the support's dense weights."""
-    query, points = digits[0][0].astype(np.float64), digits[1][:100].astype(np.float64)
-    result = hullx.project(query, points)
-    dense = result.dense_weights(100)
+    query, points = digits[0][0].astype(np.float64), digits[1].astype(np.float64)
+    result = jax.tree.map(lambda field: jnp.asarray(field[0]), found)
+    dense = result.dense_weights(len(points))
     np.testing.assert_allclose(dense @ points, result.point, atol=1e-14)
     assert abs(float(certificate.gap(jnp.asarray(query), jnp.asarray(points), dense))) < 1e-14
-    for weights in rng.dirichlet(np.ones(100), 20):
+    for weights in rng.dirichlet(np.ones(len(points)), 20):
         gap = float(certificate.gap(jnp.asarray(query), jnp.asarray(points), jnp.asarray(weights)))
         assert np.sum((weights @ points - result.point) ** 2) <= gap
 

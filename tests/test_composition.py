@@ -25,8 +25,6 @@ def test_eager_jit_vmap_loop_agree(problem) -> None:
     queries, points = problem
     eager = hullx.project(queries, points)
     others = (
-        jax.jit(hullx.project)(queries, points),
-        jax.vmap(hullx.project, (0, None))(queries, points),
         jax.jit(jax.vmap(hullx.project, (0, None)))(queries, points),
         jax.tree.map(lambda *fields: jnp.stack(fields), *[hullx.project(query, points) for query in queries]),
         jax.tree.map(lambda field: field[:, 0], hullx.project(queries[:, None], points)),
@@ -112,12 +110,12 @@ def test_linearize(problem) -> None:
 SHARDED = """
 from functools import partial
 import jax, jax.numpy as jnp, numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 import hullx
 
 rng = np.random.default_rng(0)
 queries, points = jnp.asarray(rng.normal(size=(8, 6)) * 2), jnp.asarray(rng.normal(size=(30, 6)))
-mesh, spec = Mesh(np.array(jax.devices()), ("queries",)), PartitionSpec("queries")
+mesh, spec = jax.make_mesh((jax.device_count(),), ("queries",)), PartitionSpec("queries")
 
 @partial(jax.shard_map, mesh=mesh, in_specs=(spec, PartitionSpec()), out_specs=(spec, spec))
 def split(queries, points):
@@ -128,7 +126,8 @@ def loss(project, queries, points):
     distance, point = project(queries, points)
     return (distance**2).sum() + (point**3).sum()
 
-ours = jax.jit(jax.value_and_grad(partial(loss, split), (0, 1)))(queries, points)
+placed = [jax.device_put(each, NamedSharding(mesh, how)) for each, how in ((queries, spec), (points, PartitionSpec()))]
+ours = jax.jit(jax.value_and_grad(partial(loss, split), (0, 1)))(*placed)
 alone = jax.value_and_grad(partial(loss, lambda q, x: (hullx.distance(q, x), hullx.project(q, x).point)), (0, 1))
 for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(alone(queries, points)), strict=True):
     np.testing.assert_allclose(one, other, atol=1e-4 if jnp.result_type(float) == np.float32 else 1e-12)

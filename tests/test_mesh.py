@@ -18,6 +18,7 @@ import hullx
 # Both scripts read the data and the meshes' shapes, and write what each mesh found.
 SCRIPT = """
 import sys
+from contextlib import nullcontext
 import jax, numpy as np
 from jax.sharding import Mesh
 folder, process, address = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -25,11 +26,15 @@ if address:
     jax.distributed.initialize(address, num_processes=2, process_id=process)
 import hullx
 data = np.load(f"{folder}/data.npz")
-for i, shape in enumerate(({"points": 4, "queries": 2}, {"points": 8}, {"queries": 8}, {"queries": 2, "points": 3})):
+for i, shape in enumerate(({"points": 4, "queries": 2}, {"points": 8}, {"queries": 2})):
     if address and i != 0:
         continue
-    devices = np.array(jax.devices()[: np.prod(list(shape.values()))]).reshape(tuple(shape.values()))
-    result = hullx.sweep(data["queries"], data["points"], mesh=Mesh(devices, tuple(shape)), progress=False)
+    sizes, names = tuple(shape.values()), tuple(shape)
+    devices = jax.devices()[: np.prod(sizes)]
+    # Axes that are automatic, and those of today's make_mesh, which are explicit; and a caller who works in such a mesh.
+    mesh = Mesh(np.array(devices).reshape(sizes), names) if i % 2 else jax.make_mesh(sizes, names, devices=devices)
+    with jax.set_mesh(mesh) if i == 2 else nullcontext():
+        result = hullx.sweep(data["queries"], data["points"], mesh=mesh, progress=False)
     np.savez(f"{folder}/{process}-{i}.npz", **result._asdict())
 """
 
@@ -79,7 +84,7 @@ def check(found: hullx.Projection, problem) -> None:
 
 def test_eight_devices(problem, tmp_path: Path) -> None:
     run(tmp_path, devices=8)
-    for i in range(4):
+    for i in range(3):
         check(saved(tmp_path / f"0-{i}.npz"), problem)
 
 

@@ -33,7 +33,9 @@ def test_differentiating_through_the_hull(capsys) -> None:
 
 def test_using_it() -> None:
     names: dict = {}
-    for block in snippets("Use it")[:2]:
+    blocks = snippets("Use it")
+    assert len(blocks) == 3
+    for block in blocks:
         exec(block, names)
     assert names["result"].outside.shape == (360,)
 
