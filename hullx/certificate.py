@@ -44,8 +44,7 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
         Array(0., dtype=float32)
     """
     point = jnp.matmul(weights, points, precision="highest")
-    scores = jnp.matmul(points - point, query - point, precision="highest")
-    return scores.max()
+    return _largest(jnp.matmul(points - point, query - point, precision="highest"))
 
 
 def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype, dtype) -> Array:
@@ -217,4 +216,9 @@ def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "
         >>> normal, offset = hullx.certificate.separating_hyperplane(points, result.direction)
         >>> (points @ normal <= offset).all() and normal @ query > offset
     """
-    return Hyperplane(direction, jnp.matmul(points, direction, precision="highest").max())
+    return Hyperplane(direction, _largest(jnp.matmul(points, direction, precision="highest")))
+
+
+def _largest(scores: Float[Array, "n"]) -> Float[Array, ""]:
+    # A maximum may drop NaN: XLA's on a CPU does.
+    return jnp.where(jnp.isfinite(scores).all(), scores.max(), jnp.nan)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import hullx
+from hullx.errors import ResumeError
 
 pytestmark = pytest.mark.slow
 
@@ -75,8 +76,8 @@ def test_points_larger_than_memory(tmp_path: Path) -> None:
         np.testing.assert_allclose(slab, found.distance[i], rtol=1e-5)
 
 
-def test_killed_at_twenty_moments(digits, tmp_path: Path) -> None:
-    """SIGKILL, whenever it comes, costs at most a batch and changes no bit of the result."""
+def test_killed_at_twenty_moments_while_two_sweeps_run(digits, tmp_path: Path) -> None:
+    """SIGKILL, whenever it comes, costs at most a batch and changes no bit of the result; nobody else gets the folder."""
     queries, points = digits[0][:300], digits[1]
     np.savez(tmp_path / "data.npz", queries=queries, points=points)
     rng = np.random.default_rng(0)
@@ -88,30 +89,34 @@ def test_killed_at_twenty_moments(digits, tmp_path: Path) -> None:
     subprocess.run(command("whole"), env=ENVIRONMENT, check=True)
     whole_seconds = time.monotonic() - began
 
-    kills, finished = 0, 0
-    attempt = 0
+    kills, finished, refused = 0, 0, 0
     while kills < 20:
-        folder = f"killed{attempt}"
-        attempt += 1
-        before: list[Path] = []
-        while kills < 20:
-            process = subprocess.Popen(command(folder), env=ENVIRONMENT)
-            time.sleep(whole_seconds * rng.uniform(0.3, 1))
-            if process.poll() is not None:
-                break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-            now = sorted((tmp_path / folder).glob("*.npz"))
-            # What was finished stays, and can be read.
-            assert set(before) <= set(now)
-            for path in now:
-                with np.load(path) as fields:
-                    assert len(fields["distance"])
-            before = now
-        subprocess.run(command(folder), env=ENVIRONMENT, check=True)
-        with np.load(tmp_path / f"{folder}.npz") as ours, np.load(tmp_path / "whole.npz") as theirs:
-            for name in theirs:
-                np.testing.assert_array_equal(ours[name], theirs[name])
-        finished += 1
-    print(f"{kills} kills, {finished} sweeps finished bit for bit")
+        names = [f"killed{finished + i}" for i in range(2)]
+        parts: dict[str, set[Path]] = {name: set() for name in names}
+        unfinished = set(names)
+        while unfinished and kills < 20:
+            running = {name: subprocess.Popen(command(name), env=ENVIRONMENT) for name in unfinished}
+            time.sleep(2 * whole_seconds * rng.uniform(0.3, 1))
+            for name, process in running.items():
+                if process.poll() is None and (tmp_path / name / "fingerprint.json").exists():
+                    try:
+                        hullx.sweep(queries, points, resume=tmp_path / name, progress=False)
+                    except ResumeError as error:
+                        refused += "is in use by another process" in str(error)
+                if process.poll() is None:
+                    process.send_signal(signal.SIGKILL)
+                    kills += 1
+                else:
+                    unfinished.discard(name)
+                process.wait()
+                now = set((tmp_path / name).glob("*.npz"))
+                assert parts[name] <= now  # what was finished stays
+                parts[name] = now
+        for name in names:
+            subprocess.run(command(name), env=ENVIRONMENT, check=True)
+            with np.load(tmp_path / f"{name}.npz") as ours, np.load(tmp_path / "whole.npz") as theirs:
+                for field in theirs:
+                    np.testing.assert_array_equal(ours[field], theirs[field])
+            finished += 1
+    assert refused > 0
+    print(f"{kills} kills, {finished} sweeps finished bit for bit, {refused} intruders refused")
