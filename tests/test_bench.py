@@ -53,6 +53,7 @@ def test_peers_find_the_projection(triangle, name: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(query - weights @ points), truth, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--no-with-peers", "--queries", "20", "--out", str(tmp_path)]
     main(bench_solvers.__name__, bench_solvers.__doc__, bench_solvers.PRESETS, bench_solvers.run, command)

@@ -46,7 +46,7 @@ def assert_same(a: Fit, b: Fit) -> None:
     np.testing.assert_array_equal(jax.random.key_data(a.state.key), jax.random.key_data(b.state.key))
 
 
-@pytest.mark.parametrize("key", [KEY, jax.random.split(KEY, 2)], ids=["one", "ensemble"])
+@pytest.mark.parametrize("key", [pytest.param(KEY, marks=pytest.mark.slow), jax.random.split(KEY, 2)], ids=["one", "ensemble"])
 def test_interrupted_run_goes_on_bit_for_bit(few: Split, tmp_path: Path, key: jax.Array) -> None:
     whole = trained(few, None, key=key)
     rng, ended, interrupts = np.random.default_rng(0), None, 0

@@ -122,6 +122,7 @@ def test_gradients_are_the_closed_forms(problem, rng) -> None:
     assert (np.abs(in_points).sum(1) > 0).sum() == found.support_size
 
 
+@pytest.mark.slow
 def test_jaxopt_s_implicit_derivatives_agree(problem) -> None:
     query, points = problem
     jacobians = jax.jacrev(lambda q, x: implicit_weights(q, x, tol=1e-13) @ x, (0, 1))(query, points)

@@ -171,6 +171,7 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path) 
     assert [path.name for path in tmp_path.rglob("figures/*")] == ["first.png"]
 
 
+@pytest.mark.slow  # a minute, nearly all of it compilation
 def test_archetypes(tmp_path: Path) -> None:
     """Gradient descent through distances explains what SciPy's alternation explains, within a percent."""
     small = (
@@ -265,6 +266,7 @@ def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_
     assert known in line
 
 
+@pytest.mark.slow
 def test_training_benchmark(tmp_path: Path) -> None:
     small = ("--steps", "mlp 2×64, 8 × 8", "--members", "2", "--epochs", "1", "--seeds", "1", "--repeats", "1")
     summary = record.read_json(start("bench_training", *small, "--out", str(tmp_path)).folder, "summary.json")

@@ -111,10 +111,13 @@ def test_sweep_agrees() -> None:
     assert np.mean(np.concatenate(statuses) <= Status.INSIDE) >= 0.999
 
 
-def test_brackets_are_valid_in_float32() -> None:
+@pytest.mark.parametrize(
+    "names", [list(FAMILIES)[::4], pytest.param(list(FAMILIES), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+def test_brackets_are_valid_in_float32(names: list[str]) -> None:
     """Without x64 the data are rounded; the bracket is that of the rounded data, whatever its width."""
     project = jax.jit(hullx.project)
-    for name in FAMILIES:
+    for name in names:
         hard = instances(name)[0]
         with np.errstate(over="ignore"):
             queries, points = hard.queries.astype(np.float32), hard.points.astype(np.float32)

@@ -73,7 +73,7 @@ PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
 # The quick suite has time for these: one for each way in which a bracket is computed.
 QUICK = [
     ("project", np.float32, DIMENSIONS),
-    ("project", np.float64, DIMENSIONS),
+    ("project", np.float64, DIMENSIONS[1:]),
     ("sweep", np.float32, DIMENSIONS[1:]),
     ("sweep", np.float64, DIMENSIONS[1:]),
     ("sweep, a new factorization each step in float64", np.float64, DIMENSIONS[1:]),

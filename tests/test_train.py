@@ -146,7 +146,14 @@ class Watch(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "model", [CNN(10, embedding=8), ResNet(10, blocks=1), RandomFeatures(10, features=30), Watch()], ids=repr
+    "model",
+    [
+        CNN(10, embedding=8),
+        pytest.param(ResNet(10, blocks=1), marks=pytest.mark.slow),
+        RandomFeatures(10, features=30),
+        Watch(),
+    ],
+    ids=repr,
 )
 def test_models_with_dropout_statistics_and_fixed_weights_train(few: Split, model: nn.Module) -> None:
     fitted = fit(KEY, model, optax.adam(1e-2), few, epochs=4, batch=40, augment=CropFlip(1, flip=False), title=None)
