@@ -44,6 +44,7 @@ def test_leading_shape_is_kept(problem) -> None:
     assert hullx.project(queries[:0], points).distance.shape == (0,)
 
 
+@pytest.mark.slow  # the Jacobians below are of batched hulls too
 def test_batched_hulls(problem) -> None:
     queries, points = (array.astype(jnp.float32) for array in problem)
     hulls = jnp.stack([points, points + 1])
@@ -74,7 +75,12 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("order", ORDERS)
+QUICK_ORDERS = ("grad(jit(vmap))", "vmap(jit(grad))", "grad of a batch", "grad(scan)", "grad(checkpoint)")
+
+
+@pytest.mark.parametrize(
+    "order", [order if order in QUICK_ORDERS else pytest.param(order, marks=pytest.mark.slow) for order in ORDERS]
+)
 def test_gradients_in_every_order(problem, order: str) -> None:
     queries, points = (array.astype(jnp.float32) for array in problem)
     result = hullx.project(queries, points)
@@ -98,6 +104,7 @@ def test_jacobians_of_points_in_batches_of_hulls(problem) -> None:
             np.testing.assert_allclose(over_hulls[h, q], jacobian(query, hull), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_linearize(problem) -> None:
     queries, points = (array.astype(jnp.float32) for array in problem)
     value, slope = jax.linearize(lambda q: hullx.project(q, points).point, queries)

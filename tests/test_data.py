@@ -165,6 +165,7 @@ def test_mnist_is_read_without_tensorflow() -> None:
     assert rest[1] == "False"
 
 
+@pytest.mark.slow
 @prepared("cifar10")
 def test_a_lossy_copy_is_called_so() -> None:
     features = next((TFDS_DIR / "cifar10").glob("*/features.json")).read_text()

@@ -131,6 +131,7 @@ def test_jaxopt_s_implicit_derivatives_agree(problem) -> None:
         np.testing.assert_allclose(one, other, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_unrolled_derivatives_agree(problem) -> None:
     """Through 4,000 steps of projected gradient in which nothing is implicit."""
     query, points = problem
@@ -206,7 +207,7 @@ def test_degenerate_cases(query, points, jacobian, rng) -> None:
     assert all(bool(jnp.isfinite(slope).all()) for slope in twice)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_fewer_points_than_dimensions(count: int, rng) -> None:
     """A point and a segment: p is that point, or the foot of a perpendicular."""
     points = jnp.asarray(rng.normal(size=(count, 4)))
