@@ -26,7 +26,7 @@ def squared_distance(query: np.ndarray, points: np.ndarray, support: Sequence[in
     while True:
         corral, weights = _minimised(rows, corral, weights)
         # The nearest point times a common denominator, so that all that follows is whole.
-        shared = int(np.lcm.reduce([weight.denominator for weight in weights], dtype=object))
+        shared = math.lcm(*(weight.denominator for weight in weights))
         scaled = [int(weight * shared) for weight in weights]
         point = [sum(w * rows[i][k] for w, i in zip(scaled, corral, strict=True)) for k in range(len(query))]
         square = sum(value * value for value in point)
