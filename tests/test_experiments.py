@@ -150,7 +150,12 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path) 
         run.table("finished", {"number": [1]})
         signal.raise_signal(signal.SIGINT)
 
-    done = start("pixel_hull", "--out", str(tmp_path), run=interrupted)
+    # A shell starts what it puts in the background deaf to it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        done = start("pixel_hull", "--out", str(tmp_path), run=interrupted)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done.status == 130
     assert "interrupted; what was finished is in" in done.errors
     assert (Path(done.errors.splitlines()[-1]) / "tables" / "finished.csv").exists()
