@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,14 @@ import numpy as np
 import pytest
 
 from hullx.data import load
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> Iterator[None]:
+    """What a file has traced and compiled stays to its end: the garbage collector need not look it over again and again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

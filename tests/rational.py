@@ -19,9 +19,10 @@ def squared_distance(query: np.ndarray, points: np.ndarray, support: Sequence[in
     Args:
         support: rows with which the search starts: the nearer to the answer's, the faster.
     """
+    points, place = np.unique(points, axis=0, return_inverse=True)  # repetitions change nothing
     numbers, unit = _whole(np.concatenate([query[None], points]).astype(np.float64))
     rows = [[a - b for a, b in zip(row, numbers[0], strict=True)] for row in numbers[1:]]
-    corral = sorted(set(map(int, support)))
+    corral = sorted({int(place[i]) for i in support})
     weights = [Fraction(1, len(corral))] * len(corral)
     while True:
         corral, weights = _minimised(rows, corral, weights)
@@ -39,14 +40,15 @@ def squared_distance(query: np.ndarray, points: np.ndarray, support: Sequence[in
 
 def proves(query: np.ndarray, points: np.ndarray, direction: np.ndarray, lower: float, short: float) -> bool:
     """Whether the slab along a direction is at least `lower`, up to `short` times the distance to the farthest point."""
+    points = np.unique(points, axis=0)
     numbers, unit = _whole(np.concatenate([query[None], points]).astype(np.float64))
     rows = [[a - b for a, b in zip(numbers[0], row, strict=True)] for row in numbers[1:]]
-    normal = [Fraction(float(value)) for value in direction]
+    (normal,), step = _whole(direction[None].astype(np.float64))
     # No less than the farthest distance: the floor of a root, and one more.
     farthest = Fraction(math.isqrt(max(sum(value * value for value in row) for row in rows)) + 1) * unit
     least = Fraction(lower) - Fraction(short) * farthest
-    slab = min(sum((a * b for a, b in zip(row, normal, strict=True)), Fraction(0)) for row in rows) * unit
-    return least <= 0 or (slab > 0 and slab**2 >= least**2 * sum(value * value for value in normal))
+    slab = min(sum(a * b for a, b in zip(row, normal, strict=True)) for row in rows) * unit * step
+    return least <= 0 or (slab > 0 and slab**2 >= least**2 * sum(value * value for value in normal) * step**2)
 
 
 def _whole(numbers: np.ndarray) -> tuple[list[list[int]], Fraction]:

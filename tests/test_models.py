@@ -131,7 +131,14 @@ def test_local_response_by_hand() -> None:
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
-    ("strides", "padding"), [((1, 1), "SAME"), ((2, 2), "SAME"), ((1, 1), "VALID"), ((2, 1), [(0, 2), (1, 1)])]
+    ("strides", "padding"),
+    [
+        ((2, 2), "SAME"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (((1, 1), "SAME"), ((1, 1), "VALID"), ((2, 1), [(0, 2), (1, 1)]))
+        ),
+    ],
 )
 def test_convolution_is_jax_s_in_every_derivative(strides: tuple[int, int], padding: Any) -> None:
     from hullx.models.convolution import convolution

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -40,6 +41,7 @@ def test_using_it() -> None:
     assert names["result"].outside.shape == (360,)
 
 
+@pytest.mark.slow
 def test_training(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)  # a checkpoint is written
     names: dict = {}

@@ -28,7 +28,9 @@ def problem(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 @x64
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize(
+    "name", [name if name in ("active_set", "frank_wolfe") else pytest.param(name, marks=pytest.mark.slow) for name in BY_NAME]
+)
 def test_every_solver_finds_the_projection(problem, name: str) -> None:
     """And its derivatives, which all solvers share: Σ_j −w_i u over the queries outside."""
     queries, points = problem
