@@ -229,6 +229,7 @@ class _Config:
     size: int = 1
 
 
+@pytest.mark.slow
 def test_memorization(tmp_path: Path) -> None:
     """Labels leave the hull as it is, pixels do not; the tables agree with the figures' files."""
     conditions = ("true labels", "random labels", "shuffled pixels")

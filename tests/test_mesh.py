@@ -88,6 +88,7 @@ def test_eight_devices(problem, tmp_path: Path) -> None:
         check(saved(tmp_path / f"0-{i}.npz"), problem)
 
 
+@pytest.mark.slow
 def test_two_processes(problem, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

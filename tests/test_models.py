@@ -46,11 +46,17 @@ def test_parameter_counts(model: nn.Module, shape: tuple[int, ...], count: int) 
     [
         (MLP(10, depth=2, width=7), MNIST, {"hidden_1": (7,), "hidden_2": (7,), "logits": (10,)}),
         (CNN(5, embedding=6), MNIST, {"conv_1": (26, 26, 32), "conv_2": (24, 24, 64), "embedding": (6,), "logits": (5,)}),
-        (SmallAlexNet(10), CIFAR, {"conv_1": (16, 16, 64), "conv_2": (8, 8, 64), "hidden_1": (384,), "hidden_2": (192,)}),
-        (
+        pytest.param(
+            SmallAlexNet(10),
+            CIFAR,
+            {"conv_1": (16, 16, 64), "conv_2": (8, 8, 64), "hidden_1": (384,), "hidden_2": (192,)},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             ResNet(4, width=2),
             CIFAR,
             {"stage_1": (32, 32, 32), "stage_3": (8, 8, 128), "pooled": (128,)},
+            marks=pytest.mark.slow,
         ),
         (RandomFeatures(3, features=9), MNIST, {"features": (9,), "logits": (3,)}),
         (Polynomial(3, degree=2), (1, 2, 1), {"features": (5,), "logits": (3,)}),

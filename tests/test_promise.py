@@ -25,9 +25,8 @@ DIMENSIONS = (3, 10)
 SHORT = 2
 
 
-def projected(solver: str, max_iter: int) -> Callable[[Near], hullx.Projection]:
-    project = jax.jit(lambda queries, points: hullx.project(queries, points, solver=solver, max_iter=max_iter))
-    return lambda problem: jax.tree.map(np.asarray, project(*problem))
+def projected(solver: str, max_iter: int | None = None) -> Callable[[Near], hullx.Projection]:
+    return lambda problem: jax.tree.map(np.asarray, hullx.project(*problem, solver=solver, max_iter=max_iter))
 
 
 def swept(**settings) -> Callable[[Near], hullx.Projection]:
@@ -60,8 +59,8 @@ def warm(problem: Near) -> hullx.Projection:
 
 
 PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
-    "project": projected("active_set", 400),
-    "project by sketching": projected("sketching", 400),
+    "project": projected("active_set"),
+    "project by sketching": projected("sketching"),
     "project by frank_wolfe": projected("frank_wolfe", 30),
     "project by projected_gradient": projected("projected_gradient", 40),
     "sweep": swept(),

@@ -248,6 +248,7 @@ print("passed")
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one() -> None:
     environment = os.environ | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"}
     done = subprocess.run([sys.executable, "-c", MESHES], capture_output=True, text=True, env=environment)
