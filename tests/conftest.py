@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# Compiling is most of the work. Workers, the programs that tests start, and the next run share what they compile. Everything is
-# compiled as users compile it, for a certificate holds only under the flags that it was tested with.
+# Compiling is most of the work. Workers, the programs that tests start, and the next run share what they compile. What judges
+# rounding is compiled as users compile it, for a certificate holds only under the flags that it was tested with.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
     # JAX keeps what took a second; here most programs take less, and are many.
@@ -22,9 +22,17 @@ from hullx.data import load
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _settled() -> Iterator[None]:
-    """What a file has traced and compiled stays to its end: the garbage collector need not look it over again and again."""
+def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Files marked `unoptimised` compile without LLVM's optimisations, in half the time, and hand nothing on to others."""
+    unoptimised = request.node.get_closest_marker("unoptimised") is not None
+    if unoptimised:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", True)
     yield
+    if unoptimised:
+        jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
+    # What is compiled by now stays to the end: the garbage collector need not look it over again and again.
     gc.collect()
     gc.freeze()
 

@@ -21,6 +21,8 @@ from hullx.errors import CheckpointError
 from hullx.models import CNN
 from hullx.train import Fit, fit
 
+pytestmark = pytest.mark.unoptimised
+
 KEY = jax.random.key(0)
 OPTIMIZER = optax.adam(optax.exponential_decay(1e-2, 3, 0.9))  # one for all runs, or each would compile its own step
 

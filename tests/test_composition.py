@@ -13,6 +13,8 @@ import pytest
 
 import hullx
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture
 def problem(rng: np.random.Generator) -> tuple[jax.Array, jax.Array]:

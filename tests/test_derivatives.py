@@ -14,7 +14,7 @@ from hullx import derivatives
 from hullx.solvers.projected_gradient import implicit_weights
 from hullx.types import Status
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = [pytest.mark.unoptimised, pytest.mark.usefixtures("x64")]
 
 FIELDS = "distance", "point", "weights", "direction"
 # Central differences with this step are off by about its square.

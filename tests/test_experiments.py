@@ -23,6 +23,8 @@ from experiments.command import main
 from hullx import plotting, record
 from hullx.data import load
 
+pytestmark = pytest.mark.unoptimised
+
 
 class Done(NamedTuple):
     """What a command did."""

@@ -13,6 +13,8 @@ import scipy.special
 
 from hullx.models import ACTIVATIONS, CNN, MLP, Polynomial, RandomFeatures, ResNet, SmallAlexNet, representations
 
+pytestmark = pytest.mark.unoptimised
+
 MNIST, CIFAR, CROPPED = (28, 28, 1), (32, 32, 3), (28, 28, 3)
 
 

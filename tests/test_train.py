@@ -23,6 +23,8 @@ from hullx.models import CNN, MLP, RandomFeatures, ResNet
 from hullx.steps import Data, epoch, evaluate, init_state, train_step
 from hullx.train import fit
 
+pytestmark = pytest.mark.unoptimised
+
 MODEL, OPTIMIZER = MLP(10, width=16), optax.adam(3e-3)
 KEY = jax.random.key(0)
 
