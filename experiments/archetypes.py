@@ -36,9 +36,10 @@ from sklearn.decomposition import NMF
 import hullx
 from experiments.command import main
 from experiments.peers import nnls
-from hullx import plotting, record
 from hullx.data import Dataset, load
-from hullx.progress import Report, progress
+from hullx.runs import folder as record
+from hullx.runs import plotting
+from hullx.runs.progress import Report, progress
 
 METHODS = GRADIENT, CLASSICAL, FACTORS, CENTRES = "gradient through distances", "classical alternation", "NMF", "k-means"
 # Explained variances of two methods are called equal within this.

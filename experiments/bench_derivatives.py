@@ -25,9 +25,9 @@ from rich.table import Table
 
 import hullx
 from experiments.command import main
-from hullx import record
 from hullx.data import load
-from hullx.progress import progress
+from hullx.runs import folder as record
+from hullx.runs.progress import progress
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ from rich.table import Table
 import hullx
 from experiments import peers
 from experiments.command import main
-from hullx import plotting, record
 from hullx.data import load
+from hullx.runs import folder as record
+from hullx.runs import plotting
 
 SWEEP = "hullx.sweep"
 # hullx.project: solver, dtype, and how many queries it gets, for a first-order method takes thousands of steps.

@@ -26,11 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.command import known, main
-from hullx import record
 from hullx.data import load, standardised
 from hullx.models import CNN, MLP, ResNet, SmallAlexNet
-from hullx.steps import Data, Layout, TrainState, epoch, init_state
-from hullx.train import fit
+from hullx.runs import folder as record
+from hullx.training.fit import fit
+from hullx.training.steps import Data, Layout, TrainState, epoch, init_state
 
 # Networks, the shape of their images, and the batch; steps on random numbers, whose values do not matter for the time.
 STEPS: dict[str, tuple[nn.Module, tuple[int, int, int], int]] = {

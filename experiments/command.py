@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import tyro
 
-from hullx import record
 from hullx.errors import HullxError
+from hullx.runs import folder as record
 
 
 def main(

@@ -34,11 +34,12 @@ from rich.table import Table
 
 import hullx
 from experiments.command import known, main
-from hullx import plotting, record
 from hullx.data import Dataset, Split, centre_crop, corrupted, load, whitened
 from hullx.data.corruptions import CONDITIONS, LABEL_CONDITIONS, RANDOM, TRUE
 from hullx.models import MLP, SmallAlexNet
-from hullx.train import Fit, fit
+from hullx.runs import folder as record
+from hullx.runs import plotting
+from hullx.training.fit import Fit, fit
 
 # Zhang et al. (2017), table 1, CIFAR-10 without augmentation or weight decay: % right of training and test images.
 PUBLISHED = {

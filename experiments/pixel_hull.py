@@ -24,9 +24,10 @@ from rich.table import Table
 
 import hullx
 from experiments.command import main
-from hullx import plotting, record
 from hullx.data import Dataset, gaussian_like, load
-from hullx.extent import Extent, extent, nearest_distances
+from hullx.geometry.extent import Extent, extent, nearest_distances
+from hullx.runs import folder as record
+from hullx.runs import plotting
 
 # "Considerably" is nowhere defined; here it means that half of the test images are farther from the hull than this
 # share of the mean distance between two training images.

@@ -3,7 +3,7 @@
 from hullx import certificate, solvers
 from hullx.errors import HullxError
 from hullx.projection import distance, project
-from hullx.sweep import sweep
+from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
 __all__ = ["HullxError", "Projection", "Status", "certificate", "distance", "project", "solvers", "sweep"]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from hullx.norms import gamma, norm_bound, unit
+from hullx.numerics.norms import gamma, norm_bound, unit
 from hullx.types import Array, Status
 
 # A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,

@@ -22,7 +22,7 @@ import hullx
 from hullx import HullxError, Status
 from hullx.data import DataError, Split, load
 from hullx.models import MLP
-from hullx.train import fit
+from hullx.training.fit import fit
 
 # What can be worked with comes first, and more often.
 DTYPES = [*(np.float32, np.float64) * 6, np.float16, ">f4", np.longdouble, np.int32, bool]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hullx.board import Board, find_board
+from hullx.runs.tensorboard import Board, find_board
 
 
 class Remembering:

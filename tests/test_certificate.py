@@ -10,7 +10,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status, certificate
-from hullx.norms import norm, power_of_two, unit
+from hullx.numerics.norms import norm, power_of_two, unit
 
 # One program for all of this file.
 COUNT = 64

@@ -15,11 +15,11 @@ import numpy as np
 import optax
 import pytest
 
-from hullx.checkpoint import opened
 from hullx.data import CropFlip, Split, load
 from hullx.errors import CheckpointError
 from hullx.models import CNN
-from hullx.train import Fit, fit
+from hullx.training.checkpoints import opened
+from hullx.training.fit import Fit, fit
 
 pytestmark = pytest.mark.unoptimised
 
@@ -163,7 +163,7 @@ import sys
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.train import fit
+from hullx.training.fit import fit
 mesh = jax.make_mesh((jax.device_count(),), ("data",)) if jax.device_count() > 1 else None
 fitted = fit(
     jax.random.key(0), MLP(10), optax.adam(1e-3), load("digits").train, epochs=EPOCHS, batch=16, mesh=mesh, title=None,

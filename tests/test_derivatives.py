@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hullx
-from hullx import derivatives
+from hullx.projection import derivatives
 from hullx.solvers.projected_gradient import implicit_weights
 from hullx.types import Status
 

@@ -20,8 +20,9 @@ from oracles import nnls_distance
 
 from experiments import pixel_hull
 from experiments.command import main
-from hullx import plotting, record
 from hullx.data import load
+from hullx.runs import folder as record
+from hullx.runs import plotting
 
 pytestmark = pytest.mark.unoptimised
 

@@ -17,8 +17,9 @@ from near_faces import Near, near
 from rational import proves, squared_distance
 
 import hullx
-from hullx import Status, stream
-from hullx.columns import Method
+from hullx import Status
+from hullx.core.rounds import Method
+from hullx.sweeping import queue as stream
 
 DIMENSIONS = (3, 10)
 # How far a direction, rounded to its dtype, may fall short of what `lower` claims, in units of the farthest point's distance.
@@ -39,7 +40,7 @@ def by_method(method: Method) -> Callable[[Near], hullx.Projection]:
     def solve(problem: Near) -> hullx.Projection:
         with pytest.MonkeyPatch.context() as patch:
             one = lambda *given: [stage for stage in stream.stages(*given) if stage.method is method][:1]  # noqa: E731
-            patch.setattr(importlib.import_module("hullx.sweep"), "stages", one)
+            patch.setattr(importlib.import_module("hullx.sweeping.sweep"), "stages", one)
             return hullx.sweep(*problem, progress=False)
 
     return solve

@@ -36,7 +36,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) /
 SWEEP = """
 import sys
 import numpy as np, hullx
-from hullx import resume
+from hullx.sweeping import resume
 resume.BATCH = 20
 with np.load(sys.argv[1]) as data:
     result = hullx.sweep(data["queries"], data["points"], resume=sys.argv[2], progress=False)

@@ -17,9 +17,11 @@ import pytest
 from filelock import FileLock
 
 import hullx
-from hullx import HullxError, files, resume
+from hullx import HullxError
 from hullx.errors import ResumeError, StorageError
-from hullx.fingerprint import LOCK, claimed
+from hullx.runs import atomic as files
+from hullx.runs.fingerprint import LOCK, claimed
+from hullx.sweeping import resume
 
 RNG = np.random.default_rng(0)
 QUERIES, POINTS = 2 * RNG.normal(size=(40, 3)), RNG.normal(size=(30, 3))

@@ -10,9 +10,11 @@ import pytest
 from oracles import check_bracket, nnls_distance
 
 import hullx
-from hullx import Status, resume, sketch
-from hullx.results import nothing_yet
-from hullx.threads import side_by_side
+from hullx import Status
+from hullx.sweeping import principal as sketch
+from hullx.sweeping import resume
+from hullx.sweeping.parallel import side_by_side
+from hullx.sweeping.results import nothing_yet
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def whole(digits) -> hullx.Projection:
 def test_points_on_disk(digits, whole, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, points = digits
     # Chunks of 500 points: two whole ones and a padded one.
-    monkeypatch.setattr("hullx.chunks.CHUNK_BYTES", 500 * 64 * 4)
+    monkeypatch.setattr("hullx.sweeping.sources.chunks.CHUNK_BYTES", 500 * 64 * 4)
     np.save(tmp_path / "points.npy", points)
     stored = [points[:100], points[100:900], points[900:]] if parts else np.load(tmp_path / "points.npy", mmap_mode="r")
     result = hullx.sweep(queries, stored, progress=False)

@@ -16,12 +16,12 @@ import numpy as np
 import optax
 import pytest
 
-from hullx import record
 from hullx.data import CropFlip, Dataset, Split, load
 from hullx.errors import DivergedError, HullxError
 from hullx.models import CNN, MLP, RandomFeatures, ResNet
-from hullx.steps import Data, epoch, evaluate, init_state, train_step
-from hullx.train import fit
+from hullx.runs import folder as record
+from hullx.training.fit import fit
+from hullx.training.steps import Data, epoch, evaluate, init_state, train_step
 
 pytestmark = pytest.mark.unoptimised
 
@@ -232,7 +232,7 @@ MESHES = """
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.train import fit
+from hullx.training.fit import fit
 train = load("digits").train.take(np.arange(256))
 common = dict(epochs=2, batch=64, title=None)
 for key, shape, axes in (

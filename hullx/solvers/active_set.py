@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.arguments import check_count
+from hullx.core.pool.factored import PoolSolution, solve_pool
 from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, slots, until_done
-from hullx.solvers.lawson_hanson import PoolSolution, solve_pool
 from hullx.types import Array, Status
 
 

@@ -18,9 +18,9 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx import certificate
-from hullx.norms import norm_bound, power_of_two
-from hullx.types import Array, Status
-from hullx.varying import varying
+from hullx.numerics.loops import varying
+from hullx.numerics.norms import norm_bound, power_of_two
+from hullx.types import Answer, Array, Status
 
 
 class Frame(NamedTuple):
@@ -53,25 +53,6 @@ def frame(points: Float[Array, "n d"]) -> Frame:
     # A maximum may drop NaN: XLA's on a CPU does.
     finite = jnp.isfinite(scaled).all()
     return Frame(scaled, centre, scale, jnp.where(finite, norm_bound(scaled).max(), jnp.nan))
-
-
-class Answer(NamedTuple):
-    """The projection as far as it is known; distances in the frame's units.
-
-    - support: rows with weight; unused slots hold any row.
-    - weights: ≥ 0, sum to 1; 0 in unused slots.
-    - upper, lower, direction: the certificate, as in `Projection`.
-    - status: MAX_ITER as long as there is more to do.
-    """
-
-    support: Int[Array, "s"]
-    weights: Float[Array, "s"]
-    upper: Float[Array, ""]
-    lower: Float[Array, ""]
-    direction: Float[Array, "d"]
-    iterations: Int[Array, ""]
-    status: Int[Array, ""]
-    done: Bool[Array, ""]
 
 
 class State(Protocol):

@@ -21,9 +21,9 @@ from jaxtyping import Float
 
 from hullx.arguments import check_count
 from hullx.errors import PackageError
+from hullx.numerics.loops import varying
 from hullx.solvers.base import Answer, Frame, certified, given_up, until_done
 from hullx.types import Array, Status
-from hullx.varying import varying
 
 # Steps after which it gives up if nothing is said.
 LIMIT = 20_000
@@ -95,7 +95,7 @@ def implicit_weights(
 ) -> Float[Array, "n"]:
     """All weights of the projection, as jaxopt finds them and as jaxopt differentiates them: implicitly, by its fixed point.
 
-    Reverse mode only, as jaxopt's. hullx's own derivatives (`hullx.derivatives`) need no such thing; these check them.
+    Reverse mode only, as jaxopt's. hullx's own (`hullx.projection.derivatives`) need no such thing; these check them.
 
     Args:
         tol: length of a step at which jaxopt stops.

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.arguments import check_count
+from hullx.core.pool.factored import solve_pool
+from hullx.numerics.loops import varying
 from hullx.solvers.active_set import first_answer, judged, pooled, step_limit
 from hullx.solvers.base import Answer, Frame, certified, nearest, slots, until_done
-from hullx.solvers.lawson_hanson import solve_pool
 from hullx.types import Array
-from hullx.varying import varying
 
 
 class SketchingState(NamedTuple):

@@ -1,0 +1,65 @@
+"""How large a set of points is: the yardsticks that distances to its hull are compared with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from hullx.sweeping.sources.device import on_device
+
+
+class Extent(NamedTuple):
+    """Yardsticks, in the units of the points.
+
+    - diameter: distance of two of the points, the farthest pair that farthest-point iteration finds: a lower bound of the
+      diameter, and rarely below it.
+    - pairwise_mean: mean distance between two points, estimated from random pairs.
+    - pairwise_error: standard error of that estimate.
+    """
+
+    diameter: float
+    pairwise_mean: float
+    pairwise_error: float
+
+
+def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs: int = 20_000, starts: int = 64) -> Extent:
+    """The extent of a set of points, from random pairs and from farthest-point iteration at random starts."""
+    n = len(points)
+    first, second = rng.integers(0, n, pairs), rng.integers(0, max(n - 1, 1), pairs)
+    second = np.where(second >= first, second + 1, second) % n  # two different points
+    lengths = np.concatenate(
+        [_lengths(points, *block) for block in zip(np.array_split(first, 20), np.array_split(second, 20), strict=True)]
+    )
+
+    squares = np.einsum("nd,nd->n", points, points)
+    ends = rng.choice(n, min(starts, n), replace=False)
+    diameter = 0.0
+    while True:
+        # argmax over x of ‖x − e‖² = ‖x‖² − 2⟨x, e⟩ + ‖e‖²
+        others = (squares - 2 * (points[ends] @ points.T)).argmax(1)
+        reached = float(_lengths(points, ends, others).max())
+        if reached <= diameter:
+            break
+        diameter, ends = reached, np.unique(others)
+    return Extent(diameter, float(lengths.mean()), float(lengths.std() / np.sqrt(pairs)))
+
+
+def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m"]:
+    """The distance of each query to the nearest point."""
+    result = np.empty(len(queries))
+    with jax.enable_x64(True):
+        engine = on_device(points)
+        size = min(512, len(queries))
+        for start in range(0, len(queries), size):
+            batch = queries[start : start + size]
+            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
+            rows = engine.nearest(padded, 1)[: len(batch), 0]
+            result[start : start + len(batch)] = np.linalg.norm(batch - points[rows], axis=1)
+    return result
+
+
+def _lengths(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.linalg.norm((points[first] - points[second]).astype(np.float64), axis=1)

@@ -1,0 +1,206 @@
+"""Derivatives of projections: what JAX differentiates in place of the solver that found them.
+
+The solver runs on constants and leaves a support S with weights w. As long as S stays the support, the projection is that onto
+S's affine hull, a smooth function of the query q and of the points x_i, i ∈ S. With p = Σ w_i x_i, r = q − p, u = r/‖r‖,
+and dots for tangents,
+
+    distance    ⟨u, q̇ − Σ w_i ẋ_i⟩                                             (envelope theorem; Danskin 1967)
+    weights     ẇ = N t,   t_i = ⟨ẋ_i, r⟩ + ⟨x_i − p, q̇ − Σ w_j ẋ_j⟩          (the optimality conditions, differentiated)
+    point       ṗ = Σ w_i ẋ_i + Σ ẇ_i x_i
+    direction   u̇ = (ṙ − u ⟨u, ṙ⟩) / ‖r‖,   ṙ = q̇ − ṗ
+
+where N is the inverse of the Gram matrix of S among weights that sum to 0 (`core.pool.updated`). Transposed, with v a cotangent
+of p and P the projector onto the directions of S's affine hull: q̄ = P v, x̄_i = w_i (v − P v) + y_i r, Σ y_i = 0, and
+q̄ + Σ x̄_i = v.
+
+Each value is a `jax.custom_jvp` that returns what the solver found, so that it costs nothing unless it is differentiated, and
+whose rule is made of these same values, so that it can be differentiated again.
+
+Where the projection is not differentiable, a choice is made, and never NaN:
+
+- a query in the hull, its boundary and its vertices included (Status.INSIDE): distance and direction have derivative 0, and
+  ṗ = P(q̇ − Σ w_i ẋ_i) + Σ w_i ẋ_i with P the projector onto the directions of the whole hull;
+- points that coincide or are affinely dependent: what they share goes to those that the solver chose (a nearest point that is
+  itself one of the points, though other points span a face around it, counts as a vertex);
+- a query of NaN or infinity: 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Float
+
+from hullx.ambient import own_settings
+from hullx.core.pool.updated import inverse
+from hullx.numerics.batching import over_queries
+from hullx.numerics.loops import varying
+from hullx.numerics.norms import power_of_two
+from hullx.types import Array, Projection, Status
+
+# Steps of iterative refinement of N t: N is as good as the support's condition lets it be.
+REFINEMENTS = 2
+
+
+def differentiable(found: Projection, queries: Float[Array, "m d"], points: Float[Array, "n d"]) -> Projection:
+    """The same projections, their distance, point, weights and direction carrying derivatives in queries and points."""
+    arguments = found, queries, points
+    return found._replace(
+        distance=distance(*arguments), point=point(*arguments), weights=weights(*arguments), direction=direction(*arguments)
+    )
+
+
+def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Array, Array], Array]:
+    """value(found, queries, points): a field of `found`, whose derivative is tangent(found, queries, points, q̇, ẋ).
+
+    Where points are constant, ẋ is None: zeros of their shape would cost more than all the rest.
+    """
+
+    @jax.custom_jvp
+    def value(found: Projection, queries: Array, points: Array) -> Array:
+        return getattr(found, name)
+
+    @own_settings
+    def rule(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+        found, queries, points = primals
+        # A lane of NaN would spoil the derivatives in the points, which all lanes share.
+        clean = found._replace(
+            **{field: _finite(getattr(found, field)) for field in ("distance", "point", "weights", "direction")}
+        )
+        query_dot, points_dot = (None if isinstance(each, SymbolicZero) else each for each in tangents[1:])
+        query_dot = jnp.zeros_like(queries) if query_dot is None else query_dot
+        return value(*primals), tangent(clean, _finite(queries), points, query_dot, points_dot)
+
+    value.defjvp(rule, symbolic_zeros=True)
+    return value
+
+
+def _finite(field: Array) -> Array:
+    return jnp.where(jnp.isfinite(field), field, 0)
+
+
+def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
+    apart = query_dot - _mixed(found, queries, points, points_dot)
+    slope = (direction(found, queries, points) * apart).sum(1)
+    return jnp.where(_outside(found), slope, 0)
+
+
+def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
+    return _on_support(found, queries, points, query_dot, points_dot)[0]
+
+
+def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
+    _, moved, mixed = _on_support(found, queries, points, query_dot, points_dot)
+    inside = found.status == Status.INSIDE
+    axes = _axes(inside.any(), lax.stop_gradient(points))
+    along = jnp.matmul(jnp.matmul(query_dot - mixed, axes.T, precision="highest"), axes, precision="highest")
+    return jnp.where(inside[:, None], along + mixed, moved)
+
+
+def _direction_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
+    outside, along = _outside(found), direction(found, queries, points)
+    residual = query_dot - _point_dot(found, queries, points, query_dot, points_dot)
+    across = residual - along * (along * residual).sum(1, keepdims=True)
+    length = jnp.where(outside, distance(found, queries, points), 1)
+    return jnp.where(outside[:, None], across / length[:, None], 0)
+
+
+distance = _value("distance", _distance_dot)
+weights = _value("weights", _weights_dot)
+point = _value("point", _point_dot)
+direction = _value("direction", _direction_dot)
+
+
+def _outside(found: Projection) -> Array:
+    return (found.status != Status.INSIDE) & (found.status != Status.NONFINITE)
+
+
+def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
+    """Σ w_i ẋ_i: (m, d)."""
+    if points_dot is None:
+        return jnp.zeros_like(queries)
+
+    @jax.checkpoint
+    def one(support: Array, weights: Array) -> Array:
+        return jnp.matmul(weights, points_dot[support], precision="highest")
+
+    return over_queries(one, found.support, weights(found, queries, points))
+
+
+def _on_support(
+    found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None
+) -> tuple[Array, Array, Array]:
+    """ẇ, ṗ and Σ w_i ẋ_i of the projections onto the affine hulls of their supports: (m, s), (m, d) and (m, d)."""
+
+    # Gathered rows are s × d a query, too much to keep for all of them: they are gathered again when they are needed again.
+    @jax.checkpoint
+    def one(support: Array, weights: Array, query: Array, query_dot: Array) -> tuple[Array, Array, Array]:
+        rows, used = points[support], weights > 0
+        origin = lax.stop_gradient(rows[weights.argmax()])
+        scale = power_of_two(jnp.where(used[:, None], jnp.abs(lax.stop_gradient(rows) - origin), 0).max())
+        rows, query = jnp.where(used[:, None], (rows - origin) / scale, 0), (query - origin) / scale
+        place = jnp.matmul(weights, rows, precision="highest")
+        centred = jnp.where(used[:, None], rows - place, 0)
+        mixed, turned = jnp.zeros_like(query), jnp.zeros_like(weights)
+        if points_dot is not None:
+            rows_dot = points_dot[support] / scale
+            mixed = jnp.matmul(weights, rows_dot, precision="highest")
+            turned = jnp.where(used, jnp.matmul(rows_dot, query - place, precision="highest"), 0)
+        scores = turned + jnp.matmul(centred, query_dot / scale - mixed, precision="highest")
+        weights_dot = affine_step(centred, weights, scores)
+        return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale, mixed * scale
+
+    return over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
+
+
+def affine_step(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: Float[Array, "s"]) -> Float[Array, "s"]:
+    """N t for the support's rows: the solution δ of X Xᵀ δ = t among vectors with Σ δ = 0, differentiable in rows and scores.
+
+    Rows that are affinely dependent on others get 0.
+
+    Args:
+        rows: those without weight are zero.
+    """
+    constant = lax.stop_gradient(rows)
+    _, found = inverse(jnp.matmul(constant, constant.T, precision="highest"), lax.stop_gradient(weights))
+
+    def product(step: Array) -> Array:
+        return jnp.matmul(rows, jnp.matmul(step, rows, precision="highest"), precision="highest")
+
+    def solve(product: Callable[[Array], Array], scores: Array) -> Array:
+        step = jnp.matmul(found, scores, precision="highest")
+        for _ in range(REFINEMENTS):
+            step = step + jnp.matmul(found, scores - product(step), precision="highest")
+        return step
+
+    return lax.custom_linear_solve(product, scores, solve, symmetric=True)
+
+
+@custom_vmap
+def _axes(needed: Array, points: Array) -> Array:
+    """An orthonormal basis of the directions of the hull, one a row and zeros to fill, if it is needed: (min(n, d), d)."""
+
+    def directions(points: Array) -> Array:
+        centred = points - points[0]
+        _, sizes, axes = jnp.linalg.svd(jnp.linalg.qr(centred, mode="r"), full_matrices=False)
+        # NumPy's matrix_rank takes the same level.
+        level = sizes[0] * max(points.shape) * float(jnp.finfo(points.dtype).eps)
+        return jnp.where((sizes > level)[:, None], axes, 0)
+
+    size = min(points.shape), points.shape[1]
+    return lax.cond(needed, directions, lambda points: varying(jnp.zeros(size, points.dtype), points), points)
+
+
+@_axes.def_vmap
+@own_settings
+def _(size: int, batched: list[bool], needed: Array, points: Array) -> tuple[Array, bool]:
+    """One basis for all queries of one hull; else hull by hull, and only of those that need it."""
+    if not batched[1]:
+        return _axes(needed.any(), points), False
+    needed = jnp.broadcast_to(needed, (size,)) if not batched[0] else needed
+    return lax.map(lambda hull: _axes(*hull), (needed, points)), True

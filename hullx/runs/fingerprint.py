@@ -1,0 +1,103 @@
+"""Whose results a folder holds: a fingerprint of everything that decides them, so that no run goes on with another's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from hullx.errors import HullxError, ResumeError
+from hullx.runs.atomic import UNFINISHED, unwritten, write
+
+FINGERPRINT, LOCK = "fingerprint.json", "lock"
+
+
+def digest(arrays: Sequence[np.ndarray]) -> str:
+    """A hash of shapes, dtypes and bytes, read a piece at a time."""
+    state = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        state.update(f"{array.shape} {array.dtype}".encode())
+        rows = np.atleast_1d(array)
+        for start in range(0, len(rows), 4096):
+            state.update(np.ascontiguousarray(rows[start : start + 4096]).data)
+    return state.hexdigest()
+
+
+def seal(mine: dict[str, Any], data: bytes) -> str:
+    """A hash of a file's bytes and of the fingerprint that they belong to."""
+    return hashlib.blake2b(encoded(mine) + data, digest_size=16).hexdigest()
+
+
+def encoded(mine: dict[str, Any]) -> bytes:
+    """A fingerprint as it is written."""
+    return json.dumps(mine, indent=2, sort_keys=True).encode()
+
+
+@contextmanager
+def claimed(
+    folder: Path,
+    mine: dict[str, Any],
+    argument: str,
+    *,
+    error: type[HullxError] = ResumeError,
+    proved: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """A folder for the results of one fingerprint and one process, as long as the block lasts; it is made if need be.
+
+    Args:
+        argument: of the user's call, to be named in errors.
+        error: the class of them.
+        proved: whether the folder's contents are known to belong to the fingerprint, should its own be damaged.
+
+    Raises:
+        error: the folder holds something else, or another process has it.
+        StorageError: it cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise error(f"{argument}: {folder} is a file, expected a folder: choose another name")
+    if not (folder / FINGERPRINT).exists() and _contents(folder):
+        raise error(f"{argument}: {folder} is not empty and holds no results of such a run: choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK).acquire(timeout=0)
+    except Timeout:
+        message = f"{argument}: {folder} is in use by another process: wait for its end or choose another folder"
+        raise error(message) from None
+    except OSError as reason:
+        raise unwritten(folder, reason) from reason
+    with lock:
+        for unfinished in folder.glob(f"*{UNFINISHED}"):  # of a run that was killed while it wrote
+            unfinished.unlink()
+        theirs = _read(folder / FINGERPRINT)
+        if theirs != mine:
+            if _contents(folder) and not proved():
+                raise error(f"{argument}: {folder} {_difference(mine, theirs)}: choose another folder or empty it")
+            write(folder / FINGERPRINT, encoded(mine))
+        yield
+
+
+def _contents(folder: Path) -> list[Path]:
+    """What else is in a folder."""
+    found = folder.iterdir() if folder.exists() else ()
+    return [path for path in found if path.name not in (FINGERPRINT, LOCK) and path.suffix != UNFINISHED]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _difference(mine: dict[str, Any], theirs: dict[str, Any] | None) -> str:
+    if theirs is None:
+        return f"holds results, but its {FINGERPRINT} is damaged, so that nobody can tell of what"
+    different = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    return f"holds results of other {', '.join(different)}"

@@ -1,0 +1,47 @@
+"""Parts of a sweep in threads side by side: one part's solves, on one core, fill the time beside another's products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from threading import Lock
+
+import jax
+import numpy as np
+
+from hullx.ambient import own_settings
+from hullx.runs.progress import Tally
+from hullx.sweeping.results import joined
+from hullx.types import Projection
+
+
+def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
+    """run(part, tally) for equal parts of so many queries, a thread each; the results of all, in the queries' order.
+
+    The parts are interleaved, so that each has its share of the queries that take long.
+    An exception in any of them, or Ctrl-C, ends the others at their next tally.
+    """
+    parts = [slice(first, None, threads) for first in range(threads)]
+    counts = np.zeros((threads, 2), int)
+    lock, stopped, found = Lock(), False, {}
+
+    @own_settings  # each thread has JAX settings of its own
+    def one(part: int) -> None:
+        def further(done: int, certified: int) -> None:
+            if stopped:
+                raise CancelledError
+            with lock:
+                counts[part] = done, certified
+                tally(*map(int, counts.sum(0)))
+
+        with jax.enable_x64(True):
+            found[part] = run(parts[part], further)
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(one, part) for part in range(threads)]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            stopped = True
+    return joined([found.pop(part) for part in range(threads)], parts)

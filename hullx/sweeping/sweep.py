@@ -1,0 +1,134 @@
+"""The projection of a whole data set onto a hull, at the price of a few matrix products, certified in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Float
+
+from hullx.ambient import own_settings
+from hullx.numerics.batching import LANES
+from hullx.projection.project import project
+from hullx.runs.progress import Tally
+from hullx.runs.progress import progress as show_progress
+from hullx.solvers.active_set import step_limit
+from hullx.sweeping.arguments import check_settings, checked
+from hullx.sweeping.parallel import side_by_side
+from hullx.sweeping.queue import SMALLEST_BATCH, Goal, Start, filled, roughly, stages, stream
+from hullx.sweeping.results import replaced
+from hullx.sweeping.resume import in_batches
+from hullx.sweeping.sources import device as placement
+from hullx.sweeping.sources.chunks import Chunks
+from hullx.sweeping.sources.mesh import on_mesh
+from hullx.types import Projection, Status
+
+# A sweep places its arrays itself, whatever mesh its caller works in (`jax.set_mesh`).
+NO_MESH = Mesh(np.empty((), object), ())
+
+
+@own_settings
+def sweep(
+    queries: Float[np.ndarray, "m d"],
+    points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]],
+    *,
+    rtol: float = 1e-6,
+    max_iter: int | None = None,
+    mesh: Mesh | None = None,
+    resume: str | Path | None = None,
+    warm_start: Projection | None = None,
+    progress: bool | str = True,
+) -> Projection:
+    """The projections of m queries onto the convex hull of n points, certified in float64 whatever JAX's setting.
+
+    The same answer as `hullx.project`, for whole data sets: driven from the host, not differentiable, and much faster.
+    Memory is that of the points twice (three times where they are not C-contiguous at a multiple of 64 bytes, as those that
+    `hullx.data.load` gives are), that of the result, and on a CPU about 0.5 GB for compiled programs and scores.
+
+    Args:
+        queries: floating-point array; a query with NaN or infinity gets Status.NONFINITE and NaN.
+        points: floating-point array, finite. A `numpy.memmap` or a sequence of arrays is read a chunk at a time, so that it may
+            be larger than memory.
+        rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
+        max_iter: most active-set steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
+        mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
+            several processes each calls with the same arguments and gets the same result. None for JAX's default device.
+        resume: a folder for finished batches of queries. A run that was killed and is started again with the same arguments
+            continues there, and gives bit for bit the result of an uninterrupted run. A batch whose file is damaged is
+            projected anew, with a warning that names it.
+        warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
+            It changes the work and not the answer.
+        progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
+
+    Returns:
+        A `Projection` of NumPy arrays: point and direction in the arguments' dtype, the other numbers in float64.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
+            are not finite or of a size that their dtype cannot compute with.
+        ResumeError: the folder to resume from belongs to other data or settings, or is in use by another process.
+        StorageError: a finished batch cannot be written; those before stay.
+
+    Example:
+        >>> result = hullx.sweep(test_images.reshape(len(test_images), -1), train_images.reshape(len(train_images), -1))
+        >>> (result.status == hullx.Status.CONVERGED).mean(), result.distance.mean()
+    """
+    given = checked(queries, points)
+    check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)
+    queries, points, dtype = given.queries, given.points, given.dtype
+    title = progress if isinstance(progress, str) else "projecting"
+    with (
+        jax.set_mesh(NO_MESH),
+        jax.enable_x64(True),
+        show_progress(title, len(queries), "queries", shown=bool(progress)) as report,
+    ):
+        if mesh is not None:
+            engine = on_mesh(Chunks(points, dtype), mesh)
+        elif given.chunked:
+            engine = placement.on_disk(Chunks(points, dtype))
+        else:
+            engine = placement.on_device(np.asarray(points))
+
+        def tally(done: int, certified: int) -> None:
+            report(done, f"{certified:,} certified")
+
+        n, d = given.count, given.dimension
+        earlier = None if warm_start is None else _start(warm_start)
+        goal = Goal(rtol, step_limit(n, d) if max_iter is None else max_iter, dtype)
+
+        def batch(part: slice, tally: Tally) -> Projection:
+            mine = queries[part]
+
+            def run(some: slice, tally: Tally) -> Projection:
+                these, begin = mine[some], earlier and Start(*(field[part][some] for field in earlier))
+                if begin is None and engine.sketch is not None:
+                    begin = roughly(these, engine.sketch, n, goal, tally)
+                return stream(these, engine, stages(n, d, len(these), engine), goal, begin, tally)[0]
+
+            result = side_by_side(run, len(mine), max(min(engine.threads, len(mine) // SMALLEST_BATCH), 1), tally)
+            return result if given.chunked else _polished(result, mine, np.asarray(points), rtol)
+
+        if resume is None:
+            return batch(slice(None), tally)
+        settings = {"rtol": rtol, "max_iter": max_iter}
+        return in_batches(Path(resume), queries, points, warm_start, settings, batch, tally)
+
+
+def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
+    """Queries that float64 could not settle, once more by `project`, which has digits beyond float64 for them."""
+    rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
+    if not len(rest):
+        return result
+    # Full batches, or each number of queries would compile a program of its own.
+    batch = filled(queries[rest], -(-len(rest) // LANES) * LANES)
+    sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(batch, points, rtol=rtol))
+    return replaced(result, rest, sharper)
+
+
+def _start(earlier: Projection) -> Start:
+    """An earlier result as the start; the first round's candidates are its supports themselves."""
+    support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
+    return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))

@@ -1,0 +1,134 @@
+"""What `fit` is given: whether it can be used, and what of it decides a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from hullx.arguments import check_count, look
+from hullx.data.dataset import Split
+from hullx.errors import ArgumentError, ArgumentTypeError
+from hullx.runs.fingerprint import digest
+from hullx.training.steps import DATA, MEMBERS, Augment, Layout
+from hullx.types import Array
+
+
+def check_fit(
+    key: Array,
+    model: nn.Module,
+    train: Split,
+    test: Split | None,
+    epochs: int,
+    batch: int,
+    until: float | None,
+    mesh: Mesh | None,
+) -> None:
+    """Whether a training run can begin.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: it cannot; the message says what to change.
+    """
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
+        raise ArgumentError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
+    check_count("epochs", epochs)
+    check_count("batch", batch)
+    if until is not None and (not isinstance(until, int | float | np.number) or not 0 <= until <= 1):
+        raise ArgumentError(f"until is a share of the training images, from 0 to 1, not {until!r}")
+    for name, split in (("train", train), ("test", test)):
+        if split is not None:
+            _check_images(name, split)
+    n, labels = len(train.images), np.shape(train.labels)
+    if labels not in ((n,), (*key.shape, n)):
+        expected = f"({n},)" + (f" or ({len(key)}, {n})" if key.ndim else "")
+        raise ArgumentError(f"train.labels has shape {labels}: for {n} images it must be {expected}")
+    if mesh is not None and not isinstance(mesh, Mesh):
+        raise ArgumentTypeError(f"mesh: got {type(mesh).__name__}, expected a jax.sharding.Mesh: make one with jax.make_mesh")
+    sizes = {} if mesh is None else dict(mesh.shape)
+    together = min(batch, n)
+    for axis, count, what in ((DATA, together, "the batch"), (MEMBERS, len(key) if key.ndim else 0, "the number of keys")):
+        if count % sizes.pop(axis, 1):
+            raise ArgumentError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
+    if sizes:
+        raise ArgumentError(f"mesh has axes {', '.join(map(repr, sizes))}, but {DATA!r} and {MEMBERS!r} are the ones used here")
+    _check_labels(model, train)
+
+
+def _check_images(name: str, split: Split) -> None:
+    images = split.images
+    if not hasattr(images, "dtype") or images.ndim != 4 or not len(images):
+        raise ArgumentError(f"{name}.images has shape {np.shape(images)}: it must be (n, height, width, channels) with n ≥ 1")
+    if jnp.issubdtype(images.dtype, jnp.floating) and not look(images).finite:
+        raise ArgumentError(f"{name}.images hold NaN or infinity: drop or mend those images")
+
+
+def _check_labels(model: nn.Module, train: Split) -> None:
+    outputs = jax.eval_shape(lambda: model.init_with_output(jax.random.key(0), jnp.asarray(train.images[:1]))[0]).shape[-1]
+    least, most = train.labels.min(), train.labels.max()
+    if not np.issubdtype(train.labels.dtype, np.integer) or least < 0 or most >= outputs:
+        raise ArgumentError(
+            f"train.labels go from {least} to {most} as {train.labels.dtype}, but the model's {outputs} outputs want whole "
+            f"numbers from 0 to {outputs - 1}"
+        )
+
+
+def one_each(name: str, value: Any, key: Array) -> Array:
+    """One finite number a network.
+
+    Raises:
+        ArgumentError: there are as many as there are neither networks nor settings for all, or some are not finite.
+    """
+    if np.shape(value) not in ((), key.shape):
+        raise ArgumentError(f"{name} has shape {np.shape(value)}: give one number{f' or {len(key)}' if key.ndim else ''}")
+    if not np.isfinite(np.asarray(value, np.float32)).all():
+        raise ArgumentError(f"{name} is {value}: give finite numbers")
+    return jnp.broadcast_to(jnp.asarray(value, jnp.float32), key.shape)
+
+
+def fingerprint(
+    key: Array,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    train: Split,
+    batch: int,
+    augment: Augment | None,
+    layout: Layout,
+    rates: Array,
+    scales: Array,
+) -> dict[str, Any]:
+    """What decides a run."""
+    params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
+    images = jnp.ones((2, *train.images.shape[1:]))
+    return {
+        "key": digest([np.asarray(jax.random.key_data(key))]),
+        "model": _plain(repr(model)),
+        "optimizer": _program(lambda: optimizer.update(params, optimizer.init(params), params)),
+        "images": digest([np.asarray(train.images)]),
+        "labels": digest([np.asarray(train.labels)]),
+        "batch": batch,
+        "augment": None if augment is None else _plain(repr(augment)) + _program(lambda: augment(jax.random.key(0), images)),
+        "layout": layout.value,
+        "rate": digest([np.asarray(rates)]),
+        "scale": digest([np.asarray(scales)]),
+    }
+
+
+def _program(function: Callable[[], Any]) -> str:
+    """A hash of what a function computes: its operations and the numbers in them.
+
+    Optax's transformations and functions that change images are closures, whose settings cannot be asked for.
+    """
+    program = jax.make_jaxpr(function)()
+    return digest([np.frombuffer(_plain(str(program)).encode(), np.uint8), *map(np.asarray, program.consts)])
+
+
+def _plain(text: str) -> str:
+    """A description without addresses in memory, which are others in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)

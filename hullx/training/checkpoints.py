@@ -1,0 +1,112 @@
+"""Checkpoints of a training run, by Orbax: whole or not there at all, checked when they are read, never overwritten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from hullx.errors import ArgumentTypeError, CheckpointError
+from hullx.runs.fingerprint import claimed, digest
+from hullx.types import Array
+
+# Checkpoints that stay: the last, and the one before in case the last is damaged.
+KEPT = 2
+
+
+class Checkpoints(NamedTuple):
+    """A run's folder, open for reading and writing; `opened` makes one."""
+
+    manager: ocp.CheckpointManager
+
+    def save(self, step: int, state: Any, record: dict[str, np.ndarray]) -> None:
+        """Writes a state (any tree of arrays and keys) and a record of the way to it; done when it returns."""
+        state = jax.tree.map(_data, state)
+        hashes = {"state": _digest(state), "record": _digest(record)}
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), record=ocp.args.StandardSave(record), hashes=ocp.args.JsonSave(hashes)
+        )
+        self.manager.save(step, args=items)
+        self.manager.wait_until_finished()
+
+    def restore(self, like: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
+        """The last state and its record, None if there is none yet.
+
+        Args:
+            like: a state of the same structure; what is restored lies on the same devices.
+
+        Raises:
+            CheckpointError: it is damaged, or of a state of another structure.
+        """
+        step = self.manager.latest_step()
+        if step is None:
+            return None
+        place = self.manager.directory / str(step)
+        plain = jax.tree.map(_data, like)
+        items = ocp.args.Composite(
+            state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, plain)),
+            record=ocp.args.StandardRestore(),
+            hashes=ocp.args.JsonRestore(),
+        )
+        try:
+            found: Any = self.manager.restore(step, args=items)
+        except Exception as error:  # Orbax and TensorStore raise what they like
+            raise CheckpointError(
+                f"checkpoint {place} cannot be read ({_first_line(error)}): if model and optimizer are those that it was made "
+                "with it is damaged: remove it to go on from the one before, or choose another folder"
+            ) from error
+        record = {name: np.asarray(values) for name, values in found.record.items()}
+        if found.hashes != {"state": _digest(found.state), "record": _digest(record)}:
+            raise CheckpointError(
+                f"checkpoint {place} is damaged, for its contents differ from what was written: remove it to go on from the "
+                "one before, or choose another folder"
+            )
+        return jax.tree.map(_like, like, found.state), record
+
+
+@contextmanager
+def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoints]:
+    """The checkpoints in a folder, which is made if need be.
+
+    Args:
+        fingerprint: what decides the run's results.
+
+    Raises:
+        CheckpointError: the folder belongs to another run, is in use by another process, or holds other things.
+    """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentTypeError(f"checkpoint: got {type(folder).__name__}, expected a folder: give its path")
+    folder = Path(folder).absolute()
+    options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, enable_async_checkpointing=False)
+    with (
+        claimed(folder, fingerprint, "checkpoint", error=CheckpointError),
+        ocp.CheckpointManager(folder / "steps", options=options) as manager,
+    ):
+        yield Checkpoints(manager)
+
+
+def _data(leaf: Array) -> Array:
+    """Keys as the numbers that they are made of."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _like(leaf: Array, restored: Array) -> Array:
+    """And back."""
+    if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return restored
+    return jax.random.wrap_key_data(restored, impl=jax.random.key_impl(leaf))
+
+
+def _digest(tree: Any) -> str:
+    return digest([np.asarray(leaf) for leaf in jax.tree.leaves(tree)])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]

@@ -1,0 +1,167 @@
+"""`fit`: trains one network, or dozens at once in one compiled program, with checkpoints, early stop and a record of the way.
+
+    fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
+    fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
+
+What is compiled is in `hullx.training.steps`; here is the loop around it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
+
+from hullx.ambient import own_settings
+from hullx.data.dataset import Split
+from hullx.errors import DivergedError
+from hullx.runs.progress import progress
+from hullx.training.arguments import check_fit, fingerprint, one_each
+from hullx.training.checkpoints import opened
+from hullx.training.history import History, check_finite, note, reached, stacked, summary, unstacked
+from hullx.training.steps import (
+    MEMBERS,
+    Augment,
+    Data,
+    Layout,
+    Metrics,
+    TrainState,
+    epoch,
+    evaluate,
+    init_state,
+    train_step,
+)
+from hullx.types import Array
+
+__all__ = ["DivergedError", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
+
+
+class Fit(NamedTuple):
+    """The last state, and what happened on the way."""
+
+    state: TrainState
+    history: History
+
+
+@own_settings
+def fit(
+    key: Array,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    train: Split,
+    *,
+    epochs: int,
+    batch: int = 128,
+    test: Split | None = None,
+    augment: Augment | None = None,
+    until: float | None = None,
+    rate: Float[Array, "..."] | float = 1.0,
+    scale: Float[Array, "..."] | float = 1.0,
+    share_batches: bool = True,
+    mesh: Mesh | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 10.0,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    title: str | None = "training",
+) -> Fit:
+    """A trained network, or an ensemble of them.
+
+    Args:
+        key: one key, or an array (m,) of them for m networks, which are trained together.
+        model: a Flax linen module from images to logits, called with `train=`.
+        optimizer: any of Optax's; a schedule counts steps, of which an epoch has len(images) // batch.
+        train: images (n, h, w, c) float32 and labels (n,); an ensemble's members may have labels of their own, (m, n).
+        epochs: passes over the data, those that a checkpoint holds included.
+        batch: images a step; what is left at the end of an epoch is dropped (another part in each).
+        test: a split on which the network is evaluated after each epoch.
+        augment: changes a batch, such as `hullx.data.CropFlip()`.
+        until: stop once this share of the training images is classified right, by every member that has not diverged.
+        rate: factor on all updates, one for all or (m,): the learning rate, for an optimizer whose own is 1.
+        scale: factor on the initial kernels, one for all or (m,).
+        share_batches: whether members see the same batches in the same order, augmented alike, so that their first layer is one
+            wide product. Else each has its own order.
+        mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
+        checkpoint: a folder. A run that finds checkpoints there goes on from the last, to the same losses bit for bit on the
+            same machine and with the same JAX; it may be given more epochs, or another `until`, and all else as it was.
+        checkpoint_seconds: one is written at the end of the first epoch that ends so long after the one before, and at the
+            end; 0 for every epoch.
+        on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
+        title: of the progress display; None for none.
+
+    Returns:
+        A `Fit` of state and history. A member that has diverged has NaN in its history from there on.
+
+    Raises:
+        DivergedError: the loss is not finite (in an ensemble: of no member); the last checkpoint is from before.
+        CheckpointError: the folder holds something else, is in use by another process, or holds a damaged checkpoint.
+        ArgumentTypeError, ArgumentError: arguments of a wrong type or value, or that do not fit together.
+
+    Example:
+        >>> digits = hullx.data.load("digits")
+        >>> fitted = fit(jax.random.key(0), MLP(classes=10), optax.adam(1e-3), digits.train, epochs=20, test=digits.test)
+        >>> fitted.history.test_accuracy[-1] > 0.97
+        True
+    """
+    check_fit(key, model, train, test, epochs, batch, until, mesh)
+    batch = min(batch, len(train.images))
+    layout = Layout.ONE if not key.ndim else Layout.SHARED if share_batches else Layout.OWN
+    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
+    rates, scales = (one_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
+    mine, everywhere = _placement(mesh, bool(key.ndim)), _placement(mesh, False)
+
+    def begun(key: Array, scale: Array) -> TrainState:
+        return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
+
+    def on_device(split: Split) -> Data:
+        labels = jnp.broadcast_to(jnp.asarray(split.labels), (*key.shape, len(split.images)))
+        return Data(jax.device_put(jnp.asarray(split.images), everywhere), jax.device_put(labels, mine))
+
+    state = jax.device_put(jax.jit(jax.vmap(begun) if key.ndim else begun)(key, scales), mine)
+    rates = jax.device_put(rates, mine)
+    run = partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh)
+    data, tested = on_device(train), None if test is None else on_device(test)
+    unknown = Metrics(*(np.full(key.shape, np.nan, np.float32),) * 2)
+
+    def measured(variables: Any, split: Data | None) -> Metrics:
+        if split is None:
+            return unknown
+        return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout, mesh=mesh))
+
+    rows, last = list[History](), time.monotonic()
+    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
+    with nullcontext() if checkpoint is None else opened(checkpoint, whose()) as saved:
+        if saved is not None and (found := saved.restore(state)) is not None:
+            state, record = found
+            rows = unstacked(History(**record))
+        with progress(title or "", epochs * len(train.images), "images", shown=title is not None) as report:
+            while len(rows) < epochs and not reached(rows, until):
+                state, metrics = run(state, data, rates)
+                loss, accuracy = (np.asarray(values) for values in metrics)
+                check_finite(loss, len(rows))
+                fitted = measured(state.variables, data if until is not None else None)
+                rows.append(History(loss, accuracy, *fitted, *measured(state.variables, tested)))
+                ended = len(rows) == epochs or reached(rows, until)
+                if saved is not None and (ended or time.monotonic() - last >= checkpoint_seconds):
+                    saved.save(len(rows), state, stacked(rows)._asdict())
+                    last = time.monotonic()
+                if on_epoch is not None:
+                    on_epoch(summary(rows))
+                report(len(rows) * len(train.images), note(rows))
+    return Fit(state, stacked(rows))
+
+
+def _placement(mesh: Mesh | None, members: bool) -> NamedSharding | None:
+    if mesh is None:
+        return None
+    return NamedSharding(mesh, PartitionSpec(MEMBERS) if members and MEMBERS in mesh.axis_names else PartitionSpec())

@@ -1,0 +1,201 @@
+"""Training as pure functions: a state, a step, an epoch as one compiled scan over data on the device, an evaluation.
+
+    state = init_state(key, model, optimizer, images)
+    state, metrics = train_step(state, images, labels, model=model, optimizer=optimizer)
+
+A model is a Flax linen module whose call takes images and `train=`; images are NHWC float32, labels whole numbers from 0 on.
+`hullx.training.fit` drives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float, Int
+
+from hullx.types import Array
+
+# Images that go through the network at once when it is evaluated.
+EVALUATED = 500
+# Mesh axes: a batch's images are spread over the first, an ensemble's members over the second.
+DATA, MEMBERS = "data", "members"
+
+Augment = Callable[[Array, Array], Array]
+
+
+class TrainState(NamedTuple):
+    """All that training changes; with a leading axis of members in an ensemble."""
+
+    step: Int[Array, ""]  # steps taken
+    variables: Any  # of the model: params, and others such as batch_stats
+    optimizer: Any  # Optax's state
+    key: Array  # of the batches' order and what is drawn inside the network
+
+
+class Metrics(NamedTuple):
+    """Mean cross entropy in nats, and share of images classified right."""
+
+    loss: Float[Array, "..."]
+    accuracy: Float[Array, "..."]
+
+
+def init_state(
+    key: Array, model: nn.Module, optimizer: optax.GradientTransformation, images: Float[Array, "b h w c"], scale: Any = 1.0
+) -> TrainState:
+    """A network's first state.
+
+    Args:
+        images: any batch of the right shape.
+        scale: factor on the initial kernels.
+    """
+    init_key, own_key = jax.random.split(key)
+    variables = dict(model.init(init_key, images[:1]))
+    variables.pop("representations", None)
+
+    def scaled(path: tuple, leaf: Array) -> Array:
+        return leaf * scale if path[-1].key == "kernel" else leaf
+
+    variables["params"] = jax.tree_util.tree_map_with_path(scaled, variables["params"])
+    return TrainState(jnp.zeros((), jnp.int32), variables, optimizer.init(variables["params"]), own_key)
+
+
+def train_step(
+    state: TrainState,
+    images: Float[Array, "b h w c"],
+    labels: Int[Array, "b"],
+    rate: Any = 1.0,
+    *,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+) -> tuple[TrainState, Metrics]:
+    """One step on one batch: the next state, and the batch's loss and accuracy before it.
+
+    Args:
+        rate: factor on the optimizer's updates: the learning rate, for an optimizer whose own is 1.
+    """
+    params, others = state.variables["params"], {name: each for name, each in state.variables.items() if name != "params"}
+    dropout_key = jax.random.fold_in(jax.random.split(state.key)[0], state.step)
+
+    def loss(params: Any) -> tuple[Array, tuple[Array, Any]]:
+        logits, changed = model.apply(
+            {"params": params, **others}, images, train=True, mutable=list(others), rngs={"dropout": dropout_key}
+        )
+        entropy = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        return entropy, ((logits.argmax(1) == labels).mean(dtype=jnp.float32), changed)
+
+    (entropy, (accuracy, changed)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+    updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
+    params = optax.apply_updates(params, jax.tree.map(lambda update: rate * update, updates))
+    following = TrainState(state.step + 1, {"params": params, **changed}, optimizer_state, state.key)
+    return following, Metrics(entropy, accuracy)
+
+
+class Data(NamedTuple):
+    """A split on the device."""
+
+    images: Float[Array, "n h w c"]
+    labels: Int[Array, "... n"]  # in an ensemble one row a member
+
+
+class Layout(Enum):
+    """How many networks a program trains, and on which batches."""
+
+    ONE = "one network"
+    SHARED = "members that share their batches"
+    OWN = "members with batches of their own"
+
+
+@partial(jax.jit, static_argnames=("model", "optimizer", "batch", "augment", "layout", "mesh"), donate_argnames="state")
+def epoch(
+    state: TrainState,
+    data: Data,
+    rate: Any,
+    *,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    batch: int,
+    augment: Augment | None = None,
+    layout: Layout = Layout.ONE,
+    mesh: Mesh | None = None,
+) -> tuple[TrainState, Metrics]:
+    """One pass over the data in a random order, what is left of a batch dropped: one compiled scan.
+
+    Args:
+        state: donated. Its key and step decide the order; where members share it, the first member's.
+        rate: one a member.
+
+    Returns:
+        The next state, and each step's metrics: (steps,) or (steps, members).
+    """
+    if layout is Layout.OWN:
+
+        def own(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
+            one = Data(data.images, labels)
+            return epoch(state, one, rate, model=model, optimizer=optimizer, batch=batch, augment=augment, mesh=mesh)
+
+        state, metrics = _over_members(own, model, data, mesh)(state, data.labels, rate)
+        return state, jax.tree.map(jnp.transpose, metrics)
+
+    key, taken = (state.key[0], state.step[0]) if layout is Layout.SHARED else (state.key, state.step)
+    order_key, augment_key = jax.random.split(jax.random.fold_in(jax.random.split(key)[1], taken))
+    count = len(data.images) // batch
+    order = jax.random.permutation(order_key, len(data.images))[: count * batch].reshape(count, batch)
+
+    def advance(state: TrainState, drawn: tuple[Array, Array]) -> tuple[TrainState, Metrics]:
+        rows, key = drawn
+        images = data.images[rows]
+        if mesh is not None and DATA in mesh.axis_names:
+            images = lax.with_sharding_constraint(images, NamedSharding(mesh, PartitionSpec(DATA)))
+        if augment is not None:
+            images = augment(key, images)
+
+        def step(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
+            return train_step(state, images, labels[rows], rate, model=model, optimizer=optimizer)
+
+        every = step if layout is Layout.ONE else _over_members(step, model, data, mesh)
+        return every(state, data.labels, rate)
+
+    return lax.scan(advance, state, (order, jax.random.split(augment_key, count)))
+
+
+@partial(jax.jit, static_argnames=("model", "layout", "mesh"))
+def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = Layout.ONE, mesh: Mesh | None = None) -> Metrics:
+    """Mean loss and accuracy on a whole split, of one network or of each member."""
+    if layout is not Layout.ONE:
+
+        def one(variables: Any, labels: Array) -> Metrics:
+            return evaluate(variables, Data(data.images, labels), model=model)
+
+        return _over_members(one, model, data, mesh)(variables, data.labels)
+    n = len(data.images)
+    size = min(n, EVALUATED)
+
+    def sums(rows: Array) -> tuple[Array, Array]:
+        counted, rows = rows < n, jnp.minimum(rows, n - 1)
+        logits: Any = model.apply(variables, data.images[rows], train=False)
+        entropy = optax.softmax_cross_entropy_with_integer_labels(logits, data.labels[rows])
+        return jnp.where(counted, entropy, 0).sum(), (counted & (logits.argmax(1) == data.labels[rows])).sum()
+
+    loss, right = lax.map(sums, jnp.arange(-(-n // size) * size).reshape(-1, size))
+    return Metrics(loss.sum() / n, right.sum() / n)
+
+
+def _over_members(function: Callable[..., Any], model: nn.Module, data: Data, mesh: Mesh | None) -> Callable[..., Any]:
+    """The function of all members at once; on one CPU one after the other where the network has convolutions.
+
+    XLA is slow there where each member has kernels of its own: four CNNs took 1.7, four ResNets 4 times as long as in turn.
+    """
+    if mesh is None and jax.default_backend() == "cpu":
+        network = jax.make_jaxpr(lambda images: model.init_with_output(jax.random.key(0), images)[0])(data.images[:1])
+        if "conv_general_dilated" in str(network):
+            return lambda *each: lax.map(lambda member: function(*member), each)
+    return jax.vmap(function)
