@@ -19,7 +19,7 @@ from rational import proves, squared_distance
 import hullx
 from hullx import Status
 from hullx.core.rounds import Method
-from hullx.sweeping import queue as stream
+from hullx.sweeping import ladder
 
 DIMENSIONS = (3, 10)
 # How far a direction, rounded to its dtype, may fall short of what `lower` claims, in units of the farthest point's distance.
@@ -39,7 +39,7 @@ def by_method(method: Method) -> Callable[[Near], hullx.Projection]:
 
     def solve(problem: Near) -> hullx.Projection:
         with pytest.MonkeyPatch.context() as patch:
-            one = lambda *given: [stage for stage in stream.stages(*given) if stage.method is method][:1]  # noqa: E731
+            one = lambda *given: [stage for stage in ladder.stages(*given) if stage.method is method][:1]  # noqa: E731
             patch.setattr(importlib.import_module("hullx.sweeping.sweep"), "stages", one)
             return hullx.sweep(*problem, progress=False)
 

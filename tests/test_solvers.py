@@ -62,12 +62,12 @@ def test_every_solver_finds_the_projection(problem, name: str) -> None:
 )
 def test_every_solver_can_be_stepped_by_hand(problem, solver) -> None:
     queries, points = (jnp.asarray(array, jnp.float32) for array in problem)
-    frame = hullx.solvers.frame(points)
+    hull = hullx.solvers.hull_of(points)
     chosen = 3
     assert (nnls_distance(problem[0][chosen], problem[1])[1] > 0).sum() == 4
-    query = frame.place(queries[chosen])
-    update = jax.jit(lambda state: solver.update(state, query, frame, rtol=1e-3, max_iter=500))
-    state, widths = solver.init_state(query, frame), []
+    query = hull.frame.place(queries[chosen])
+    update = jax.jit(lambda state: solver.update(state, query, hull, rtol=1e-3, max_iter=500))
+    state, widths = solver.init_state(query, hull), []
     while not state.answer.done:
         state = update(state)
         widths.append(float(state.answer.upper - state.answer.lower))
@@ -76,7 +76,7 @@ def test_every_solver_can_be_stepped_by_hand(problem, solver) -> None:
     assert state.answer.status == Status.CONVERGED
     assert 0 < state.answer.iterations < 500
     truth, _ = nnls_distance(problem[0][chosen], problem[1])
-    np.testing.assert_allclose(state.answer.upper * frame.scale, truth, rtol=2e-3)
+    np.testing.assert_allclose(state.answer.upper * hull.frame.scale, truth, rtol=2e-3)
 
 
 @pytest.mark.parametrize("solver", [ActiveSet(capacity=2), FrankWolfe(capacity=2), Sketching(capacity=2)], ids=str)

@@ -15,7 +15,9 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from hullx import certificate
+from hullx.core.hull import Hull
 from hullx.core.pool.factored import affine_step, solve_pool
+from hullx.core.scores import next_candidates, repeated
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair, Slicing
 from hullx.numerics.loops import varying
@@ -83,22 +85,14 @@ def slabs(query: Float[Array, "c d"], rows: Float[Array, "c n d"], along: Residu
     return extended.total(jnp.stack(terms)).high[:, 0]
 
 
-def refine(
-    query: Float[Array, "d"],
-    points: Float[Array, "n d"],
-    centre: Float[Array, "d"],
-    scale: Float[Array, ""],
-    radius: Float[Array, ""],
-    start: Answer,
-    rtol: float,
-) -> Answer:
+def refine(query: Float[Array, "d"], hull: Hull, start: Answer, rtol: float) -> Answer:
     """The same projection with a narrower bracket, where rounding or want of room had left it wider than rtol.
 
     Args:
-        query, points: raw, in float64.
-        centre, scale, radius: the frame's (`solvers.Frame`).
+        query: raw; it and the points are in float64.
         start: a solver's answer.
     """
+    points, (centre, scale, radius) = hull.points, hull.frame
     n, d = points.shape
     capacity = len(start.weights)
     how = extended.slicing(max(d, capacity))
@@ -121,8 +115,7 @@ def refine(
         scores = -slabs(placed, rows, along, how) / along.factor
         centred = (points[pool] - best.weights @ points[best.support]) / scale
         gram = jnp.matmul(centred, centred.T, precision="highest")
-        repeated = ((candidates[:, None] == best.support) & (best.weights > 0)).any(1)
-        blocked = jnp.concatenate([best.weights == 0, repeated])
+        blocked = jnp.concatenate([best.weights == 0, repeated(candidates, best.support, best.weights)])
         found = solve_pool(gram, scores, best.weights, blocked, 4 * capacity + len(candidates), 0, centred)
 
         # Corrections below the weights' resolution: float64 has digits enough for what they add to the residual.
@@ -159,10 +152,9 @@ def refine(
             status=jnp.where(status < 0, best.status, status),
             done=best.done,
         )
-        in_support = jnp.zeros(n, bool).at[support].max(used)
-        _, following = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(candidates))
+        following = next_candidates(scores, support, used, len(candidates))
         entered = (used & (slots >= capacity)).any()
-        return found, following.astype(jnp.int32), entered | (upper - lower < 0.5 * (best.upper - best.lower))
+        return found, following, entered | (upper - lower < 0.5 * (best.upper - best.lower))
 
     def unfinished(state: _State) -> Array:
         best, _, idle, rounds = state

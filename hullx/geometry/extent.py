@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from hullx.core.rounds import nearest
+from hullx.numerics.batching import filled
 from hullx.sweeping.sources.device import on_device
 
 
@@ -51,12 +53,11 @@ def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarra
     """The distance of each query to the nearest point."""
     result = np.empty(len(queries))
     with jax.enable_x64(True):
-        engine = on_device(points)
+        source = on_device(points)
         size = min(512, len(queries))
         for start in range(0, len(queries), size):
             batch = queries[start : start + size]
-            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-            rows = engine.nearest(padded, 1)[: len(batch), 0]
+            rows = np.asarray(nearest(source, filled(batch, size), count=1))[: len(batch), 0]
             result[start : start + len(batch)] = np.linalg.norm(batch - points[rows], axis=1)
     return result
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from hullx import solvers
 from hullx.ambient import own_settings
+from hullx.core.hull import Hull, hull_of
 from hullx.core.refine import refine
 from hullx.numerics.batching import over_queries
 from hullx.projection import derivatives
@@ -103,21 +104,19 @@ def _distance(queries: Array, points: Array, solver: solvers.Solver, rtol: float
 def _solved(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
     """The projections of a batch, as constants."""
     queries, points = lax.stop_gradient((queries, points))
-    frame = solvers.frame(points)
-    return over_queries(lambda query: _solve(query, points, frame, solver, rtol, max_iter), queries)
+    hull = hull_of(points)
+    return over_queries(lambda query: _solve(query, hull, solver, rtol, max_iter), queries)
 
 
-def _solve(
-    query: Array, points: Array, frame: solvers.Frame, solver: solvers.Solver, rtol: float, max_iter: int | None
-) -> Projection:
+def _solve(query: Array, hull: Hull, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+    frame = hull.frame
     placed = frame.place(query)
     finite = jnp.isfinite(placed).all() & jnp.isfinite(frame.radius)
     # A lane of NaN would never converge and hold up its batch: it is solved for the centre, and marked at the end.
-    found = solver.run(jnp.where(finite, placed, 0), frame, rtol=rtol, max_iter=max_iter).answer
+    found = solver.run(jnp.where(finite, placed, 0), hull, rtol=rtol, max_iter=max_iter).answer
     if query.dtype == jnp.float64:
-        raw = jnp.where(finite, query, frame.centre)
-        found = refine(raw, points, frame.centre, frame.scale, frame.radius, found, rtol)
-    point = jnp.matmul(found.weights, frame.points[found.support], precision="highest")
+        found = refine(jnp.where(finite, query, frame.centre), hull, found, rtol)
+    point = jnp.matmul(found.weights, hull.placed[found.support], precision="highest")
     distance = found.upper * frame.scale
     finite = finite & jnp.isfinite(distance)
 

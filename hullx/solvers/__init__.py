@@ -1,11 +1,13 @@
 """Solvers, chosen by name or passed as configured objects: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
+from hullx.core.hull import Hull, hull_of
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.solvers.active_set import ActiveSet
-from hullx.solvers.base import Answer, Frame, Solver, State, frame
+from hullx.solvers.base import Solver, State
 from hullx.solvers.frank_wolfe import FrankWolfe
 from hullx.solvers.projected_gradient import ProjectedGradient
 from hullx.solvers.sketching import Sketching
+from hullx.types import Answer
 
 BY_NAME: dict[str, Solver] = {
     "active_set": ActiveSet(),
@@ -43,12 +45,12 @@ __all__ = [
     "BY_NAME",
     "ActiveSet",
     "Answer",
-    "Frame",
     "FrankWolfe",
+    "Hull",
     "ProjectedGradient",
     "Sketching",
     "Solver",
     "State",
-    "frame",
+    "hull_of",
     "resolve",
 ]

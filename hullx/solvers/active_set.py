@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 
 from hullx.arguments import check_count
+from hullx.core.hull import Hull
 from hullx.core.pool.factored import PoolSolution, solve_pool
-from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, slots, until_done
-from hullx.types import Array, Status
+from hullx.core.rounds import stalled
+from hullx.core.scores import next_candidates, repeated
+from hullx.solvers.base import certified, given_up, nearest, slots, until_done
+from hullx.types import Answer, Array, Status
 
 
 class ActiveSetState(NamedTuple):
@@ -49,29 +51,28 @@ class ActiveSet:
         check_count("candidates", self.candidates)
         check_count("capacity", self.capacity, none="min(n, d + 1), at most 128")
 
-    def init_state(self, query: Array, frame: Frame) -> ActiveSetState:
+    def init_state(self, query: Array, hull: Hull) -> ActiveSetState:
         """The nearest point as the support, the nearest points as the candidates."""
-        n, d = frame.points.shape
-        candidates = nearest(query, frame, min(n, self.candidates))
+        n, d = hull.placed.shape
+        candidates = nearest(query, hull, min(n, self.candidates))
         return ActiveSetState(first_answer(query, candidates[0], slots(n, d, self.capacity)), candidates)
 
-    def update(self, state: ActiveSetState, query: Array, frame: Frame, *, rtol: float, max_iter: int) -> ActiveSetState:
+    def update(self, state: ActiveSetState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> ActiveSetState:
         """One round: solve on the pool, score all points, certify."""
         before = state.answer
-        pool = pooled(before, state.candidates, query, frame)
+        pool = pooled(before, state.candidates, query, hull)
         solution = solve_pool(pool.gram, pool.scores, before.weights, pool.blocked, max_iter - before.iterations)
         support = pool.members[solution.slots]
         iterations = before.iterations + solution.steps
-        answer, scores = certified(query, frame, support, solution.weights, iterations, rtol)
+        answer, scores = certified(query, hull, support, solution.weights, iterations, rtol)
         answer = judged(before, answer, solution, max_iter)
-        in_support = jnp.zeros(len(frame.points), bool).at[support].max(solution.weights > 0)
-        _, candidates = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(state.candidates))
-        return ActiveSetState(answer, candidates.astype(jnp.int32))
+        candidates = next_candidates(scores, support, solution.weights > 0, len(state.candidates))
+        return ActiveSetState(answer, candidates)
 
-    def run(self, query: Array, frame: Frame, *, rtol: float, max_iter: int | None) -> ActiveSetState:
+    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> ActiveSetState:
         """Rounds until the bracket is within rtol, or nothing more can be done."""
-        limit = step_limit(*frame.points.shape) if max_iter is None else max_iter
-        return until_done(self, query, frame, rtol, limit)
+        limit = step_limit(*hull.placed.shape) if max_iter is None else max_iter
+        return until_done(self, query, hull, rtol, limit)
 
 
 def first_answer(query: Array, row: Array, capacity: int) -> Answer:
@@ -99,27 +100,24 @@ class Pool(NamedTuple):
     blocked: Array  # unused slots, and candidates that are in the support already
 
 
-def pooled(answer: Answer, candidates: Array, query: Array, frame: Frame) -> Pool:
+def pooled(answer: Answer, candidates: Array, query: Array, hull: Hull) -> Pool:
     """The pool of an answer's support and of candidates."""
     members = jnp.concatenate([answer.support, candidates])
-    repeated = ((candidates[:, None] == answer.support) & (answer.weights > 0)).any(1)
-    rows = frame.points[members] - answer.weights @ frame.points[answer.support]
-    residual = answer.weights @ (query - frame.points[answer.support])
+    rows = hull.placed[members] - answer.weights @ hull.placed[answer.support]
+    residual = answer.weights @ (query - hull.placed[answer.support])
     return Pool(
         members=members,
         gram=jnp.matmul(rows, rows.T, precision="highest"),
         scores=jnp.matmul(rows, residual, precision="highest"),
         square=(residual**2).sum(),
-        blocked=jnp.concatenate([answer.weights == 0, repeated]),
+        blocked=jnp.concatenate([answer.weights == 0, repeated(candidates, answer.support, answer.weights)]),
     )
 
 
 def judged(before: Answer, answer: Answer, solution: PoolSolution, max_iter: int) -> Answer:
     """The answer of a round, ended if another round will not do better."""
-    # A round that let no row in, or did not come closer, and did not tighten the bracket.
     entered = ((solution.slots >= len(solution.weights)) & (solution.weights > 0)).any()
-    wider = answer.upper - answer.lower > 0.5 * (before.upper - before.lower)
-    stalled = solution.finished & wider & (~entered | (answer.upper >= before.upper))
-    answer = given_up(answer, stalled, Status.ROUNDING)
+    stuck = stalled(before.upper, before.upper - before.lower, answer.upper, answer.upper - answer.lower, entered)
+    answer = given_up(answer, solution.finished & stuck, Status.ROUNDING)
     answer = given_up(answer, solution.full, Status.CAPACITY)
     return given_up(answer, answer.iterations >= max_iter, Status.MAX_ITER)

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from hullx.arguments import check_count
-from hullx.solvers.base import Answer, Frame, certified, given_up, nearest, until_done
-from hullx.types import Array, Status
+from hullx.core.hull import Hull
+from hullx.solvers.base import certified, given_up, nearest, until_done
+from hullx.types import Answer, Array, Status
 
 # Steps after which it gives up if nothing is said.
 LIMIT = 10_000
@@ -46,15 +47,15 @@ class FrankWolfe:
     def __post_init__(self) -> None:
         check_count("capacity", self.capacity)
 
-    def init_state(self, query: Array, frame: Frame) -> FrankWolfeState:
+    def init_state(self, query: Array, hull: Hull) -> FrankWolfeState:
         """The nearest point."""
-        capacity = min(len(frame.points), self.capacity)
-        support = jnp.where(jnp.arange(capacity) == 0, nearest(query, frame, 1), 0).astype(jnp.int32)
+        capacity = min(len(hull.placed), self.capacity)
+        support = jnp.where(jnp.arange(capacity) == 0, nearest(query, hull, 1), 0).astype(jnp.int32)
         weights = (jnp.arange(capacity) == 0).astype(query.dtype)
-        answer, scores = certified(query, frame, support, weights, jnp.zeros((), jnp.int32), 0.0)
+        answer, scores = certified(query, hull, support, weights, jnp.zeros((), jnp.int32), 0.0)
         return FrankWolfeState(answer, scores)
 
-    def update(self, state: FrankWolfeState, query: Array, frame: Frame, *, rtol: float, max_iter: int) -> FrankWolfeState:
+    def update(self, state: FrankWolfeState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> FrankWolfeState:
         """One step, certified."""
         support, weights = state.answer.support, state.answer.weights
         used, slot = weights > 0, jnp.arange(len(weights))
@@ -71,7 +72,7 @@ class FrankWolfe:
         move = jnp.where(pairwise, exchange, (slot == target) - weights)
         longest = jnp.where(pairwise, weights[worst], 1)
 
-        differences = query - frame.points[support]
+        differences = query - hull.placed[support]
         residual, along = weights @ differences, -(move @ differences)
         square = along @ along
         length = jnp.clip(residual @ along / jnp.where(square > 0, square, 1), 0, longest)
@@ -80,11 +81,11 @@ class FrankWolfe:
         weights = jnp.where(dropped, 0, jnp.maximum(weights + length * move, 0))
         weights = weights / weights.sum()
 
-        answer, scores = certified(query, frame, support, weights, state.answer.iterations + 1, rtol)
+        answer, scores = certified(query, hull, support, weights, state.answer.iterations + 1, rtol)
         answer = given_up(answer, full, Status.CAPACITY)
         answer = given_up(answer, length == 0, Status.ROUNDING)
         return FrankWolfeState(given_up(answer, answer.iterations >= max_iter, Status.MAX_ITER), scores)
 
-    def run(self, query: Array, frame: Frame, *, rtol: float, max_iter: int | None) -> FrankWolfeState:
+    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> FrankWolfeState:
         """Steps until the bracket is within rtol, or nothing more can be done."""
-        return until_done(self, query, frame, rtol, LIMIT if max_iter is None else max_iter)
+        return until_done(self, query, hull, rtol, LIMIT if max_iter is None else max_iter)

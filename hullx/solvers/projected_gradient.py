@@ -20,10 +20,11 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.arguments import check_count
+from hullx.core.hull import Hull
 from hullx.errors import PackageError
 from hullx.numerics.loops import varying
-from hullx.solvers.base import Answer, Frame, certified, given_up, until_done
-from hullx.types import Array, Status
+from hullx.solvers.base import certified, given_up, until_done
+from hullx.types import Answer, Array, Status
 
 # Steps after which it gives up if nothing is said.
 LIMIT = 20_000
@@ -56,38 +57,38 @@ class ProjectedGradient:
         check_count("steps", self.steps)
         check_count("capacity", self.capacity)
 
-    def init_state(self, query: Array, frame: Frame) -> ProjectedGradientState:
+    def init_state(self, query: Array, hull: Hull) -> ProjectedGradientState:
         """Equal weights."""
-        n = len(frame.points)
-        lipschitz = bound(frame.points)
+        n = len(hull.placed)
+        lipschitz = bound(hull.placed)
         weights = jnp.full(n, 1 / n, query.dtype)
         support = jnp.arange(min(n, self.capacity), dtype=jnp.int32)
-        answer, _ = certified(query, frame, support, weights[support], jnp.zeros((), jnp.int32), 0.0)
+        answer, _ = certified(query, hull, support, weights[support], jnp.zeros((), jnp.int32), 0.0)
         # Equal weights on some points are no solution, whatever their bracket.
         answer = answer._replace(status=jnp.asarray(Status.MAX_ITER, jnp.int32), done=jnp.asarray(False))
-        state = jaxopt_solver().init_state(weights, rows=frame.points / lipschitz**0.5, query=query / lipschitz**0.5)
+        state = jaxopt_solver().init_state(weights, rows=hull.placed / lipschitz**0.5, query=query / lipschitz**0.5)
         return ProjectedGradientState(answer, weights, state, lipschitz)
 
     def update(
-        self, state: ProjectedGradientState, query: Array, frame: Frame, *, rtol: float, max_iter: int
+        self, state: ProjectedGradientState, query: Array, hull: Hull, *, rtol: float, max_iter: int
     ) -> ProjectedGradientState:
         """Some steps, then the certificate."""
         root = state.lipschitz**0.5
-        rows, placed = frame.points / root, query / root
+        rows, placed = hull.placed / root, query / root
 
         def step(_: Array, pair: tuple) -> tuple:
             return tuple(jaxopt_solver().update(*pair, rows=rows, query=placed))
 
-        weights, inner = lax.fori_loop(0, self.steps, step, varying((state.weights, state.jaxopt), query, frame.points))
+        weights, inner = lax.fori_loop(0, self.steps, step, varying((state.weights, state.jaxopt), query, hull.placed))
         largest, support = lax.top_k(weights, len(state.answer.weights))
         iterations = state.answer.iterations + self.steps
-        answer, _ = certified(query, frame, support.astype(jnp.int32), largest / largest.sum(), iterations, rtol)
+        answer, _ = certified(query, hull, support.astype(jnp.int32), largest / largest.sum(), iterations, rtol)
         answer = given_up(answer, iterations >= max_iter, Status.MAX_ITER)
         return ProjectedGradientState(answer, weights, inner, state.lipschitz)
 
-    def run(self, query: Array, frame: Frame, *, rtol: float, max_iter: int | None) -> ProjectedGradientState:
+    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> ProjectedGradientState:
         """Steps until the bracket is within rtol, or nothing more can be done."""
-        return until_done(self, query, frame, rtol, LIMIT if max_iter is None else max_iter)
+        return until_done(self, query, hull, rtol, LIMIT if max_iter is None else max_iter)
 
 
 def implicit_weights(

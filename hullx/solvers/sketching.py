@@ -22,11 +22,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.arguments import check_count
+from hullx.core.hull import Hull
 from hullx.core.pool.factored import solve_pool
+from hullx.core.scores import next_candidates
 from hullx.numerics.loops import varying
 from hullx.solvers.active_set import first_answer, judged, pooled, step_limit
-from hullx.solvers.base import Answer, Frame, certified, nearest, slots, until_done
-from hullx.types import Array
+from hullx.solvers.base import certified, nearest, slots, until_done
+from hullx.types import Answer, Array
 
 
 class SketchingState(NamedTuple):
@@ -60,33 +62,32 @@ class Sketching:
         check_count("most", self.most)
         check_count("capacity", self.capacity, none="min(n, d + 1), at most 128")
 
-    def init_state(self, query: Array, frame: Frame) -> SketchingState:
+    def init_state(self, query: Array, hull: Hull) -> SketchingState:
         """The nearest points as the sketch."""
-        n, d = frame.points.shape
-        sketch = nearest(query, frame, min(n, self.most))
+        n, d = hull.placed.shape
+        sketch = nearest(query, hull, min(n, self.most))
         answer = first_answer(query, sketch[0], slots(n, d, self.capacity))
         return SketchingState(answer, sketch, jnp.asarray(min(n, self.first), jnp.int32))
 
-    def update(self, state: SketchingState, query: Array, frame: Frame, *, rtol: float, max_iter: int) -> SketchingState:
+    def update(self, state: SketchingState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> SketchingState:
         """One sketch: Cauchy point, exact solve, certificate, and the next sketch."""
         before = state.answer
-        pool = pooled(before, state.sketch, query, frame)
+        pool = pooled(before, state.sketch, query, hull)
         beyond = jnp.arange(len(state.sketch)) >= state.size
         closed = pool.blocked | jnp.concatenate([jnp.zeros(len(before.weights), bool), beyond])
         remain = cauchy_point(pool.gram, pool.scores, pool.square, before.weights, closed) > 0
         solution = solve_pool(pool.gram, pool.scores, before.weights, closed | ~remain, max_iter - before.iterations)
         support = pool.members[solution.slots]
-        answer, scores = certified(query, frame, support, solution.weights, before.iterations + solution.steps, rtol)
+        answer, scores = certified(query, hull, support, solution.weights, before.iterations + solution.steps, rtol)
         answer = judged(before, answer, solution, max_iter)
-        in_support = jnp.zeros(len(frame.points), bool).at[support].max(solution.weights > 0)
-        _, sketch = lax.top_k(jnp.where(in_support, -jnp.inf, scores), len(state.sketch))
+        sketch = next_candidates(scores, support, solution.weights > 0, len(state.sketch))
         size = jnp.minimum(self.growth * state.size, len(sketch))
-        return SketchingState(answer, sketch.astype(jnp.int32), size.astype(jnp.int32))
+        return SketchingState(answer, sketch, size.astype(jnp.int32))
 
-    def run(self, query: Array, frame: Frame, *, rtol: float, max_iter: int | None) -> SketchingState:
+    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> SketchingState:
         """Sketches until the bracket is within rtol, or nothing more can be done."""
-        limit = step_limit(*frame.points.shape) if max_iter is None else max_iter
-        return until_done(self, query, frame, rtol, limit)
+        limit = step_limit(*hull.placed.shape) if max_iter is None else max_iter
+        return until_done(self, query, hull, rtol, limit)
 
 
 def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, closed: Array) -> Array:

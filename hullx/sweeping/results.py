@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hullx.core.rounds import Solution
+from hullx.core.rounds import Round
 from hullx.types import Projection, Status
 
 
@@ -27,30 +27,30 @@ def nothing_yet(m: int, d: int, dtype: np.dtype) -> Projection:
 def recorded(
     result: Projection,
     query: np.ndarray,
-    found: Solution,
-    lower: np.ndarray,
+    found: Round,
     steps: np.ndarray,
     status: np.ndarray,
     scale: float,
     which: np.ndarray,
 ) -> Projection:
     """The result with some lanes of a round written into it, supports in order of falling weight."""
-    most = int((found.weights[which] > 0).sum(1).max(initial=1))
+    solution = found.solution
+    most = int((solution.weights[which] > 0).sum(1).max(initial=1))
     result = widened(result, most)
-    order = np.argsort(-found.weights, axis=1, kind="stable")[:, :most]
-    support = np.take_along_axis(np.where(found.weights > 0, found.support, 0), order, 1)
-    weights = np.take_along_axis(found.weights, order, 1)
+    order = np.argsort(-solution.weights, axis=1, kind="stable")[:, :most]
+    support = np.take_along_axis(np.where(solution.weights > 0, solution.support, 0), order, 1)
+    weights = np.take_along_axis(solution.weights, order, 1)
     rows = query[which]
     result.support[rows, : support.shape[1]] = support[which]
     result.weights[rows] = 0
     result.weights[rows, : weights.shape[1]] = weights[which]
     for field, values in (
-        (result.distance, found.upper * scale),
-        (result.lower, lower * scale),
-        (result.point, found.point),
+        (result.distance, solution.upper * scale),
+        (result.lower, found.lower * scale),
+        (result.point, solution.point),
         (result.iterations, steps),
         (result.status, status),
-        (result.direction, found.direction),
+        (result.direction, solution.direction),
     ):
         field[rows] = values[which]
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -11,19 +12,23 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx.ambient import own_settings
-from hullx.numerics.batching import LANES
+from hullx.core.rounds import Source
+from hullx.numerics.batching import LOCKSTEP, filled
 from hullx.projection.project import project
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
 from hullx.solvers.active_set import step_limit
-from hullx.sweeping.arguments import check_settings, checked
+from hullx.sweeping.arguments import Input, check_settings, checked
+from hullx.sweeping.ladder import SMALLEST_BATCH, stages
 from hullx.sweeping.parallel import side_by_side
-from hullx.sweeping.queue import SMALLEST_BATCH, Goal, Start, filled, roughly, stages, stream
+from hullx.sweeping.principal import Principal, begin, principal
+from hullx.sweeping.queue import Goal, Start, stream
 from hullx.sweeping.results import replaced
 from hullx.sweeping.resume import in_batches
-from hullx.sweeping.sources import device as placement
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.sweeping.sources.mesh import on_mesh
+from hullx.sweeping.sources.device import on_device
+from hullx.sweeping.sources.disk import DiskSource
+from hullx.sweeping.sources.mesh import MeshSource
 from hullx.types import Projection, Status
 
 # A sweep places its arrays itself, whatever mesh its caller works in (`jax.set_mesh`).
@@ -78,52 +83,67 @@ def sweep(
     """
     given = checked(queries, points)
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)
-    queries, points, dtype = given.queries, given.points, given.dtype
     title = progress if isinstance(progress, str) else "projecting"
     with (
         jax.set_mesh(NO_MESH),
         jax.enable_x64(True),
-        show_progress(title, len(queries), "queries", shown=bool(progress)) as report,
+        show_progress(title, len(given.queries), "queries", shown=bool(progress)) as report,
     ):
-        if mesh is not None:
-            engine = on_mesh(Chunks(points, dtype), mesh)
-        elif given.chunked:
-            engine = placement.on_disk(Chunks(points, dtype))
-        else:
-            engine = placement.on_device(np.asarray(points))
+        search = _search(given, mesh, rtol, max_iter)
+        earlier = None if warm_start is None else _start(warm_start)
 
         def tally(done: int, certified: int) -> None:
             report(done, f"{certified:,} certified")
 
-        n, d = given.count, given.dimension
-        earlier = None if warm_start is None else _start(warm_start)
-        goal = Goal(rtol, step_limit(n, d) if max_iter is None else max_iter, dtype)
-
-        def batch(part: slice, tally: Tally) -> Projection:
-            mine = queries[part]
-
-            def run(some: slice, tally: Tally) -> Projection:
-                these, begin = mine[some], earlier and Start(*(field[part][some] for field in earlier))
-                if begin is None and engine.sketch is not None:
-                    begin = roughly(these, engine.sketch, n, goal, tally)
-                return stream(these, engine, stages(n, d, len(these), engine), goal, begin, tally)[0]
-
-            result = side_by_side(run, len(mine), max(min(engine.threads, len(mine) // SMALLEST_BATCH), 1), tally)
-            return result if given.chunked else _polished(result, mine, np.asarray(points), rtol)
+        def run(part: slice, tally: Tally) -> Projection:
+            return _swept(search, given.queries[part], earlier and earlier.part(part), tally)
 
         if resume is None:
-            return batch(slice(None), tally)
+            return run(slice(None), tally)
         settings = {"rtol": rtol, "max_iter": max_iter}
-        return in_batches(Path(resume), queries, points, warm_start, settings, batch, tally)
+        return in_batches(Path(resume), given.queries, given.points, warm_start, settings, run, tally)
 
 
-def _polished(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
+class _Search(NamedTuple):
+    """The points where they live, the same in their principal directions, and when a query is done."""
+
+    source: Source
+    directions: Principal | None
+    goal: Goal
+    given: Input
+
+
+def _search(given: Input, mesh: Mesh | None, rtol: float, max_iter: int | None) -> _Search:
+    goal = Goal(rtol, step_limit(given.count, given.dimension) if max_iter is None else max_iter, given.dtype)
+    if mesh is not None:
+        return _Search(MeshSource(Chunks(given.points, given.dtype), mesh), None, goal, given)
+    if given.chunked:
+        return _Search(DiskSource(Chunks(given.points, given.dtype)), None, goal, given)
+    source = on_device(np.asarray(given.points))
+    return _Search(source, principal(source), goal, given)
+
+
+def _swept(search: _Search, queries: np.ndarray, start: Start | None, tally: Tally) -> Projection:
+    """The projections of some of the queries, as many threads side by side as the source allows."""
+    source, directions, goal, given = search
+
+    def run(part: slice, tally: Tally) -> Projection:
+        mine, first = queries[part], start and start.part(part)
+        if first is None and directions is not None:
+            first = begin(mine, directions, given.count, goal, tally)
+        return stream(mine, source, stages(given.count, given.dimension, len(mine), source), goal, first, tally)[0]
+
+    result = side_by_side(run, len(queries), max(min(source.threads, len(queries) // SMALLEST_BATCH), 1), tally)
+    return result if given.chunked else _refined(result, queries, np.asarray(given.points), goal.rtol)
+
+
+def _refined(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
     """Queries that float64 could not settle, once more by `project`, which has digits beyond float64 for them."""
     rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
     if not len(rest):
         return result
     # Full batches, or each number of queries would compile a program of its own.
-    batch = filled(queries[rest], -(-len(rest) // LANES) * LANES)
+    batch = filled(queries[rest], -(-len(rest) // LOCKSTEP) * LOCKSTEP)
     sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(batch, points, rtol=rtol))
     return replaced(result, rest, sharper)
 

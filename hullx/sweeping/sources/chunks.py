@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hullx.arguments import Numbers, check_numbers, look
-from hullx.core import rounds
-from hullx.core.rounds import Frame
+from hullx.core.hull import Frame, centre_of, frame_of, spread
+from hullx.core.scores import GROUP
 from hullx.errors import ArgumentError
 
 # Bytes of points that are in memory at once when they are read from disk.
@@ -24,7 +24,7 @@ class Chunks:
         self.starts = np.cumsum([0, *map(len, self.parts)])
         self.count = int(self.starts[-1])
         self.dimension, self.dtype = self.parts[0].shape[1], dtype
-        self.size = min(max(CHUNK_BYTES // (self.dimension * self.dtype.itemsize), rounds.GROUP), self.count)
+        self.size = min(max(CHUNK_BYTES // (self.dimension * self.dtype.itemsize), GROUP), self.count)
         self.padded = -(-self.count // self.size) * self.size
         self.centre = np.zeros(self.dimension, self.dtype)
 
@@ -63,14 +63,14 @@ class Chunks:
         sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
         seen, spreads = [], []
         with np.errstate(over="ignore", invalid="ignore"):  # what is wrong with the numbers is said below
-            self.centre = rounds.centre(sample)
+            self.centre = centre_of(sample)
             for _, chunk in self:
                 seen.append(look(chunk))
-                spreads.append(rounds.spread(chunk, self.centre))
+                spreads.append(spread(chunk, self.centre))
         # The last chunk is filled up with the centre, which is no larger than the points.
         check_numbers("points", Numbers(all(each.finite for each in seen), max(each.largest for each in seen)), self.dtype)
         largest, radius = np.max(spreads, axis=0)
-        return rounds.frame(self.centre, largest, radius)
+        return frame_of(self.centre, largest, radius)
 
 
 def _read(part: np.ndarray, wanted: range | np.ndarray, into: np.ndarray) -> None:

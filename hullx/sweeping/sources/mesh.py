@@ -8,6 +8,7 @@ them in turn. With several processes each calls `sweep` with the same arguments,
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,72 +17,85 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from hullx.core import rounds
-from hullx.core.rounds import Frame, Method, Pool
+from hullx.core.hull import Frame, half_squares
+from hullx.core.rounds import Lanes, Method, Pool, Solution
+from hullx.core.scores import GROUP, nearness, top
 from hullx.errors import ArgumentError
+from hullx.numerics.batching import filled
+from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.sweeping.sources.device import Engine, Source, assembled, certify_batch, solve_batch
 from hullx.types import Array
 
 AXES = ("points", "queries")
 
 
-def on_mesh(chunks: Chunks, mesh: Mesh) -> Engine:
-    """The points sharded over a mesh; each process reads the rows of its own devices only.
+class MeshSource:
+    """Points sharded over a mesh, for a sweep: `rounds.Source`; each process reads the rows of its own devices only.
 
     Raises:
         ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
             size that their dtype cannot compute with.
     """
-    if not mesh.axis_names or not set(mesh.axis_names) <= set(AXES):
-        raise ArgumentError(
-            f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both: name them so, "
-            "jax.make_mesh((4, 2), ('points', 'queries'))"
-        )
-    # What is split here is split by shard_map and by placement: to the compiler every axis is automatic, whatever it was.
-    mesh = Mesh(mesh.devices, mesh.axis_names)
-    frame = chunks.frame()
-    step = mesh.shape.get("points", 1) * rounds.GROUP
-    rows = -(-chunks.count // step) * step
-    sharding = NamedSharding(mesh, P("points") if "points" in mesh.axis_names else P())
-    shape = (rows, chunks.dimension)
 
-    def read(index) -> np.ndarray:
-        start, stop, _ = index[0].indices(rows)
-        return chunks.read(start, stop)
+    batch, threads = 1024, 1
 
-    raw = jax.make_array_from_callback(shape, sharding, read)
-    placed, half_squares = _placed(frame, raw)
-    replicated = partial(_replicated, mesh=mesh)
+    def __init__(self, chunks: Chunks, mesh: Mesh) -> None:
+        if not mesh.axis_names or not set(mesh.axis_names) <= set(AXES):
+            raise ArgumentError(
+                f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both: name them so, "
+                "jax.make_mesh((4, 2), ('points', 'queries'))"
+            )
+        # What is split here is split by shard_map and by placement: to the compiler every axis is automatic, whatever it was.
+        self.mesh = mesh = Mesh(mesh.devices, mesh.axis_names)
+        self.count, self.frame = chunks.count, chunks.frame()
+        step = mesh.shape.get("points", 1) * GROUP
+        self.rows = rows = -(-chunks.count // step) * step
 
-    def best(vectors: np.ndarray, count: int, nearness: bool) -> tuple[np.ndarray, np.ndarray]:
-        vectors, several = _filled(vectors, mesh), min(count, rows // mesh.shape.get("points", 1))
-        found = _best(placed, half_squares, vectors, np.float32(nearness), mesh=mesh, count=several)
-        values, columns_ = jax.tree.map(lambda field: np.asarray(field), replicated(jax.block_until_ready(found)))
+        def read(index) -> np.ndarray:
+            start, stop, _ = index[0].indices(rows)
+            return chunks.read(start, stop)
+
+        sharding = NamedSharding(mesh, P("points") if "points" in mesh.axis_names else P())
+        self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
+        self.placed, self.half_squares = _placed(self.frame, self.raw)
+
+    def solve(self, lanes: Lanes, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+        """As `rounds.Source`."""
+        start = jax.tree.map(np.asarray, gathered.pools(*lanes[1:]))
+        rows = self._gathered(start.members)
+        queries, start, steps = jax.tree.map(self._filled, (lanes.queries, start, left))
+        found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, method=method))
+        return jax.tree.map(lambda field: field[: len(left)], found)
+
+    def best(self, vectors: Array, count: int, active: np.ndarray, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+        """As `rounds.Source`."""
+        several = min(count, self.rows // self.mesh.shape.get("points", 1))
+        arguments = self.placed, self.half_squares, self._filled(vectors)
+        found = self._everywhere(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
+        values, rows = (field[: len(vectors)] for field in found)
         order = np.argsort(-values, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(values, order, 1), np.take_along_axis(columns_, order, 1)
+        values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
+        # A row past the last point is padding.
+        return values, np.where(rows < self.count, rows, 0).astype(np.int32)
 
-    def gather(wanted: np.ndarray) -> Array:
-        return jax.block_until_ready(_rows(raw, _filled(wanted, mesh), mesh=mesh))
+    def certify(
+        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, others: np.ndarray, active: np.ndarray
+    ) -> np.ndarray:
+        """As `rounds.Source`."""
+        rows = self._gathered(candidates)
+        queries, directions, others = (self._filled(field) for field in (queries, directions, others))
+        return self._everywhere(_certify(self.frame, queries, rows, directions, others, mesh=self.mesh))[: len(candidates)]
 
-    def solve(
-        queries: np.ndarray, rows: Array, start: Pool, left: np.ndarray, active: np.int32, method: Method
-    ) -> rounds.Solution:
-        queries, start, left = jax.tree.map(lambda field: _filled(field, mesh), (queries, start, left))
-        found = jax.block_until_ready(_solve(frame, queries, rows, start, left, mesh=mesh, method=method))
-        return jax.tree.map(np.asarray, replicated(found))
+    def _gathered(self, wanted: np.ndarray) -> Array:
+        return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
 
-    def certify(queries: np.ndarray, rows: Array, directions: np.ndarray, others: np.ndarray, active: np.int32) -> np.ndarray:
-        queries, directions, others = (_filled(field, mesh) for field in (queries, directions, others))
-        found = _certify(frame, queries, rows, directions, others, mesh=mesh)
-        return np.asarray(replicated(jax.block_until_ready(found)))
+    def _filled(self, rows: np.ndarray) -> np.ndarray:
+        """A batch filled up to a multiple of the devices."""
+        return filled(np.asarray(rows), -(-len(rows) // self.mesh.size) * self.mesh.size)
 
-    return assembled(frame, Source(chunks.count, rows, best, gather, solve, certify))
-
-
-def _filled(rows: np.ndarray, mesh: Mesh) -> np.ndarray:
-    """A batch filled up to a multiple of the devices, with copies of the last row."""
-    return np.concatenate([rows, np.repeat(rows[-1:], -len(rows) % mesh.size, 0)])
+    def _everywhere(self, values: Any) -> Any:
+        """What all devices have found, on the host."""
+        return jax.tree.map(np.asarray, _replicated(jax.block_until_ready(values), mesh=self.mesh))
 
 
 def _everywhere(mesh: Mesh) -> P:
@@ -101,28 +115,28 @@ def _shard(mesh: Mesh) -> Array:
 
 @jax.jit
 def _placed(frame: Frame, raw: Array) -> tuple[Array, Array]:
-    placed = frame.roughly(raw)
-    return placed, (placed * placed).sum(1) / 2
+    placed = frame.place(raw).astype(jnp.float32)
+    return placed, half_squares(placed)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
-def _replicated(values, *, mesh: Mesh):
+def _replicated(values: Any, *, mesh: Mesh) -> Any:
     return lax.with_sharding_constraint(values, NamedSharding(mesh, P()))
 
 
-@partial(jax.jit, static_argnames=("mesh", "count"))
-def _best(placed: Array, half_squares: Array, vectors: Array, nearness: Array, *, mesh: Mesh, count: int):
+@partial(jax.jit, static_argnames=("mesh", "count", "nearest"))
+def _best(placed: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool) -> tuple[Array, Array]:
     """Every shard's largest scores and their rows, side by side."""
     points, queries = _split(mesh)
     beside = P(queries[0] if queries else None, points[0] if points else None)
 
-    def local(placed: Array, half_squares: Array, vectors: Array) -> tuple[Array, Array]:
-        scores = jnp.matmul(vectors, placed.T, precision="highest") - nearness * half_squares
-        values, rows = rounds.top(scores, count)
+    def local(placed: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
+        offset = squares if nearest else jnp.zeros((), jnp.float32)
+        values, rows = top(nearness(vectors, placed, offset), count)
         return values, (rows + _shard(mesh) * len(placed)).astype(jnp.int32)
 
     split = jax.shard_map(local, mesh=mesh, in_specs=(points, points, queries), out_specs=(beside, beside), check_vma=False)
-    return split(placed, half_squares, vectors)
+    return split(placed, squares, vectors)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
@@ -139,11 +153,9 @@ def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
 
 
 @partial(jax.jit, static_argnames=("mesh", "method"))
-def _solve(
-    frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, method: Method
-) -> rounds.Solution:
-    def local(queries: Array, rows: Array, start: Pool, left: Array) -> rounds.Solution:
-        return solve_batch(frame, queries, rows, start, left, len(left), method=method, together=together)
+def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, method: Method) -> Solution:
+    def local(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
+        return gathered.solve(frame, queries, rows, start, left, len(left), method=method, together=together)
 
     # On CPUs one query at a time: batched LAPACK kernels of several devices, each on a thread of XLA's pool, wait for
     # further threads of that pool until none is left (seen with jaxlib 0.10.2).
@@ -155,7 +167,7 @@ def _solve(
 @partial(jax.jit, static_argnames=("mesh",))
 def _certify(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, *, mesh: Mesh) -> Array:
     def local(queries: Array, rows: Array, directions: Array, others: Array) -> Array:
-        return certify_batch(frame, queries, rows, directions, others, len(queries))
+        return gathered.certify(frame, queries, rows, directions, others, len(queries))
 
     where = _everywhere(mesh)
     split = jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)

@@ -1,0 +1,105 @@
+"""The points that span a hull, in coordinates without units."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from hullx.numerics.norms import gamma, norm_bound, power_of_two
+from hullx.types import Array
+
+
+class Frame(NamedTuple):
+    """Coordinates without units: (x − centre) / scale.
+
+    Centring keeps rounding errors at the size of the hull (and first-order methods fast); the scale is a power of two, so
+    dividing by it is exact, and puts every coordinate into [−1, 1]. The radius is no less than the norm of any placed point.
+    """
+
+    centre: Float[Array, "d"]  # of the points' dtype
+    scale: Float[Array, ""]
+    radius: Float[Array, ""]
+
+    def place(self, rows: Float[Array, "... d"]) -> Float[Array, "... d"]:
+        """Rows in these coordinates, each number rounded once to their own dtype."""
+        return (rows - self.centre.astype(rows.dtype)) / self.scale.astype(rows.dtype)
+
+
+class Hull(NamedTuple):
+    """The points that span a hull, as they came and in their frame.
+
+    - points: raw; perhaps filled up with copies of the first.
+    - placed: in the frame, in the dtype of the products with all points; filled up with zeros.
+    - half_squares: ‖placed‖²/2.
+    - count: how many of them are points.
+    """
+
+    points: Float[Array, "n d"]
+    placed: Float[Array, "w d"]
+    half_squares: Float[Array, "w"]
+    count: Int[Array, ""] | int
+    frame: Frame
+
+
+def hull_of(points: Float[Array, "n d"]) -> Hull:
+    """The hull of points, as a pure function; its radius is NaN where they are not finite."""
+    # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin; in units of
+    # the largest, their sum does not overflow.
+    apart = points - points[0]
+    unit = power_of_two(jnp.abs(apart).max())
+    centre = points[0] + (apart / unit).mean(0) * unit
+    centred = points - centre
+    scale = power_of_two(jnp.abs(centred).max())
+    placed = centred / scale
+    # A maximum may drop NaN: XLA's on a CPU does.
+    radius = jnp.where(jnp.isfinite(placed).all(), norm_bound(placed).max(), jnp.nan)
+    return Hull(points, placed, half_squares(placed), len(points), Frame(centre, scale, radius))
+
+
+def half_squares(placed: Float[Array, "n d"]) -> Float[Array, "n"]:
+    """‖x‖²/2 of each row."""
+    return (placed * placed).sum(1) / 2
+
+
+# The same for points that are too many for copies of all of them, or come a piece at a time.
+
+
+def centre_of(sample: np.ndarray) -> np.ndarray:
+    """A centre for points, in their dtype: any near them will do, and a sample's mean is one."""
+    # Differences to a point stay accurate far from the origin.
+    return sample[0] + (sample - sample[0]).mean(0, dtype=np.float64).astype(sample.dtype)
+
+
+def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
+    """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm."""
+    largest = float(_largest(rows, centre))
+    scale = _scale(largest, rows.dtype)
+    norm = float(_largest_norm(rows, centre, rows.dtype.type(scale)))
+    return largest, norm * scale * (1 + float(gamma(rows.shape[1] + 8, rows.dtype)))
+
+
+def frame_of(centre: np.ndarray, largest: float, radius: float) -> Frame:
+    """The frame of points that are spread so about a centre."""
+    scale = _scale(largest, centre.dtype)
+    return Frame(centre, np.float64(scale), np.float64(radius / scale))
+
+
+def _scale(largest: float, dtype: np.dtype) -> float:
+    """`power_of_two` in the points' dtype, as a number of Python's."""
+    return float(jax.jit(power_of_two)(np.asarray(largest, dtype)))
+
+
+# In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
+@jax.jit
+def _largest(rows: Array, centre: Array) -> Array:
+    # A maximum may drop NaN: XLA's on a CPU does.
+    return jnp.where(jnp.isfinite(rows).all(), jnp.abs(rows - centre).max(), jnp.nan)
+
+
+@jax.jit
+def _largest_norm(rows: Array, centre: Array, unit: Array) -> Array:
+    return jnp.sqrt((((rows - centre) / unit) ** 2).sum(1).max())

@@ -1,0 +1,65 @@
+"""Points that do not fit in memory: one chunk at a time is read, and the rows of the pools."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from hullx.core.hull import Frame, half_squares
+from hullx.core.rounds import Lanes, Method, Solution
+from hullx.core.scores import nearness
+from hullx.sweeping.sources import gathered
+from hullx.sweeping.sources.chunks import Chunks
+from hullx.types import Array
+
+
+class DiskSource:
+    """Chunks of points, for a sweep: `rounds.Source`.
+
+    Raises:
+        ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
+    """
+
+    batch, threads = 1024, 1
+
+    def __init__(self, chunks: Chunks) -> None:
+        self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
+
+    def solve(self, lanes: Lanes, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+        """As `rounds.Source`."""
+        start = jax.tree.map(np.asarray, gathered.pools(*lanes[1:]))
+        rows = self.chunks.rows(start.members)
+        return _solve(self.frame, lanes.queries, rows, start, left, active, method=method)
+
+    def best(self, vectors: np.ndarray, count: int, active: np.ndarray, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+        """As `rounds.Source`."""
+        values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
+        for start, chunk in self.chunks:
+            more = _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
+            values = np.concatenate([values, np.asarray(more[0])], 1)
+            rows = np.concatenate([rows, start + np.asarray(more[1])], 1)
+            order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+            values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
+        # A row past the last point is padding.
+        return values, np.where(rows < self.chunks.count, rows, 0).astype(np.int32)
+
+    def certify(
+        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, others: np.ndarray, active: np.ndarray
+    ) -> Array:
+        """As `rounds.Source`."""
+        return _certify(self.frame, queries, self.chunks.rows(candidates), directions, others, active)
+
+
+_solve = jax.jit(gathered.solve, static_argnames=("method", "together"))
+_certify = jax.jit(gathered.certify)
+
+
+@partial(jax.jit, static_argnames=("count", "nearest"))
+def _best(frame: Frame, chunk: Array, vectors: Array, *, count: int, nearest: bool) -> tuple[Array, Array]:
+    placed = frame.place(chunk).astype(jnp.float32)
+    offset = half_squares(placed) if nearest else jnp.zeros((), jnp.float32)
+    return lax.top_k(nearness(vectors, placed, offset), count)
