@@ -44,7 +44,7 @@ class Method(Enum):
         return np.float32 if self is Method.FLOAT32 else np.float64
 
 
-class Lanes(NamedTuple):
+class Batch(NamedTuple):
     """A batch of b queries between rounds."""
 
     queries: Array  # (b, d) raw
@@ -85,7 +85,7 @@ class Round(NamedTuple):
 class Source(Protocol):
     """Points, wherever they are, as rounds need them; batches of queries are padded, the first `active` of them count.
 
-    - solve(lanes, steps left (b,), active, method): each query's solve on the pool of its support and candidates.
+    - solve(batch, steps left (b,), active, method): each query's solve on the pool of its support and candidates.
     - best(vectors (b, d) float32, count, nearest, active): the largest scores ⟨x_j, v⟩, or with `nearest` the largest
       −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
     - certify(queries, candidates, directions, others (b,), active): `lower_bound`, the candidates scored in float64.
@@ -109,7 +109,7 @@ class Source(Protocol):
         """How many may call it side by side."""
         ...
 
-    def solve(self, lanes: Lanes, left: Array, active: Array, method: Method) -> Solution: ...
+    def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution: ...
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]: ...
 
@@ -122,13 +122,13 @@ def nearest(source: Source, queries: Array, *, count: int) -> Array:
     return source.best(placed, count, len(placed), nearest=True)[1]
 
 
-def advance(source: Source, lanes: Lanes, left: Array, active: Array, *, method: Method) -> Round:
-    """One round of the first `active` lanes, each of which takes at most so many steps as are left."""
-    count = lanes.candidates.shape[1]
-    solution = source.solve(lanes, left, active, method)
+def advance(source: Source, batch: Batch, left: Array, active: Array, *, method: Method) -> Round:
+    """One round of the first `active` queries, each of which takes at most so many steps as are left."""
+    count = batch.candidates.shape[1]
+    solution = source.solve(batch, left, active, method)
     scores, candidates = source.best(solution.direction.astype(np.float32), count, active, nearest=False)
     others = scores[:, -1] if count < source.rows else np.full(len(scores), -np.inf, np.float32)
-    lower = source.certify(lanes.queries, candidates, solution.direction, others, active)
+    lower = source.certify(batch.queries, candidates, solution.direction, others, active)
     return Round(solution, candidates, lower)
 
 

@@ -20,13 +20,13 @@ def nearness(vectors: Float[Array, "... d"], placed: Float[Array, "n d"], half_s
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The `count` largest scores of each query, in falling order, and their columns: exact, in two stages."""
-    lanes, rows = scores.shape
+    queries, rows = scores.shape
     if rows // GROUP < 2 * count:
         return lax.top_k(scores, count)
     # The largest scores lie in the groups with the largest maxima.
     groups = rows // GROUP
-    _, best = lax.top_k(scores.reshape(lanes, GROUP, groups).max(1), count)
-    members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(lanes, -1)
+    _, best = lax.top_k(scores.reshape(queries, GROUP, groups).max(1), count)
+    members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(queries, -1)
     values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
     return values, jnp.take_along_axis(members, order, 1)
 

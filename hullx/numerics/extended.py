@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
 # Bits after the binary point that the slices keep together: products are good to about 1e-26 of the largest.
@@ -79,7 +79,7 @@ def total(terms: Float[Array, "t ..."]) -> Pair:
         return Pair(high, so_far.low + error), None
 
     zero = jnp.zeros_like(terms[0])
-    high, low = lax.scan(body, varying(Pair(zero, zero), terms), terms)[0]
+    high, low = lax.scan(body, loop_start(Pair(zero, zero), terms), terms)[0]
     return Pair(*difference(high, -low))
 
 

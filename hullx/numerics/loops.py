@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from hullx.types import Array
 
 
-def varying(start: Any, *like: Array) -> Any:
+def loop_start(start: Any, *like: Array) -> Any:
     """The same values, of a type that says: different on each device, if that is what an array like these is.
 
     `shard_map` tells constants, which are the same on all devices, from what is computed of split arrays, and a loop that turns

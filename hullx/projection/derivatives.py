@@ -39,7 +39,7 @@ from jaxtyping import Float
 from hullx.ambient import own_settings
 from hullx.core.pool.updated import inverse
 from hullx.numerics.batching import over_queries
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import power_of_two
 from hullx.types import Array, Projection, Status
 
@@ -152,13 +152,13 @@ def _on_support(
             mixed = jnp.matmul(weights, rows_dot, precision="highest")
             turned = jnp.where(used, jnp.matmul(rows_dot, query - place, precision="highest"), 0)
         scores = turned + jnp.matmul(centred, query_dot / scale - mixed, precision="highest")
-        weights_dot = affine_step(centred, weights, scores)
+        weights_dot = zero_sum_solution(centred, weights, scores)
         return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale, mixed * scale
 
     return over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
 
 
-def affine_step(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: Float[Array, "s"]) -> Float[Array, "s"]:
+def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: Float[Array, "s"]) -> Float[Array, "s"]:
     """N t for the support's rows: the solution δ of X Xᵀ δ = t among vectors with Σ δ = 0, differentiable in rows and scores.
 
     Rows that are affinely dependent on others get 0.
@@ -193,7 +193,7 @@ def _axes(needed: Array, points: Array) -> Array:
         return jnp.where((sizes > level)[:, None], axes, 0)
 
     size = min(points.shape), points.shape[1]
-    return lax.cond(needed, directions, lambda points: varying(jnp.zeros(size, points.dtype), points), points)
+    return lax.cond(needed, directions, lambda points: loop_start(jnp.zeros(size, points.dtype), points), points)
 
 
 @_axes.def_vmap

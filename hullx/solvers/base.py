@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from hullx import certificate
 from hullx.core.hull import Hull
 from hullx.core.scores import nearness
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.types import Answer, Array, Status
 
 
@@ -93,5 +93,5 @@ def until_done(solver: Solver, query: Float[Array, "d"], hull: Hull, rtol: float
     return lax.while_loop(
         lambda state: ~state.answer.done,
         lambda state: solver.update(state, query, hull, rtol=rtol, max_iter=max_iter),
-        varying(solver.init_state(query, hull), query, hull.placed),
+        loop_start(solver.init_state(query, hull), query, hull.placed),
     )

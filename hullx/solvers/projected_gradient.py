@@ -22,7 +22,7 @@ from jaxtyping import Float
 from hullx.arguments import check_count
 from hullx.core.hull import Hull
 from hullx.errors import PackageError
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.solvers.base import certified, given_up, until_done
 from hullx.types import Answer, Array, Status
 
@@ -79,7 +79,7 @@ class ProjectedGradient:
         def step(_: Array, pair: tuple) -> tuple:
             return tuple(jaxopt_solver().update(*pair, rows=rows, query=placed))
 
-        weights, inner = lax.fori_loop(0, self.steps, step, varying((state.weights, state.jaxopt), query, hull.placed))
+        weights, inner = lax.fori_loop(0, self.steps, step, loop_start((state.weights, state.jaxopt), query, hull.placed))
         largest, support = lax.top_k(weights, len(state.answer.weights))
         iterations = state.answer.iterations + self.steps
         answer, _ = certified(query, hull, support.astype(jnp.int32), largest / largest.sum(), iterations, rtol)

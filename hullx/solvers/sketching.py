@@ -25,7 +25,7 @@ from hullx.arguments import check_count
 from hullx.core.hull import Hull
 from hullx.core.pool.factored import solve_pool
 from hullx.core.scores import next_candidates
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.solvers.active_set import first_answer, judged, pooled, step_limit
 from hullx.solvers.base import certified, nearest, slots, until_done
 from hullx.types import Answer, Array
@@ -131,5 +131,5 @@ def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, clos
         return place, gradient + length * bend, jnp.where(stopped, 0, direction), ended
 
     return lax.while_loop(
-        lambda state: ~state[3], body, varying((start, gradient, direction, jnp.asarray(False)), gram, weights)
+        lambda state: ~state[3], body, loop_start((start, gradient, direction, jnp.asarray(False)), gram, weights)
     )[0]

@@ -18,7 +18,7 @@ from hullx.core.hull import Frame, Hull, half_squares
 from hullx.core.rounds import Method
 from hullx.runs.progress import Tally
 from hullx.sweeping.ladder import Stage, batch_of, fitted
-from hullx.sweeping.queue import Goal, Start, stream
+from hullx.sweeping.queue import Goal, Start, drain
 from hullx.sweeping.sources.device import SAMPLE, DeviceSource
 from hullx.types import Array
 
@@ -84,5 +84,5 @@ def begin(queries: np.ndarray, directions: Principal, n: int, goal: Goal, tally:
     stage = Stage(*SLOTS, Method.FLOAT32, batch_of(len(queries), directions.source))
     ladder = [fitted(stage, min(n, placed.shape[1] + 1), directions.source)]
     goal = goal._replace(rtol=max(RTOL, goal.rtol), data_dtype=placed.dtype)
-    found, candidates = stream(placed, directions.source, ladder, goal, None, lambda done, certified: tally(0, 0))
+    found, candidates = drain(placed, directions.source, ladder, goal, None, lambda done, certified: tally(0, 0))
     return Start(found.support, found.weights, candidates, found.iterations)

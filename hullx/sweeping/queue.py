@@ -8,7 +8,7 @@ its arithmetic cannot settle, moves to the next stage: more capacity, more digit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from hullx import certificate
 from hullx.core import rounds
 from hullx.core.hull import Frame
-from hullx.core.rounds import Lanes, Method, Round, Source
+from hullx.core.rounds import Batch, Method, Round, Source
 from hullx.numerics.batching import filled
 from hullx.runs.progress import Tally
 from hullx.sweeping.ladder import Stage, following
@@ -85,14 +85,14 @@ class Line:
         batch, self.waiting[now] = _split(self.waiting[now], ladder[now].batch)
         return now, batch
 
-    def put(self, lanes: Waiting, to: np.ndarray, ladder: list[Stage]) -> None:
+    def put(self, waiting: Waiting, to: np.ndarray, ladder: list[Stage]) -> None:
         """Queries back, each into a stage."""
         for stage in np.unique(to):
-            moving = Waiting(*(field[to == stage] for field in lanes))
+            moving = _some(waiting, to == stage)
             self.waiting[stage] = _joined(self.waiting[stage], _widened(moving, ladder[stage]))
 
 
-def stream(
+def drain(
     queries: np.ndarray, source: Source, ladder: list[Stage], goal: Goal, start: Start | None, tally: Tally
 ) -> tuple[Projection, np.ndarray]:
     """The projections of queries onto a source's points, and each query's best candidates, as many as the first stage has.
@@ -108,17 +108,18 @@ def stream(
     line = Line(finite, none) if start is None else Line(finite[:0], _started(start, finite, ladder))
 
     while not line.empty():
-        now, lanes = line.take(queries, source, ladder)
-        found = _advance(source, queries, lanes, ladder[now], goal.max_steps)
-        solution, steps, width = found.solution, lanes.steps + found.solution.steps, found.solution.upper - found.lower
-        stuck = solution.full | rounds.stalled(lanes.upper, lanes.width, solution.upper, width, solution.entered)
+        now, waiting = line.take(queries, source, ladder)
+        found = _advance(source, queries, waiting, ladder[now], goal.max_steps)
+        solution, steps, width = found.solution, waiting.steps + found.solution.steps, found.solution.upper - found.lower
+        stuck = solution.full | rounds.stalled(waiting.upper, waiting.width, solution.upper, width, solution.entered)
         to = _onwards(ladder, now, solution.full, stuck)
         status = _judged(source.frame, goal, found, steps, stuck & (to == now))
         decided = status >= 0
-        result = recorded(result, lanes.query, found, steps, status, float(source.frame.scale), decided)
-        last[lanes.query] = found.candidates[:, : last.shape[1]]
-        kept = Waiting(lanes.query, solution.support, solution.weights, found.candidates, solution.upper, width, steps)
-        line.put(Waiting(*(field[~decided] for field in kept)), to[~decided], ladder)
+        query, ended, steps_taken, how = _some((waiting.query, found, steps, status), decided)
+        result = recorded(result, query, ended, steps_taken, how, float(source.frame.scale))
+        last[waiting.query] = found.candidates[:, : last.shape[1]]
+        kept = Waiting(waiting.query, solution.support, solution.weights, found.candidates, solution.upper, width, steps)
+        line.put(_some(kept, ~decided), to[~decided], ladder)
         wider, _ = following(ladder, now)
         if now == line.entry and ladder[wider].method is Method.FLOAT32 and solution.full.mean() > CROWDED:
             line.entry = wider
@@ -128,12 +129,12 @@ def stream(
     return result, last
 
 
-def _advance(source: Source, queries: np.ndarray, lanes: Waiting, stage: Stage, limit: int) -> Round:
+def _advance(source: Source, queries: np.ndarray, waiting: Waiting, stage: Stage, limit: int) -> Round:
     """One round of a batch, as NumPy arrays."""
-    batch = Lanes(queries[lanes.query], lanes.support, lanes.weights, lanes.candidates)
-    padded, left = jax.tree.map(lambda field: filled(field, stage.batch), (batch, limit - lanes.steps))
-    found = rounds.advance(source, padded, left, np.int32(len(lanes.query)), method=stage.method)
-    return jax.tree.map(lambda field: np.asarray(field)[: len(lanes.query)], found)
+    batch = Batch(queries[waiting.query], waiting.support, waiting.weights, waiting.candidates)
+    padded, left = jax.tree.map(lambda field: filled(field, stage.batch), (batch, limit - waiting.steps))
+    found = rounds.advance(source, padded, left, np.int32(len(waiting.query)), method=stage.method)
+    return jax.tree.map(lambda field: np.asarray(field)[: len(waiting.query)], found)
 
 
 def _onwards(ladder: list[Stage], now: int, full: np.ndarray, stuck: np.ndarray) -> np.ndarray:
@@ -204,6 +205,10 @@ def _started(start: Start, fresh: np.ndarray, ladder: list[Stage]) -> list[Waiti
         )
         waiting.append(_widened(here, stage))
     return waiting
+
+
+def _some(fields: Any, which: np.ndarray) -> Any:
+    return jax.tree.map(lambda field: field[which], fields)
 
 
 def _joined(these: Waiting, those: Waiting) -> Waiting:

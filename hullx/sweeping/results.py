@@ -25,25 +25,22 @@ def nothing_yet(m: int, d: int, dtype: np.dtype) -> Projection:
 
 
 def recorded(
-    result: Projection,
-    query: np.ndarray,
-    found: Round,
-    steps: np.ndarray,
-    status: np.ndarray,
-    scale: float,
-    which: np.ndarray,
+    result: Projection, rows: np.ndarray, found: Round, steps: np.ndarray, status: np.ndarray, scale: float
 ) -> Projection:
-    """The result with some lanes of a round written into it, supports in order of falling weight."""
+    """The result with what a round found for some queries written into it, supports in order of falling weight.
+
+    Args:
+        rows: of the queries in the result.
+    """
     solution = found.solution
-    most = int((solution.weights[which] > 0).sum(1).max(initial=1))
+    most = int((solution.weights > 0).sum(1).max(initial=1))
     result = widened(result, most)
     order = np.argsort(-solution.weights, axis=1, kind="stable")[:, :most]
     support = np.take_along_axis(np.where(solution.weights > 0, solution.support, 0), order, 1)
     weights = np.take_along_axis(solution.weights, order, 1)
-    rows = query[which]
-    result.support[rows, : support.shape[1]] = support[which]
+    result.support[rows, : support.shape[1]] = support
     result.weights[rows] = 0
-    result.weights[rows, : weights.shape[1]] = weights[which]
+    result.weights[rows, : weights.shape[1]] = weights
     for field, values in (
         (result.distance, solution.upper * scale),
         (result.lower, found.lower * scale),
@@ -52,7 +49,7 @@ def recorded(
         (result.status, status),
         (result.direction, solution.direction),
     ):
-        field[rows] = values[which]
+        field[rows] = values
     return result
 
 

@@ -22,7 +22,7 @@ from hullx.sweeping.arguments import Input, check_settings, checked
 from hullx.sweeping.ladder import SMALLEST_BATCH, stages
 from hullx.sweeping.parallel import side_by_side
 from hullx.sweeping.principal import Principal, begin, principal
-from hullx.sweeping.queue import Goal, Start, stream
+from hullx.sweeping.queue import Goal, Start, drain
 from hullx.sweeping.results import replaced
 from hullx.sweeping.resume import in_batches
 from hullx.sweeping.sources.chunks import Chunks
@@ -131,7 +131,7 @@ def _swept(search: _Search, queries: np.ndarray, start: Start | None, tally: Tal
         mine, first = queries[part], start and start.part(part)
         if first is None and directions is not None:
             first = begin(mine, directions, given.count, goal, tally)
-        return stream(mine, source, stages(given.count, given.dimension, len(mine), source), goal, first, tally)[0]
+        return drain(mine, source, stages(given.count, given.dimension, len(mine), source), goal, first, tally)[0]
 
     result = side_by_side(run, len(queries), max(min(source.threads, len(queries) // SMALLEST_BATCH), 1), tally)
     return result if given.chunked else _refined(result, queries, np.asarray(given.points), goal.rtol)

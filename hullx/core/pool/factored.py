@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
 # An entering row is affinely dependent on the support when its squared distance from their affine hull, a pivot of the Cholesky
@@ -75,14 +75,21 @@ def noise(scale: Array, error: float | Array, support_score: Array) -> Array:
     return SCORE_ULPS * float(jnp.finfo(scale.dtype).eps) * (scale * jnp.minimum(error, 1) + jnp.abs(support_score))
 
 
-def affine_step(
+def affine_step(gram: Float[Array, "k k"], scores: Float[Array, "k"], used: Bool[Array, "k"]) -> Float[Array, "k"]:
+    """The step δ to the minimiser over the affine hull of the rows in use; NaN where they are affinely dependent."""
+    scaled = _scaled(gram, scores, used, used)
+    factor, solved = _factor(scaled.matrix, jnp.stack(scaled.sides))
+    return _towards(_substitute(factor, solved), scaled)
+
+
+def bordered_step(
     gram: Float[Array, "k k"],
     scores: Float[Array, "k"],
     used: Bool[Array, "k"],
-    entering: Bool[Array, "k"] | None = None,
+    entering: Bool[Array, "k"],
     rows: Float[Array, "k d"] | None = None,
 ) -> tuple[Float[Array, "k"], Float[Array, ""]]:
-    """The step δ to the minimiser over the affine hull of the rows in use and of the one that enters, and its pivot.
+    """The same with one row more, if there is one that enters, and that row's pivot relative to its diagonal entry.
 
     The Cholesky factor L is that of the rows in use. The entering row borders it with l = L⁻¹h, h its products with them, and
     with the pivot π = h_jj − ‖l‖², its squared distance from their affine hull.
@@ -91,39 +98,49 @@ def affine_step(
         entering: at most one row, not in use.
         rows: the rows themselves, if the pivot is to be right to float64's square root: that of the Gram matrix is lost where
             the row is nearer to the others' affine hull than about 1e-8 of its length.
-
-    Returns:
-        The step (NaN where the matrix is not positive definite) and the pivot relative to the row's diagonal entry.
     """
-    involved = used if entering is None else used | entering
+    scaled = _scaled(gram, scores, used, used | entering)
+    products = jnp.where(used, (scaled.gram * entering[:, None]).sum(0) + 1, 0)
+    factor, solved = _factor(scaled.matrix, jnp.stack([*scaled.sides, products]))
+    solved, border = solved[:2], solved[2]
+    corner = jnp.where(entering, jnp.diagonal(scaled.gram) + 1, 0).sum()
+    pivot = corner - border @ border
+    if rows is not None:
+        apart = jnp.where(entering, 1, -_substitute(factor, border[None])[0])
+        pivot = ((apart @ rows) ** 2).sum() / scaled.unit + apart.sum() ** 2
+    last = jnp.stack([jnp.where(entering, scaled.scores, 0).sum(), jnp.ones_like(pivot)]) - solved @ border
+    last = jnp.where(entering.any(), last / jnp.where(pivot > 0, pivot, 1), 0)[:, None]
+    ends = last * entering
+    step = _towards(_substitute(factor, solved - last * border) + ends, scaled)
+    return step, pivot / jnp.where(entering.any(), corner, 1)
+
+
+class _Scaled(NamedTuple):
+    """A step's linear systems without units: H/s has 1 … 2 on its diagonal, scores have 1 as their largest."""
+
+    gram: Array
+    scores: Array
+    matrix: Array  # H/s of the rows in use, the identity elsewhere
+    sides: list[Array]  # t and 1 of the rows in use
+    unit: Array
+    largest: Array
+
+
+def _scaled(gram: Array, scores: Array, used: Array, involved: Array) -> _Scaled:
     unit = jnp.max(jnp.diagonal(gram), where=involved, initial=0)
     unit = jnp.where(unit > 0, unit, 1)
-    # In units of s: H/s has 1 … 2 on its diagonal, scores have 1 as their largest.
     gram = gram / unit
     largest = jnp.max(jnp.abs(scores), where=involved, initial=0)
     largest = jnp.where(largest > 0, largest, 1)
     scores = scores / largest
-    both = used[:, None] & used[None, :]
-    matrix = jnp.where(both, gram + 1, jnp.eye(len(used), dtype=gram.dtype))
-    sides = [jnp.where(used, scores, 0), used.astype(gram.dtype)]
-    if entering is not None:
-        sides.append(jnp.where(used, (gram * entering[:, None]).sum(0) + 1, 0))
-    factor, solved = _factor(matrix, jnp.stack(sides))
-    ends = jnp.zeros((2, len(used)), gram.dtype)
-    pivot = jnp.ones((), gram.dtype)
-    if entering is not None:
-        solved, border = solved[:2], solved[2]
-        corner = jnp.where(entering, jnp.diagonal(gram) + 1, 0).sum()
-        pivot = corner - border @ border
-        if rows is not None:
-            apart = jnp.where(entering, 1, -_substitute(factor, border[None])[0])
-            pivot = ((apart @ rows) ** 2).sum() / unit + apart.sum() ** 2
-        last = jnp.stack([jnp.where(entering, scores, 0).sum(), jnp.ones_like(pivot)]) - solved @ border
-        last = jnp.where(entering.any(), last / jnp.where(pivot > 0, pivot, 1), 0)[:, None]
-        solved, ends = solved - last * border, last * entering
-        pivot = pivot / jnp.where(entering.any(), corner, 1)
-    towards, along = _substitute(factor, solved) + ends
-    return (towards - along * (towards.sum() / along.sum())) * (largest / unit), pivot
+    matrix = jnp.where(used[:, None] & used[None, :], gram + 1, jnp.eye(len(used), dtype=gram.dtype))
+    return _Scaled(gram, scores, matrix, [jnp.where(used, scores, 0), used.astype(gram.dtype)], unit, largest)
+
+
+def _towards(solved: Array, scaled: _Scaled) -> Array:
+    """δ from H⁻¹t and H⁻¹1."""
+    towards, along = solved
+    return (towards - along * (towards.sum() / along.sum())) * (scaled.largest / scaled.unit)
 
 
 def _factor(matrix: Float[Array, "k k"], sides: Float[Array, "r k"]) -> tuple[Float[Array, "k k"], Float[Array, "r k"]]:
@@ -143,7 +160,7 @@ def _substitute(factor: Float[Array, "k k"], sides: Float[Array, "r k"]) -> Floa
     diagonal = jnp.diagonal(factor)
     below = jnp.tril(factor, -1) / diagonal[:, None]
     last = len(factor) - 1
-    solved = lax.fori_loop(0, last + 1, lambda i, x: x - x[:, last - i, None] * below[last - i], varying(sides, factor))
+    solved = lax.fori_loop(0, last + 1, lambda i, x: x - x[:, last - i, None] * below[last - i], loop_start(sides, factor))
     return solved / diagonal
 
 
@@ -188,7 +205,7 @@ def solve_pool(
         # Step towards the minimiser over the new affine hull, as far as the weights stay nonnegative.
         support_gram = gram[slots[:, None], slots[None, :]]
         support_rows = None if rows is None else rows[slots]
-        step, pivot = affine_step(support_gram, state.scores[slots] - support_score, state.used, entering, support_rows)
+        step, pivot = bordered_step(support_gram, state.scores[slots] - support_score, state.used, entering, support_rows)
         used = state.used | entering
         sound = jnp.isfinite(step).all()
         # With rows at hand a tiny pivot means an exchange: a long step, which ends where some weight is used up.
@@ -228,6 +245,6 @@ def solve_pool(
         moved=jnp.zeros((), dtype),
         steps=jnp.zeros((), jnp.int32),
     )
-    end = lax.while_loop(unfinished, body, varying(start, gram, scores, weights))
+    end = lax.while_loop(unfinished, body, loop_start(start, gram, scores, weights))
     weights = end.weights / end.weights.sum()
     return PoolSolution(end.slots, weights, end.steps, end.full, end.finished)

@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from hullx.core.pool.factored import PIVOT_ULPS, PoolSolution, noise
-from hullx.numerics.loops import varying
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
 # Most steps for each row of a pool: a healthy solve takes fewer than one.
@@ -124,7 +124,7 @@ def solve_pool(
         finished=jnp.asarray(False),
         steps=jnp.zeros((), jnp.int32),
     )
-    end = lax.while_loop(unfinished, body, varying(start, gram, scores))
+    end = lax.while_loop(unfinished, body, loop_start(start, gram, scores))
     return PoolSolution(end.slots, end.weights / end.weights.sum(), end.steps, end.full, end.finished), end.inverse
 
 
@@ -142,7 +142,7 @@ def inverse(gram: Array, weights: Array) -> tuple[Array, Array]:
         return so_far, used | (entering & ~lost), waiting & ~entering
 
     start = jnp.zeros_like(gram), base, (weights > 0) & ~base
-    found, used, _ = lax.while_loop(lambda state: state[2].any(), body, varying(start, gram, weights))
+    found, used, _ = lax.while_loop(lambda state: state[2].any(), body, loop_start(start, gram, weights))
     return used, found
 
 

@@ -14,6 +14,8 @@ from hullx.errors import ArgumentError
 
 # Bytes of points that are in memory at once when they are read from disk.
 CHUNK_BYTES = 2**28
+# Rows that are picked out of a map before it lets go of what they brought along: with each, half a megabyte around it.
+GATHERED = 256
 
 
 class Chunks:
@@ -87,10 +89,12 @@ def _read(part: np.ndarray, wanted: range | np.ndarray, into: np.ndarray) -> Non
             "points: the file behind the numpy.memmap ends before its last row, expected the array as it was when it was "
             "mapped: restore the file, and map it again"
         )
-    into[:] = part[np.asarray(wanted)] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
-    # Mode "c" is the one whose pages hold changes that are nowhere else.
-    if mapped is not None and getattr(part, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    pieces = [slice(start, start + GATHERED) for start in range(0, len(wanted), GATHERED)]
+    for piece in pieces if isinstance(wanted, np.ndarray) else [slice(None)]:
+        into[piece] = part[wanted[piece]] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
+        # Mode "c" is the one whose pages hold changes that are nowhere else.
+        if mapped is not None and getattr(part, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _map(part: np.ndarray) -> mmap.mmap | None:

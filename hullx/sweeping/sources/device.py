@@ -16,7 +16,7 @@ from jax import lax
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, Hull, centre_of, frame_of, half_squares, spread
-from hullx.core.rounds import Lanes, Method, Solution
+from hullx.core.rounds import Batch, Method, Solution
 from hullx.core.scores import GROUP, nearness, top
 from hullx.numerics.batching import lockstep, over_first
 from hullx.types import Array
@@ -47,11 +47,11 @@ class Placed(NamedTuple):
         """Points and padding."""
         return len(self.hull.placed)
 
-    def solve(self, lanes: Lanes, left: Array, active: Array, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution:
         """As `rounds.Source`."""
-        hull, (queries, _, _, candidates) = self.hull, lanes
+        hull, (queries, _, _, candidates) = self.hull, batch
 
-        def one(lane: Lanes, steps: Array) -> Solution:
+        def one(lane: Batch, steps: Array) -> Solution:
             start = rounds.pool(*lane[1:])
 
             def placed(slots: Array) -> Array:
@@ -64,7 +64,7 @@ class Placed(NamedTuple):
             return rounds.solve(hull.frame, lane.queries, start, steps, method=method, raw=raw, placed=placed)
 
         together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
-        return over_first(one, (lanes, left), active, together)
+        return over_first(one, (batch, left), active, together)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
         """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
@@ -105,12 +105,12 @@ class DeviceSource:
         self.threads = (os.cpu_count() or 1) if on_cpu else 1
         self._compiling, self._compiled = Lock(), set[Any]()
 
-    def solve(self, lanes: Lanes, left: Array, active: Array, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution:
         """As `rounds.Source`."""
-        shape = "solve", *lanes.support.shape, lanes.candidates.shape[1], method
+        shape = "solve", *batch.support.shape, batch.candidates.shape[1], method
         # Programs with batched LAPACK kernels run one at a time, for two may each hold a thread that the other waits for.
         return self._one_by_one(
-            shape, method is Method.FACTORED, partial(_solve, self.placed, lanes, left, active, method=method)
+            shape, method is Method.FACTORED, partial(_solve, self.placed, batch, left, active, method=method)
         )
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:

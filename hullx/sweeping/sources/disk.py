@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Lanes, Method, Solution
+from hullx.core.rounds import Batch, Method, Solution
 from hullx.core.scores import nearness
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
@@ -29,11 +29,11 @@ class DiskSource:
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
 
-    def solve(self, lanes: Lanes, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
         """As `rounds.Source`."""
-        start = jax.tree.map(np.asarray, gathered.pools(*lanes[1:]))
+        start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self.chunks.rows(start.members)
-        return _solve(self.frame, lanes.queries, rows, start, left, active, method=method)
+        return _solve(self.frame, batch.queries, rows, start, left, active, method=method)
 
     def best(self, vectors: np.ndarray, count: int, active: np.ndarray, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""

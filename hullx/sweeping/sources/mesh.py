@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Lanes, Method, Pool, Solution
+from hullx.core.rounds import Batch, Method, Pool, Solution
 from hullx.core.scores import GROUP, nearness, top
 from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
@@ -59,11 +59,11 @@ class MeshSource:
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
 
-    def solve(self, lanes: Lanes, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
         """As `rounds.Source`."""
-        start = jax.tree.map(np.asarray, gathered.pools(*lanes[1:]))
+        start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self._gathered(start.members)
-        queries, start, steps = jax.tree.map(self._filled, (lanes.queries, start, left))
+        queries, start, steps = jax.tree.map(self._filled, (batch.queries, start, left))
         found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, method=method))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
