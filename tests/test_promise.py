@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from near_faces import Near, near
@@ -132,3 +133,21 @@ def test_a_hundred_thousand_brackets(path: str, dtype: type) -> None:
     found = judged(path, dtype, DIMENSIONS, range(100, 174))
     print(f"\n{path}, {dtype.__name__}: {found}", flush=True)
     assert (found.above, found.below, found.unproved) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
+def test_subnormal_numbers_keep_their_value_in_a_wider_dtype(narrow: str) -> None:
+    """Compiled code takes a subnormal float32 for 0, also where it is to become an ordinary float64."""
+    numbers = [[0, 0], [1.25e-40, -3e-41], [1, 0.5], [-0.0, 2e-40]]
+    with jax.enable_x64(True):
+        points = jnp.asarray(np.array(numbers).astype(jnp.dtype(narrow)))
+        query = jnp.array([1.25e-31, -1e-33])
+        exact = np.asarray(points).astype(np.float64)
+        assert np.count_nonzero(exact) >= 4
+        square = squared_distance(np.asarray(query), exact)
+        for project in (hullx.project, jax.jit(hullx.project)):
+            result = project(query, points)
+            assert Fraction(float(result.lower)) ** 2 <= square <= Fraction(float(result.distance)) ** 2
+        # The conversion is differentiable, at 0 as elsewhere.
+        gradient = jax.grad(hullx.distance, argnums=1)(jnp.array([-1.0, -1.0]), points[:1])
+        np.testing.assert_allclose(gradient.astype(np.float64), [[0.5**0.5] * 2], rtol=1e-2)

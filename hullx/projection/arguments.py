@@ -8,6 +8,7 @@ import numpy as np
 
 from hullx.arguments import check_array, check_count, check_numbers, check_share, known, look
 from hullx.errors import ArgumentError
+from hullx.numerics.conversion import widened
 from hullx.solvers import Solver, resolve
 from hullx.types import Array
 
@@ -42,7 +43,7 @@ def promoted(queries: Array, points: Array) -> tuple[Array, Array]:
     dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
     if known(points):
         check_numbers("points", look(points), dtype)
-    return jnp.asarray(queries).astype(dtype), jnp.asarray(points).astype(dtype)
+    return widened(queries, dtype), widened(points, dtype)
 
 
 def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> tuple[Solver, float, int | None]:

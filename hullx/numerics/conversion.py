@@ -1,0 +1,30 @@
+"""Conversion between floating dtypes that loses nothing."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from hullx.types import Array
+
+
+def widened(numbers: Array, dtype: np.dtype) -> Array:
+    """The same numbers in a dtype that holds them all, those included that compiled code takes for 0; differentiable.
+
+    A subnormal float32 is an ordinary float64, but a processor that takes subnormal numbers for 0 does so before it converts.
+
+    Args:
+        numbers: float16, bfloat16, float32 or float64.
+    """
+    numbers = jnp.asarray(numbers)
+    wide = numbers.astype(dtype)
+    if dtype != jnp.float64 or numbers.dtype not in (jnp.float32, jnp.bfloat16):
+        return wide  # float16's subnormal numbers are ordinary ones in float32, and float32's are what float32 has
+    bits = lax.bitcast_convert_type(lax.stop_gradient(numbers), jnp.uint32 if numbers.dtype == jnp.float32 else jnp.uint16)
+    # bfloat16 is float32 without its last 16 bits.
+    bits = bits.astype(jnp.uint32) << (0 if numbers.dtype == jnp.float32 else 16)
+    # Without an exponent, the rest counts multiples of 2^−149.
+    size = (bits & 0x7FFFFF).astype(jnp.float64) * 2.0**-149
+    tiny = jnp.where(bits >> 31 == 0, size, -size)
+    return wide + lax.stop_gradient(jnp.where((bits >> 23) & 0xFF == 0, tiny - wide, 0))
