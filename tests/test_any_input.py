@@ -22,7 +22,7 @@ import hullx
 from hullx import HullxError, Status
 from hullx.data import DataError, Split, load
 from hullx.models import MLP
-from hullx.training.fit import fit
+from hullx.training import Ensemble, fit
 
 # What can be worked with comes first, and more often.
 DTYPES = [*(np.float32, np.float64) * 6, np.float16, ">f4", np.longdouble, np.int32, bool]
@@ -181,7 +181,15 @@ def test_any_training(examples: int) -> None:
         train = Split(pixels, np.asarray(labels))
         try:
             found = fit(
-                jax.random.key(0), MODEL, OPTIMIZER, train, epochs=epochs, batch=batch, until=until, rate=rate, title=None
+                jax.random.key(0),
+                MODEL,
+                OPTIMIZER,
+                train,
+                epochs=epochs,
+                batch=batch,
+                until=until,
+                ensemble=Ensemble(rate=rate),
+                title=None,
             )
         except HullxError:
             return

@@ -18,8 +18,8 @@ import pytest
 from hullx.data import CropFlip, Split, load
 from hullx.errors import CheckpointError
 from hullx.models import CNN
+from hullx.training import Checkpointing, Fit, fit
 from hullx.training.checkpoints import opened
-from hullx.training.fit import Fit, fit
 
 pytestmark = pytest.mark.unoptimised
 
@@ -35,7 +35,8 @@ def few() -> Split:
 def trained(few: Split, folder: Path | None, epochs: int = 12, **changes: Any) -> Fit:
     """A run with dropout, augmentation and a schedule, whose every part must come back."""
     optimizer = changes.pop("optimizer", OPTIMIZER)
-    settings = {"batch": 40, "checkpoint": folder, "checkpoint_seconds": 0, "test": few, "title": None} | changes
+    checkpoint = None if folder is None else Checkpointing(folder, seconds=0)
+    settings = {"batch": 40, "checkpoint": checkpoint, "test": few, "title": None} | changes
     augment = CropFlip(1, flip=False)
     return fit(settings.pop("key", KEY), CNN(10, embedding=4), optimizer, few, epochs=epochs, augment=augment, **settings)
 
@@ -163,11 +164,11 @@ import sys
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.training.fit import fit
+from hullx.training import Checkpointing, fit
 mesh = jax.make_mesh((jax.device_count(),), ("data",)) if jax.device_count() > 1 else None
 fitted = fit(
     jax.random.key(0), MLP(10), optax.adam(1e-3), load("digits").train, epochs=EPOCHS, batch=16, mesh=mesh, title=None,
-    checkpoint=sys.argv[1], checkpoint_seconds=0, on_epoch=lambda metrics: print(metrics["epoch"], flush=True),
+    checkpoint=Checkpointing(sys.argv[1], seconds=0), on_epoch=lambda metrics: print(metrics["epoch"], flush=True),
 )
 np.savez(sys.argv[2], **fitted.history._asdict(), weights=fitted.state.variables["params"]["dense_1"]["kernel"])
 """

@@ -20,7 +20,7 @@ from hullx.data import CropFlip, Dataset, Split, load
 from hullx.errors import DivergedError, HullxError
 from hullx.models import CNN, MLP, RandomFeatures, ResNet
 from hullx.runs import folder as record
-from hullx.training.fit import fit
+from hullx.training import Ensemble, fit
 from hullx.training.steps import Data, epoch, evaluate, init_state, train_step
 
 pytestmark = pytest.mark.unoptimised
@@ -105,11 +105,15 @@ def test_members_train_as_they_would_alone(few: Split, share: bool) -> None:
     keys, rates = jax.random.split(KEY, 3), np.array([1.0, 0.5, 2.0], np.float32)
     labels = np.stack([few.labels, (few.labels + 1) % 10, few.labels])
     common: Any = {"epochs": 3, "batch": 50, "title": None}
-    together = fit(keys, MODEL, OPTIMIZER, few._replace(labels=labels), rate=rates, share_batches=share, **common)
+    together = fit(
+        keys, MODEL, OPTIMIZER, few._replace(labels=labels), ensemble=Ensemble(rate=rates, share_batches=share), **common
+    )
     assert together.history.loss.shape == (3, 4, 3)
     # Alone, the first member sees the same batches either way; the others do where each has its own.
     for i in (0,) if share else range(3):
-        alone = fit(keys[i], MODEL, OPTIMIZER, few._replace(labels=labels[i]), rate=float(rates[i]), **common)
+        alone = fit(
+            keys[i], MODEL, OPTIMIZER, few._replace(labels=labels[i]), ensemble=Ensemble(rate=float(rates[i])), **common
+        )
         np.testing.assert_allclose(together.history.loss[..., i], alone.history.loss, rtol=1e-4)
         for a, b in zip(jax.tree.leaves(alone.state.variables), jax.tree.leaves(together.state.variables), strict=True):
             np.testing.assert_allclose(b[i], a, rtol=1e-3, atol=1e-5)
@@ -119,7 +123,13 @@ def test_members_train_as_they_would_alone(few: Split, share: bool) -> None:
 
 def test_initial_scale(few: Split) -> None:
     small, large = fit(
-        jax.random.split(KEY, 2), MODEL, optax.sgd(0.0), few, epochs=1, scale=np.array([1.0, 3.0]), title=None
+        jax.random.split(KEY, 2),
+        MODEL,
+        optax.sgd(0.0),
+        few,
+        epochs=1,
+        ensemble=Ensemble(scale=np.array([1.0, 3.0])),
+        title=None,
     ).state.variables["params"]["dense_1"]["kernel"]
     expected = [init_state(key, MODEL, OPTIMIZER, few.images, 1.0) for key in jax.random.split(KEY, 2)]
     np.testing.assert_allclose(small, expected[0].variables["params"]["dense_1"]["kernel"], rtol=1e-6)
@@ -133,7 +143,17 @@ def test_divergence_names_step_and_metric(few: Split) -> None:
 
 def test_a_diverged_member_does_not_stop_the_others(few: Split) -> None:
     rates = np.array([1e20, 0.1], np.float32)
-    fitted = fit(jax.random.split(KEY, 2), MODEL, optax.sgd(1.0), few, epochs=40, batch=20, rate=rates, until=0.5, title=None)
+    fitted = fit(
+        jax.random.split(KEY, 2),
+        MODEL,
+        optax.sgd(1.0),
+        few,
+        epochs=40,
+        batch=20,
+        ensemble=Ensemble(rate=rates),
+        until=0.5,
+        title=None,
+    )
     assert not np.isfinite(fitted.history.loss[-1, -1, 0])
     assert np.isfinite(fitted.history.loss[..., 1]).all()
     assert fitted.history.train_accuracy[-1, 1] >= 0.5
@@ -199,8 +219,11 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
     [
         ({"epochs": 0}, "epochs: got 0, expected a whole number from 1 on: raise it"),
         ({"key": jax.random.PRNGKey(0)}, r"key must be jax.random.key\(seed\)"),
-        ({"rate": np.ones(3)}, r"rate has shape \(3,\): give one number"),
-        ({"key": jax.random.split(KEY, 2), "scale": np.ones(3)}, r"scale has shape \(3,\): give one number or 2"),
+        ({"ensemble": Ensemble(rate=np.ones(3))}, r"rate has shape \(3,\): give one number"),
+        (
+            {"key": jax.random.split(KEY, 2), "ensemble": Ensemble(scale=np.ones(3))},
+            r"scale has shape \(3,\): give one number or 2",
+        ),
         ({"labels": np.zeros(7, int)}, r"train.labels has shape \(7,\): for 200 images it must be \(200,\)"),
         ({"labels": np.full(200, 10)}, "train.labels go from 10 to 10 as int64, but the model's 10 outputs want whole numbers"),
         ({"labels": np.zeros(200)}, "train.labels go from 0.0 to 0.0 as float64"),
@@ -208,7 +231,7 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
         ({"epochs": 2.5}, "epochs: got 2.5, expected a whole number from 1"),
         ({"batch": 0}, "batch: got 0, expected a whole number from 1"),
         ({"until": np.nan}, "until is a share of the training images, from 0 to 1, not nan"),
-        ({"rate": np.nan}, "rate is nan: give finite numbers"),
+        ({"ensemble": Ensemble(rate=np.nan)}, "rate is nan: give finite numbers"),
         ({"images": np.nan}, "train.images hold NaN or infinity: drop or mend those images"),
         ({"test": np.nan}, "test.images hold NaN or infinity"),
         ({"mesh": "model"}, "mesh has axes 'model', but 'data' and 'members' are the ones used here"),
@@ -232,7 +255,7 @@ MESHES = """
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.training.fit import fit
+from hullx.training import Ensemble, fit
 train = load("digits").train.take(np.arange(256))
 common = dict(epochs=2, batch=64, title=None)
 for key, shape, axes in (

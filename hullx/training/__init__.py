@@ -1,7 +1,7 @@
 """Training of one network, or of dozens in one compiled program."""
 
-from hullx.training.fit import Fit, fit
+from hullx.training.fit import Checkpointing, Ensemble, Fit, fit
 from hullx.training.history import History
 from hullx.training.steps import Metrics, TrainState, init_state, train_step
 
-__all__ = ["Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
+__all__ = ["Checkpointing", "Ensemble", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]

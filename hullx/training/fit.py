@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from jaxtyping import Float
 
 from hullx.ambient import own_settings
 from hullx.data.dataset import Split
-from hullx.errors import DivergedError
+from hullx.errors import ArgumentTypeError
 from hullx.runs.progress import progress
 from hullx.training.arguments import check_fit, fingerprint, one_each
 from hullx.training.checkpoints import opened
@@ -40,11 +41,8 @@ from hullx.training.steps import (
     epoch,
     evaluate,
     init_state,
-    train_step,
 )
 from hullx.types import Array
-
-__all__ = ["DivergedError", "Fit", "History", "Metrics", "TrainState", "fit", "init_state", "train_step"]
 
 
 class Fit(NamedTuple):
@@ -52,6 +50,36 @@ class Fit(NamedTuple):
 
     state: TrainState
     history: History
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """In what the members of an ensemble differ, besides their keys and labels.
+
+    Attributes:
+        rate: factor on all updates, one for all or (m,): the learning rate, for an optimizer whose own is 1.
+        scale: factor on the initial kernels, one for all or (m,).
+        share_batches: whether members see the same batches in the same order, augmented alike, so that their first layer is one
+            wide product. Else each has its own order.
+    """
+
+    rate: Float[Array, "..."] | float = 1.0
+    scale: Float[Array, "..."] | float = 1.0
+    share_batches: bool = True
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """Where checkpoints lie, and how often one is written.
+
+    Attributes:
+        folder: a run that finds checkpoints there goes on from the last.
+        seconds: one is written at the end of the first epoch that ends so long after the one before, and at the end; 0 for
+            every epoch.
+    """
+
+    folder: str | Path
+    seconds: float = 10.0
 
 
 @own_settings
@@ -66,12 +94,9 @@ def fit(
     test: Split | None = None,
     augment: Augment | None = None,
     until: float | None = None,
-    rate: Float[Array, "..."] | float = 1.0,
-    scale: Float[Array, "..."] | float = 1.0,
-    share_batches: bool = True,
+    ensemble: Ensemble = Ensemble(),
     mesh: Mesh | None = None,
-    checkpoint: str | Path | None = None,
-    checkpoint_seconds: float = 10.0,
+    checkpoint: str | Path | Checkpointing | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     title: str | None = "training",
 ) -> Fit:
@@ -87,15 +112,11 @@ def fit(
         test: a split on which the network is evaluated after each epoch.
         augment: changes a batch, such as `hullx.data.CropFlip()`.
         until: stop once this share of the training images is classified right, by every member that has not diverged.
-        rate: factor on all updates, one for all or (m,): the learning rate, for an optimizer whose own is 1.
-        scale: factor on the initial kernels, one for all or (m,).
-        share_batches: whether members see the same batches in the same order, augmented alike, so that their first layer is one
-            wide product. Else each has its own order.
+        ensemble: in what members differ; `rate` and `scale` serve a single network too.
         mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
-        checkpoint: a folder. A run that finds checkpoints there goes on from the last, to the same losses bit for bit on the
-            same machine and with the same JAX; it may be given more epochs, or another `until`, and all else as it was.
-        checkpoint_seconds: one is written at the end of the first epoch that ends so long after the one before, and at the
-            end; 0 for every epoch.
+        checkpoint: a folder, or `Checkpointing`. A run that finds checkpoints there goes on from the last, to the same losses
+            bit for bit on the same machine and with the same JAX; it may be given more epochs, or another `until`, and all else
+            as it was.
         on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
         title: of the progress display; None for none.
 
@@ -114,45 +135,35 @@ def fit(
         True
     """
     check_fit(key, model, train, test, epochs, batch, until, mesh)
+    if not isinstance(ensemble, Ensemble):
+        raise ArgumentTypeError(f"ensemble: got {type(ensemble).__name__}, expected an Ensemble: give Ensemble(rate=…)")
     batch = min(batch, len(train.images))
-    layout = Layout.ONE if not key.ndim else Layout.SHARED if share_batches else Layout.OWN
+    layout = Layout.ONE if not key.ndim else Layout.SHARED if ensemble.share_batches else Layout.OWN
+    rates, scales = (one_each(name, getattr(ensemble, name), key) for name in ("rate", "scale"))
+    checkpoints = checkpoint if isinstance(checkpoint, Checkpointing) or checkpoint is None else Checkpointing(checkpoint)
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
-    rates, scales = (one_each(name, value, key) for name, value in (("rate", rate), ("scale", scale)))
-    mine, everywhere = _placement(mesh, bool(key.ndim)), _placement(mesh, False)
 
-    def begun(key: Array, scale: Array) -> TrainState:
-        return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
-
-    def on_device(split: Split) -> Data:
-        labels = jnp.broadcast_to(jnp.asarray(split.labels), (*key.shape, len(split.images)))
-        return Data(jax.device_put(jnp.asarray(split.images), everywhere), jax.device_put(labels, mine))
-
-    state = jax.device_put(jax.jit(jax.vmap(begun) if key.ndim else begun)(key, scales), mine)
-    rates = jax.device_put(rates, mine)
-    run = partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh)
-    data, tested = on_device(train), None if test is None else on_device(test)
-    unknown = Metrics(*(np.full(key.shape, np.nan, np.float32),) * 2)
-
-    def measured(variables: Any, split: Data | None) -> Metrics:
-        if split is None:
-            return unknown
-        return jax.tree.map(np.asarray, evaluate(variables, split, model=model, layout=layout, mesh=mesh))
+    programs = _Programs(
+        partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh),
+        partial(evaluate, model=model, layout=layout, mesh=mesh),
+    )
+    data = _Data(
+        _on_device(train, key, mesh), None if test is None else _on_device(test, key, mesh), _members(rates, key, mesh)
+    )
+    state = _members(_begun(key, scales, model, optimizer, train), key, mesh)
+    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
 
     rows, last = list[History](), time.monotonic()
-    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
-    with nullcontext() if checkpoint is None else opened(checkpoint, whose()) as saved:
+    with nullcontext() if checkpoints is None else opened(checkpoints.folder, whose()) as saved:
         if saved is not None and (found := saved.restore(state)) is not None:
             state, record = found
             rows = unstacked(History(**record))
         with progress(title or "", epochs * len(train.images), "images", shown=title is not None) as report:
             while len(rows) < epochs and not reached(rows, until):
-                state, metrics = run(state, data, rates)
-                loss, accuracy = (np.asarray(values) for values in metrics)
-                check_finite(loss, len(rows))
-                fitted = measured(state.variables, data if until is not None else None)
-                rows.append(History(loss, accuracy, *fitted, *measured(state.variables, tested)))
+                state, row = _epoch(programs, state, data, len(rows), until)
+                rows.append(row)
                 ended = len(rows) == epochs or reached(rows, until)
-                if saved is not None and (ended or time.monotonic() - last >= checkpoint_seconds):
+                if checkpoints is not None and saved is not None and (ended or time.monotonic() - last >= checkpoints.seconds):
                     saved.save(len(rows), state, stacked(rows)._asdict())
                     last = time.monotonic()
                 if on_epoch is not None:
@@ -161,7 +172,56 @@ def fit(
     return Fit(state, stacked(rows))
 
 
-def _placement(mesh: Mesh | None, members: bool) -> NamedSharding | None:
+class _Programs(NamedTuple):
+    """An epoch, and an evaluation, of this model."""
+
+    epoch: Callable[..., tuple[TrainState, Metrics]]
+    evaluate: Callable[..., Metrics]
+
+
+class _Data(NamedTuple):
+    """What every epoch sees."""
+
+    train: Data
+    test: Data | None
+    rates: Array
+
+
+def _epoch(programs: _Programs, state: TrainState, data: _Data, done: int, until: float | None) -> tuple[TrainState, History]:
+    """One epoch, and its row of the history.
+
+    Raises:
+        DivergedError: no loss is finite any more.
+    """
+    state, metrics = programs.epoch(state, data.train, data.rates)
+    loss, accuracy = (np.asarray(values) for values in metrics)
+    check_finite(loss, done)
+    unknown = Metrics(*(np.full(loss.shape[1:], np.nan, np.float32),) * 2)
+
+    def measured(split: Data | None) -> Metrics:
+        return unknown if split is None else jax.tree.map(np.asarray, programs.evaluate(state.variables, split))
+
+    return state, History(loss, accuracy, *measured(data.train if until is not None else None), *measured(data.test))
+
+
+def _begun(key: Array, scales: Array, model: nn.Module, optimizer: optax.GradientTransformation, train: Split) -> TrainState:
+    """Every member's first state."""
+
+    def one(key: Array, scale: Array) -> TrainState:
+        return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
+
+    return jax.jit(jax.vmap(one) if key.ndim else one)(key, scales)
+
+
+def _on_device(split: Split, key: Array, mesh: Mesh | None) -> Data:
+    labels = jnp.broadcast_to(jnp.asarray(split.labels), (*key.shape, len(split.images)))
+    images = jax.device_put(jnp.asarray(split.images), None if mesh is None else NamedSharding(mesh, PartitionSpec()))
+    return Data(images, _members(labels, key, mesh))
+
+
+def _members(fields: Any, key: Array, mesh: Mesh | None) -> Any:
+    """What an ensemble's members have, one a row: spread over the mesh's axis for them."""
     if mesh is None:
-        return None
-    return NamedSharding(mesh, PartitionSpec(MEMBERS) if members and MEMBERS in mesh.axis_names else PartitionSpec())
+        return jax.device_put(fields)
+    spread = PartitionSpec(MEMBERS) if key.ndim and MEMBERS in mesh.axis_names else PartitionSpec()
+    return jax.device_put(fields, NamedSharding(mesh, spread))
