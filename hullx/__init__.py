@@ -1,4 +1,11 @@
-"""hullx: certified projections onto convex hulls, and experiments on how networks behave outside their training set's."""
+"""hullx: certified projections onto convex hulls, and experiments on how networks behave outside their training set's.
+
+`hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.runs` and `hullx.training` are imported when they are first used, for
+some of what they stand on takes seconds to import.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from hullx import certificate, solvers
 from hullx.errors import HullxError
@@ -6,4 +13,28 @@ from hullx.projection import distance, project
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
-__all__ = ["HullxError", "Projection", "Status", "certificate", "distance", "project", "solvers", "sweep"]
+if TYPE_CHECKING:
+    from hullx import data, geometry, models, runs, training
+
+__all__ = [
+    "HullxError",
+    "Projection",
+    "Status",
+    "certificate",
+    "data",
+    "distance",
+    "geometry",
+    "models",
+    "project",
+    "runs",
+    "solvers",
+    "sweep",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A folder of this package, imported now."""
+    if name in __all__:
+        return importlib.import_module(f"hullx.{name}")
+    raise AttributeError(f"module 'hullx' has no attribute {name!r}")
