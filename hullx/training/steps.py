@@ -142,7 +142,7 @@ def epoch(
             one = Data(data.images, labels)
             return epoch(state, one, rate, model=model, optimizer=optimizer, batch=batch, augment=augment, mesh=mesh)
 
-        state, metrics = _over_members(own, model, data, mesh)(state, data.labels, rate)
+        state, metrics = over_members(own, model, data.images, mesh)(state, data.labels, rate)
         return state, jax.tree.map(jnp.transpose, metrics)
 
     key, taken = (state.key[0], state.step[0]) if layout is Layout.SHARED else (state.key, state.step)
@@ -161,7 +161,7 @@ def epoch(
         def step(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
             return train_step(state, images, labels[rows], rate, model=model, optimizer=optimizer)
 
-        every = step if layout is Layout.ONE else _over_members(step, model, data, mesh)
+        every = step if layout is Layout.ONE else over_members(step, model, data.images, mesh)
         return every(state, data.labels, rate)
 
     return lax.scan(advance, state, (order, jax.random.split(augment_key, count)))
@@ -175,7 +175,7 @@ def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = L
         def one(variables: Any, labels: Array) -> Metrics:
             return evaluate(variables, Data(data.images, labels), model=model)
 
-        return _over_members(one, model, data, mesh)(variables, data.labels)
+        return over_members(one, model, data.images, mesh)(variables, data.labels)
     n = len(data.images)
     size = min(n, EVALUATED)
 
@@ -189,13 +189,13 @@ def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = L
     return Metrics(loss.sum() / n, right.sum() / n)
 
 
-def _over_members(function: Callable[..., Any], model: nn.Module, data: Data, mesh: Mesh | None) -> Callable[..., Any]:
+def over_members(function: Callable[..., Any], model: nn.Module, images: Array, mesh: Mesh | None) -> Callable[..., Any]:
     """The function of all members at once; on one CPU one after the other where the network has convolutions.
 
     XLA is slow there where each member has kernels of its own: four CNNs took 1.7, four ResNets 4 times as long as in turn.
     """
     if mesh is None and jax.default_backend() == "cpu":
-        network = jax.make_jaxpr(lambda images: model.init_with_output(jax.random.key(0), images)[0])(data.images[:1])
+        network = jax.make_jaxpr(lambda images: model.init_with_output(jax.random.key(0), images)[0])(images[:1])
         if "conv_general_dilated" in str(network):
             return lambda *each: lax.map(lambda member: function(*member), each)
     return jax.vmap(function)

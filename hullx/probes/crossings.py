@@ -1,0 +1,66 @@
+"""Where a classifier's label changes along a segment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# A change of label is located to this share of the segment's length.
+RESOLUTION = 1e-6
+
+
+class Crossings(NamedTuple):
+    """The changes of label on some segments, in order of segment and place.
+
+    - segment: row of the segment.
+    - place: from 0 at its start to 1 at its end, to `RESOLUTION`.
+    - before, behind: the labels on both sides.
+    """
+
+    segment: Int[np.ndarray, "c"]
+    place: Float[np.ndarray, "c"]
+    before: Int[np.ndarray, "c"]
+    behind: Int[np.ndarray, "c"]
+
+
+def crossings(
+    classify: Callable[[np.ndarray], np.ndarray],
+    starts: Float[np.ndarray, "s d"],
+    ends: Float[np.ndarray, "s d"],
+    *,
+    samples: int = 101,
+) -> Crossings:
+    """All changes of label between neighbouring samples of each segment, located by bisection.
+
+    Two changes between two samples that bring the label back are not seen: `samples` is the resolution.
+
+    Args:
+        classify: labels (p,) of points (p, d).
+        samples: on each segment, both ends included.
+
+    Example:
+        >>> found = crossings(lambda points: (points[:, 0] > 0.3).astype(int), np.zeros((1, 2)), np.ones((1, 2)))
+        >>> float(found.place[0].round(6))
+        0.3
+    """
+    places = np.linspace(0, 1, samples)
+
+    def labels_at(segment: np.ndarray, place: np.ndarray) -> np.ndarray:
+        points = starts[segment] + place[:, None] * (ends - starts)[segment]
+        return np.asarray(classify(points))
+
+    segments = np.arange(len(starts))
+    labels = labels_at(np.repeat(segments, samples), np.tile(places, len(starts))).reshape(len(starts), samples)
+    segment, which = np.nonzero(labels[:, 1:] != labels[:, :-1])
+    low, high = places[which], places[which + 1]
+    before, behind = labels[segment, which], labels[segment, which + 1]
+    while len(segment) and (high - low).max() > RESOLUTION:
+        middle = (low + high) / 2
+        found = labels_at(segment, middle)
+        # Where a third label lies between, the first change is followed.
+        same = found == before
+        low, high, behind = np.where(same, middle, low), np.where(same, high, middle), np.where(same, behind, found)
+    return Crossings(segment, (low + high) / 2, before, behind)

@@ -1,0 +1,65 @@
+"""Matched comparison: points inside and points outside are compared only where they are alike in what else matters.
+
+Networks agree less far from the training images, and where classes are mixed; points inside and outside differ in both. Each
+point of one group is paired with one of the other whose covariates are nearly the same, and what is left of the difference
+between the groups is reported beside the groups' difference itself. Source: Rosenbaum and Rubin (1985), "Constructing a control
+group using multivariate matched sampling methods"; Stuart (2010), "Matching methods for causal inference".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+from jaxtyping import Float, Int
+
+from hullx.errors import ArgumentError
+
+
+class Matched(NamedTuple):
+    """Pairs of points, one of each group.
+
+    - first, second: rows of the pairs in the two groups.
+    - before, after: standardised mean differences of each covariate, (mean − mean') / pooled spread: of the groups as they came
+      and of the pairs. Below 0.1 in size is called balanced.
+    """
+
+    first: Int[np.ndarray, "p"]
+    second: Int[np.ndarray, "p"]
+    before: Float[np.ndarray, "k"]
+    after: Float[np.ndarray, "k"]
+
+
+def matched(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *, caliper: float = 0.25) -> Matched:
+    """The most alike pairs, each point in at most one: the assignment of the least sum of distances, then the caliper.
+
+    Args:
+        first, second: covariates, one point a row, such as the distance to the nearest training image and the largest class's
+            share of weight.
+        caliper: how far a pair's covariates may be apart, each in units of its pooled spread.
+
+    Raises:
+        ArgumentError: the groups have other covariates, or one has no point.
+
+    Example:
+        >>> pairs = matched(np.column_stack([nearest_in, share_in]), np.column_stack([nearest_out, share_out]))
+        >>> difference_interval(inside[pairs.first], outside[pairs.second], paired=True)
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not len(first) or not len(second):
+        raise ArgumentError(
+            f"first, second: got shapes {first.shape} and {second.shape}, expected (a, k) and (b, k): a point a row"
+        )
+    spread = np.sqrt((first.var(0) + second.var(0)) / 2)
+    unit = np.where(spread > 0, spread, 1)
+    apart = np.abs(first[:, None] - second) / unit
+    # A pair beyond the caliper costs more than all within it, so that it is made only where nothing else is left.
+    allowed = np.all(apart <= caliper, axis=2)
+    cost = np.where(allowed, apart.sum(2), 1e6)
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
+    kept = allowed[rows, columns]
+    rows, columns = rows[kept], columns[kept]
+    before = (first.mean(0) - second.mean(0)) / unit
+    after = (first[rows].mean(0) - second[columns].mean(0)) / unit if len(rows) else np.full(first.shape[1], np.nan)
+    return Matched(rows, columns, before, after)

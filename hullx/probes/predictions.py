@@ -1,0 +1,41 @@
+"""What networks say of images: one network, or all members of an ensemble at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from hullx.training.steps import EVALUATED, over_members
+from hullx.types import Array
+
+
+@partial(jax.jit, static_argnames=("model", "members"))
+def logits(
+    variables: Any, images: Float[Array, "n h w c"], *, model: nn.Module, members: bool = True
+) -> Float[Array, "m n k"] | Float[Array, "n k"]:
+    """The logits of every member for every image, some hundred images at a time.
+
+    Args:
+        variables: of one network, or with a leading axis of members, as `fit(...).state.variables`.
+        images: as the networks were trained on them.
+        members: whether there is such an axis.
+
+    Example:
+        >>> labels = logits(fitted.state.variables, images, model=model).argmax(-1)  # (m, n)
+    """
+    n = len(images)
+    size = min(n, EVALUATED)
+    # Blocks of one size, the last filled up with its own last image.
+    rows = jnp.minimum(jnp.arange(-(-n // size) * size), n - 1).reshape(-1, size)
+
+    def one(variables: Any) -> Array:
+        found: Any = lax.map(lambda some: model.apply(variables, images[some], train=False), rows)
+        return found.reshape(-1, found.shape[-1])[:n]
+
+    return over_members(one, model, images, None)(variables) if members else one(variables)

@@ -1,0 +1,101 @@
+"""Points inside the hull of a training set, with the weights that prove it.
+
+A convex combination is inside by its weights, so each sample brings them along: support (s, k) are rows of the training set and
+weights (s, k) are ≥ 0 and sum to 1. Deep inside, points mix many images or several classes; which of these a sample does is
+its recipe, and what is compared with it must do the same (`probes.matching`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+import hullx
+from hullx.errors import ArgumentError
+
+# Points made at a time: each mixes k rows of d numbers.
+BLOCK = 256
+
+
+class Inside(NamedTuple):
+    """s points of the hull: as rows, and as convex combinations of the training set."""
+
+    points: Float[np.ndarray, "s d"]
+    support: Int[np.ndarray, "s k"]
+    weights: Float[np.ndarray, "s k"]
+
+
+def mixtures(
+    rng: np.random.Generator, rows: Float[np.ndarray, "n d"], count: int, k: int, *, concentration: float = 1.0
+) -> Inside:
+    """Random convex combinations of k training points each, of any class.
+
+    Args:
+        concentration: of the symmetric Dirichlet law of the weights; 1 is uniform on the simplex, less leans to its corners.
+
+    Example:
+        >>> inside = mixtures(np.random.default_rng(0), train.rows, 100, 5)
+        >>> bool((hullx.sweep(inside.points, train.rows).status == hullx.Status.INSIDE).all())
+        True
+    """
+    _check_size(len(rows), k)
+    support = np.stack([rng.choice(len(rows), k, replace=False) for _ in range(count)])
+    return _mixed(rng, rows, support, concentration)
+
+
+def of_one_class(
+    rng: np.random.Generator,
+    rows: Float[np.ndarray, "n d"],
+    labels: Int[np.ndarray, "n"],
+    count: int,
+    k: int,
+    *,
+    concentration: float = 1.0,
+) -> Inside:
+    """The same, the k points of each combination being of one class, drawn as often as it occurs."""
+    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
+    _check_size(min(map(len, members.values())), k)
+    chosen = labels[rng.integers(0, len(labels), count)]
+    support = np.stack([rng.choice(members[label], k, replace=False) for label in chosen])
+    return _mixed(rng, rows, support, concentration)
+
+
+def of_neighbours(
+    rng: np.random.Generator, rows: Float[np.ndarray, "n d"], count: int, k: int, *, concentration: float = 1.0
+) -> Inside:
+    """The same, of a random training point and its k − 1 nearest neighbours among all."""
+    _check_size(len(rows), k)
+    centres = rng.integers(0, len(rows), count)
+    squares = np.einsum("nd,nd->n", rows, rows)
+    nearness = rows[centres] @ rows.T - squares / 2
+    return _mixed(rng, rows, np.argsort(-nearness, axis=1, kind="stable")[:, :k], concentration)
+
+
+def on_the_surface(found: hullx.Projection) -> Inside:
+    """The projections of outside points: on the hull's surface, each with its support.
+
+    Args:
+        found: what `hullx.sweep` returned for them.
+    """
+    outside = np.asarray(found.outside)
+    return Inside(*(np.asarray(field)[outside] for field in (found.point, found.support, found.weights)))
+
+
+def largest_class_share(sample: Inside, labels: Int[np.ndarray, "n"]) -> Float[np.ndarray, "s"]:
+    """Of each point, the weight of the class that has most of it: 1 where only one class is mixed."""
+    of_class = [np.where(labels[sample.support] == label, sample.weights, 0).sum(1) for label in np.unique(labels)]
+    return np.max(of_class, axis=0)
+
+
+def _mixed(rng: np.random.Generator, rows: np.ndarray, support: np.ndarray, concentration: float) -> Inside:
+    weights = rng.dirichlet(np.full(support.shape[1], concentration), len(support))
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(support), BLOCK)]
+    points = [np.einsum("sk,skd->sd", weights[block], rows[support[block]]).astype(rows.dtype) for block in blocks]
+    return Inside(np.concatenate(points), support, weights)
+
+
+def _check_size(n: int, k: int) -> None:
+    if not 1 <= k <= n:
+        raise ArgumentError(f"k: got {k}, expected 1 to {n}, the number of points to mix: lower it")
