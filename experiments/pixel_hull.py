@@ -86,11 +86,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         hulls = dict(zip(GROUPS, (train, np.delete(train, chosen, axis=0), gaussian[len(chosen) :]), strict=True))
         found = {group: swept(group, queries[group], hulls[group]) for group in GROUPS}
         for group, result in found.items():
+            run.distances(result, data=title, group=group)
             record = partial(run.record, data=title, group=group)
-            record("share outside", result.outside)
-            record("undecided", ~result.decided, statistic="count")
-            record("distance", result.distance)
-            record("spread", result.distance, statistic="spread")
             record("÷ mean distance of two", result.distance / size.pairwise_mean)
             record("÷ largest distance", result.distance / size.diameter)
             record("share considerably outside", result.distance > CONSIDERABLE * size.pairwise_mean)

@@ -134,3 +134,39 @@ def test_killed_again_and_again_it_ends_with_the_same_results(
     for kind in ("tables", "arrays", "figures"):
         files = {path.name: path.read_bytes() for path in (folder / kind).iterdir()}
         assert files == {path.name: path.read_bytes() for path in (smoke[0] / kind).iterdir()}
+
+
+@pytest.mark.slow
+def test_memorization(tmp_path: Path) -> None:
+    """Labels leave the hull as it is, pixels do not; a condition is the same whatever other conditions there are."""
+    conditions = ("true labels", "random labels", "shuffled pixels")
+    small = ("--epochs", 3, "--seeds", 2, "--projected", 30, "--data", "digits")
+    results = runs.Results(start("memorization", *small, "--conditions", *conditions, "--out", tmp_path).folder)
+    distances, data = results.arrays("distances"), load("digits")
+    true, moved = (distances[f"{name}-test-images-as-they-are"] for name in ("true-labels", "shuffled-pixels"))
+    for i in (0, 17):
+        np.testing.assert_allclose(true[i], nnls_distance(data.test.rows[i], data.train.rows)[0], rtol=1e-5)
+    np.testing.assert_array_equal(true, distances["random-labels-test-images-as-they-are"])
+    # One permutation of all pixels moves test and training images alike.
+    np.testing.assert_allclose(distances["shuffled-pixels-test-images-corrupted-alike"], true, rtol=1e-5)
+    assert (moved > true).all()
+    assert [claim["verdict"] for claim in results.claims] == [runs.FAILS, runs.HOLDS]
+    assert results.estimate("least training accuracy", group="mlp 1×512, true labels").value > 0.9
+    assert results.estimate("training accuracy", group="mlp 1×512, random labels").value < 0.5
+    assert len((results.folder / "metrics.jsonl").read_text().splitlines()) == 9
+    assert {path.name for path in (results.folder / "figures").iterdir()} == {"curves.png", "distances.png"}
+    alone = runs.Results(start("memorization", *small, "--conditions", "random labels", "--out", tmp_path).folder)
+    wanted = [row for row in results.rows if "random labels" in row.group]
+    np.testing.assert_equal(alone.rows, wanted)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "flag", "known"),
+    [("memorization", "--models", "mlp 1×512"), ("memorization", "--conditions", "gaussian")],
+)
+def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_path: Path) -> None:
+    done = start(experiment, flag, "mpl", "--out", tmp_path)
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert f"{flag}: 'mpl' is unknown: choose among" in line
+    assert known in line

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hullx.runs.results import CONFIG, FAILED, UNDECIDED, Results, Row
+from hullx.runs.results import CONFIG, FAILED, UNDECIDED, Results, Row, is_share
 
 # Where output goes to a file: wide enough for seven numbers with their intervals.
 WIDTH = 120
@@ -93,11 +93,6 @@ def claim_cells(claim: dict[str, Any], *, named: bool = True) -> tuple[str, str,
     name = f"{claim['data']}: {claim['name']}" if claim["data"] and named else claim["name"]
     note = f"\n{claim['note']}" if claim["note"] else ""
     return name, claim["expected"], said + note, claim["verdict"], ", ".join(behind)
-
-
-def is_share(quantity: str) -> bool:
-    """Whether a quantity is a share of 1, to be shown in percent."""
-    return "share" in quantity or "accuracy" in quantity
 
 
 def bounds(interval: Iterable[float], unit: str = "") -> str:

@@ -34,7 +34,7 @@ from hullx.runs.atomic import UNFINISHED, append, unwritten, write
 from hullx.runs.fingerprint import LOCK
 from hullx.runs.names import slug
 from hullx.runs.provenance import code, provenance
-from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row
+from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row, is_share
 from hullx.runs.statistics import Statistic, estimate
 from hullx.runs.tensorboard import Board, find_board
 
@@ -84,11 +84,24 @@ class Run(Generic[C]):
         measured = estimate(values, statistic)
         if interval is not None:
             measured = measured._replace(low=interval[0], high=interval[1])
+        if is_share(quantity):  # of which an interval knows the ends
+            measured = measured._replace(low=max(measured.low, 0.0), high=min(measured.high, 1.0))
         row = Row(data, group, "" if seed is None else str(seed), quantity, *measured)
         if any(row[:4] == other[:4] for other in self.rows):
             raise ArgumentError(f"record: {row[:4]} is recorded already: give it another quantity or group")
         self.rows.append(row)
         write(self.folder / RESULTS, tables.written(Row._fields, self.rows))
+
+    def distances(self, result: Any, *, data: str = "", group: str = "") -> None:
+        """Four rows of results.csv: the share of queries outside, the undecided, their mean distance and its spread.
+
+        Args:
+            result: a `hullx.Projection`, or what has its outside, decided and distance.
+        """
+        self.record("share outside", result.outside, data=data, group=group)
+        self.record("undecided", ~np.asarray(result.decided), data=data, group=group, statistic="count")
+        self.record("distance", result.distance, data=data, group=group)
+        self.record("spread", result.distance, data=data, group=group, statistic="spread")
 
     def table(self, name: str, columns: Mapping[str, Any]) -> None:
         """tables/<name>.csv: equally long columns by name."""

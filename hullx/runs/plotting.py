@@ -9,6 +9,7 @@ def figures(results):
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title:
         title: says what is seen.
     """
     drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
-    drawn.suptitle(title, fontsize=10)
+    drawn.suptitle(textwrap.fill(title, int(12 * size[0])), fontsize=10)
     return drawn, drawn.subplots(rows, columns, squeeze=False)
 
 
@@ -86,6 +87,51 @@ def histograms(axes: Axes, values: Mapping[str, np.ndarray], xlabel: str, ylabel
     if edges[0] >= 0:
         axes.set_xlim(0, None)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+
+
+def lines(axes: Axes, table: Mapping[str, np.ndarray], x: str, y: str, *, by: str, names: Iterable[str], **style: Any) -> None:
+    """A line for each of the names that stand in a table's column `by`, each in its own colour whatever others there are."""
+    for name, colour in colours(names).items():
+        mine = table[by] == name
+        if mine.any():
+            axes.plot(table[x][mine], table[y][mine], **{"color": colour, "label": name, **style})
+
+
+def curves(
+    title: str, table: Mapping[str, np.ndarray], x: str, quantities: Mapping[str, str], *, columns: str, by: str
+) -> Figure:
+    """Panels of lines: a row for each of the quantities (columns of the table, with their labels), a column for each name that
+    stands under `columns`, and in each panel a line for each name that stands under `by`.
+    """
+    across, names = (list(dict.fromkeys(table[name])) for name in (columns, by))
+    size = 2 + 3.8 * len(across), 1.2 + 2.4 * len(quantities)
+    drawn, axes = figure(len(quantities), len(across), size=size, title=title)
+    for column, name in zip(axes.T, across, strict=True):
+        mine = {key: values[table[columns] == name] for key, values in table.items()}
+        for place, (quantity, label) in zip(column, quantities.items(), strict=True):
+            lines(place, mine, x, quantity, by=by, names=names)
+            place.set(ylabel=label, ylim=(0, None))
+        column[0].set_title(name)
+        column[-1].set_xlabel(x)
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return drawn
+
+
+def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabel: str) -> Figure:
+    """Panels of lying boxes side by side, on one scale: values by panel and by name, the same names in each panel."""
+    names = list(next(iter(panels.values())))
+    size = 2 + 4 * len(panels), 1.6 + 0.4 * len(names)
+    drawn, axes = figure(1, len(panels), size=size, title=title)
+    for place, (panel, values) in zip(axes[0], panels.items(), strict=True):
+        boxes(place, values, orientation="horizontal")
+        place.set(title=panel, xlabel=xlabel)
+        place.sharex(axes[0, 0])
+        place.invert_yaxis()
+    axes[0, 0].set_xlim(0, None)
+    for place in axes[0, 1:]:
+        place.set_yticklabels([])
+    drawn.supxlabel(BOXES, fontsize=8)
+    return drawn
 
 
 def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "vertical") -> None:

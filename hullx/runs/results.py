@@ -119,3 +119,8 @@ def read_results(path: Path) -> list[Row]:
         return Row(cells["data"], cells["group"], cells["seed"], cells["quantity"], value, low, high, int(cells["n"]))
 
     return [row(cells) for cells in tables.read_rows(path)]
+
+
+def is_share(quantity: str) -> bool:
+    """Whether a quantity is a share of 1, to be shown in percent."""
+    return "share" in quantity or "accuracy" in quantity
