@@ -160,6 +160,34 @@ def test_memorization(tmp_path: Path) -> None:
     np.testing.assert_equal(alone.rows, wanted)
 
 
+@pytest.mark.slow  # mostly compilation
+def test_archetypes(tmp_path: Path) -> None:
+    """Gradient descent through distances explains what SciPy's alternation explains, within a percent."""
+    small = ("--data", "digits:200", "--k", 4, "--starts", 1, "--steps", 100, "--rounds", 10)
+    results = runs.Results(start("archetypes", *small, "--out", tmp_path).folder)
+    share = {row.group: row.value for row in results.select(quantity="best share")}
+    assert abs(share["gradient"] - share["alternation"]) < 0.01
+    assert 0.2 < share["k-means"] < share["gradient"] < share["NMF"] < 0.6
+    # The archetypes are in the data's hull, and their hull is as near as claimed.
+    rows = load("digits", train_size=200).train.rows
+    found = results.arrays("digits, 200 training images images")["gradient"].reshape(4, -1)
+    assert all(nnls_distance(archetype, rows)[0] < 1e-4 for archetype in found)
+    squares = sum(nnls_distance(row, found)[0] ** 2 for row in rows)
+    np.testing.assert_allclose(1 - squares / ((rows - rows.mean(0)) ** 2).sum(), share["gradient"], rtol=1e-5)
+    assert results.total("undecided") == (0, 400)
+    assert len(list((results.folder / "figures").iterdir())) == 2
+
+
+@pytest.mark.slow  # nearly all of it compilation
+def test_hull_penalty(tmp_path: Path) -> None:
+    results = runs.Results(start("hull_penalty", "--networks", 2, "--steps", 100, "--out", tmp_path).folder)
+    near, far = (results.estimate("distance of test features", group=f"{which} penalty").value for which in ("with", "without"))
+    assert near < 0.8 * far
+    assert results.total("undecided") == (0, 4 * 360)
+    # Two pairs settle nothing.
+    assert results.claims[1]["verdict"] == runs.UNSETTLED
+
+
 @pytest.mark.parametrize(
     ("experiment", "flag", "known"),
     [("memorization", "--models", "mlp 1×512"), ("memorization", "--conditions", "gaussian")],

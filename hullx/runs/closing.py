@@ -73,7 +73,7 @@ def blocks(rows: Iterable[Row]) -> list[Block]:
 def cell(row: Row) -> str:
     """A number, below it its interval: "22.0%", "[21.4%, 22.7%]"; "0 of 360" for a count."""
     if row.quantity in (UNDECIDED, FAILED):
-        return f"{row.value:.0f} of {row.n:,}"
+        return f"{row.value:.0f} of {row.n:,}" if row.n else "–"
     unit = "%" if is_share(row.quantity) else ""
     interval = row.estimate.interval
     return number(row.value, unit) + (f"\n[{bounds(interval, unit)}]" if interval else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -50,6 +51,26 @@ def mixed(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
         if missing > 0.005:
             row[-1].set_xlabel(f"others: {missing:.0%}", fontsize=8)
     return drawn
+
+
+def matched(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
+    """A row of images (k, h, w, c) a name, each image below that of the first row which it is most like: by cosine, one each.
+
+    Images of any scale: each row is divided by its brightest pixel where that is above 1.
+    """
+    first, *_ = rows.values()
+    drawn, axes = figure(len(rows), len(first), size=(1.1 * len(first) + 1.6, 1.25 * len(rows) + 0.5), title=title)
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        order = scipy.optimize.linear_sum_assignment(-_unit(first) @ _unit(images).T)[1]
+        bright = np.maximum(images[order].max((1, 2, 3), keepdims=True), 1)
+        pictures(row, images[order] / bright, [""] * len(order))
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    return drawn
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    flat = images.reshape(len(images), -1)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
 
 
 def picture(axes: Axes, pixels: np.ndarray, title: str = "") -> None:
