@@ -72,14 +72,14 @@ class Experiment(Generic[C]):
         presets: settings by name; the first is the default.
         measure: computes what is to be known, and writes it to the run folder.
         claims: claims with their verdicts, from a run folder.
-        figures: figures by name, from a run folder.
+        figures: figures by name, from a run folder; none if not given.
     """
 
     config: type[C]
     presets: Mapping[str, C]
     measure: Callable[[C, Run[C]], None]
     claims: Callable[[Results], Iterable[Claim]]
-    figures: Callable[[Results], Iterable[tuple[str, Figure]]]
+    figures: Callable[[Results], Iterable[tuple[str, Figure]]] = lambda results: ()
 
     @property
     def module(self) -> str:
