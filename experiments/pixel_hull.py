@@ -5,7 +5,7 @@ extrapolation. Every distance here comes with a certified bracket: "outside" is 
 a solver's word.
 
     python -m experiments.pixel_hull                        digits, seconds, no download
-    python -m experiments.pixel_hull cpu                    MNIST, 60,000 × 2,000, a minute or two
+    python -m experiments.pixel_hull cpu                    MNIST, 60,000 × 2,000, minutes
     python -m experiments.pixel_hull paper                  MNIST and CIFAR-10 in full, 13 minutes on 2 CPU cores
     python -m experiments.pixel_hull paper --data svhn_cropped
 
