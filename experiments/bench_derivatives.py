@@ -2,7 +2,7 @@
 
 The value and each derivative take turns, so that a machine whose speed drifts does not spoil their ratio; the table has the
 median of the ratios of neighbouring calls. Expected: value and gradient of the distance at most 1.2 × the value, a
-Jacobian-vector product of the point at most 1.5 × the point.
+Jacobian-vector product of the point at most 1.5 × the point, on every problem.
 
     python -m experiments.bench_derivatives             digits, a minute
     python -m experiments.bench_derivatives cpu         and MNIST at two sizes, in both precisions, 12 minutes
@@ -10,49 +10,42 @@ Jacobian-vector product of the point at most 1.5 × the point.
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import hullx
-from experiments.command import main
-from hullx.data import load
-from hullx.runs import folder as record
+from hullx import runs
+from hullx.data import Sample
+from hullx.runs import plotting
 from hullx.runs.progress import progress
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(runs.Config):
     """Settings of the benchmark.
 
     Attributes:
-        problems: data set:points:queries.
+        data: data sets with the numbers of points and of queries, such as digits:1437:64.
         dtypes: of the data and of all arithmetic.
         repeats: calls of each function.
-        seed: of the subsets.
-        data_dir: where TFDS data sets lie; TFDS's default if not given.
     """
 
-    problems: tuple[str, ...] = ("digits:1437:64",)
+    data: tuple[Sample, ...] = (Sample("digits:1437:16"),)
     dtypes: tuple[str, ...] = ("float32",)
     repeats: int = 11
-    seed: int = 0
-    data_dir: str | None = None
 
 
 PRESETS = {
     "smoke": Config(),
     "cpu": Config(
-        problems=("digits:1437:1", "digits:1437:64", "mnist:5000:64", "mnist:60000:1", "mnist:60000:16"),
+        data=tuple(map(Sample, ("digits:1437:1", "digits:1437:64", "mnist:5000:64", "mnist:60000:1", "mnist:60000:16"))),
         dtypes=("float32", "float64"),
     ),
 }
@@ -87,32 +80,29 @@ MEASURED: dict[str, tuple[Callable, Callable, float]] = {
 }
 
 
-def run(config: Config, folder: record.Run) -> None:
+def measure(config: Config, run: runs.Run[Config]) -> None:
     """Each problem in each precision."""
-    rows: list[dict] = []
-    cells = [(problem, dtype) for dtype in config.dtypes for problem in config.problems]
-    with progress("problems", len(cells), "problems") as report:
-        for done, (problem, dtype) in enumerate(cells, 1):
-            name, n, m = problem.split(":")
-            data = load(name, train_size=int(n), test_size=int(m), seed=config.seed, data_dir=config.data_dir)
+    runs.known("--dtypes", config.dtypes, ("float32", "float64"))
+    cells = [(sample, dtype) for dtype in config.dtypes for sample in config.data]
+    with progress("problems", len(cells) * len(MEASURED), "derivatives") as report:
+        for done, (sample, dtype) in enumerate(cells):
+            data = sample.load(seed=config.seed, data_dir=config.data_dir)
+            record = partial(run.record, data=data.title, group=dtype, statistic="median")
             with jax.enable_x64(dtype == "float64"):
                 queries, points = (jnp.asarray(split.rows.astype(dtype)) for split in (data.test, data.train))
-                for derivative, (ours, value, _) in MEASURED.items():
-                    seconds, ratios = compared(ours, value, config.repeats, queries, points)
-                    quarters = np.quantile(ratios, (0.25, 0.5, 0.75))
-                    rows.append(
-                        {"problem": problem, "dtype": dtype, "derivative": derivative, "value_seconds": seconds}
-                        | dict(zip(("lower_quartile", "median", "upper_quartile"), quarters.tolist(), strict=True))
-                    )
-                    folder.metric(**rows[-1])
-            folder.table("ratios", {column: [row[column] for row in rows] for column in rows[0]})
-            report(done)
-    folder.finish({"config": dataclasses.asdict(config), "claims": judge(rows)})
-    Console().print(closing_table(config, rows), highlight=False)
+                for i, (derivative, (ours, value, _)) in enumerate(MEASURED.items()):
+                    name = f"{sample} {dtype} {i}"
+                    seconds, ratios = run.keep(name, compared, ours, value, config.repeats, queries, points)
+                    if i == 0:
+                        record("milliseconds for the value", 1000 * seconds)
+                    record(derivative, ratios)
+                    report(done * len(MEASURED) + i + 1)
 
 
-def compared(ours: Callable, value: Callable, repeats: int, queries: jax.Array, points: jax.Array) -> tuple[float, np.ndarray]:
-    """Median seconds of the value, and ratios of neighbouring calls."""
+def compared(
+    ours: Callable, value: Callable, repeats: int, queries: jax.Array, points: jax.Array
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the value, and ratios of neighbouring calls."""
 
     def timed(function: Callable) -> float:
         began = time.perf_counter()
@@ -123,33 +113,35 @@ def compared(ours: Callable, value: Callable, repeats: int, queries: jax.Array, 
     for function in pair:
         timed(function)
     seconds = np.array([[timed(function) for function in pair] for _ in range(repeats)])
-    return float(np.median(seconds[:, 1])), seconds[:, 0] / seconds[:, 1]
+    return seconds[:, 1], seconds[:, 0] / seconds[:, 1]
 
 
-def judge(rows: list[dict]) -> dict:
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """The largest median of each derivative against its limit."""
-    claims = {}
     for derivative, (_, _, limit) in MEASURED.items():
-        worst = max(row["median"] for row in rows if row["derivative"] == derivative)
-        claims[derivative] = record.claim(f"≤ {limit} ×", f"≤ {worst:.2f} ×", record.HOLDS if worst <= limit else record.FAILS)
-    return claims
+        rows = results.select(quantity=derivative)
+        worst = max(rows, key=lambda row: row.value)
+        verdict = runs.both(*(runs.below(row.estimate, limit) for row in rows))
+        expected, note = f"at most {limit} × the value", f"most: {worst.data}, {worst.group}"
+        yield runs.Claim.of(worst.estimate, f"{derivative} is cheap", "here", expected, verdict, note=note, unit=" ×")
 
 
-def closing_table(config: Config, rows: list[dict]) -> Table:
-    """One row a problem."""
-    table = Table(title=f"cost over the value, median of {config.repeats}")
-    for heading in ("problem", "dtype", "value", *MEASURED):
-        table.add_column(heading, justify="left" if heading in ("problem", "dtype") else "right")
-    for start in range(0, len(rows), len(MEASURED)):
-        mine = rows[start : start + len(MEASURED)]
-        cells = [f"{row['median']:.2f}" for row in mine]
-        table.add_row(mine[0]["problem"], mine[0]["dtype"], f"{mine[0]['value_seconds'] * 1000:,.3g} ms", *cells)
-    return table
+def figures(results: runs.Results) -> plotting.Figures:
+    """The ratios with their intervals."""
+    cells = list(dict.fromkeys((row.data, row.group) for row in results.rows))
+    title = "Cost of derivatives over the value: medians of pairs of calls, 95% intervals; dotted: what is expected at most"
+    drawn, axes = plotting.figure(1, len(MEASURED), size=(11, 1.6 + 0.3 * len(cells)), title=title)
+    for place, (derivative, (_, _, limit)) in zip(axes[0], MEASURED.items(), strict=True):
+        for i, (data, group) in enumerate(cells):
+            ratio = results.estimate(derivative, data=data, group=group)
+            place.plot([ratio.low, ratio.high], [i, i], color=plotting.COLOURS[0])
+            place.plot(ratio.value, i, color=plotting.COLOURS[0], marker="o", markersize=4)
+        place.axvline(limit, color=plotting.COLOURS[1], linestyle=":")
+        place.set(title=derivative, xlabel="× the value", yticks=range(len(cells)), ylim=(len(cells) - 0.5, -0.5))
+        place.set_yticklabels([f"{data}, {group}" for data, group in cells] if place is axes[0, 0] else [])
+    yield "ratios", drawn
 
 
-def figures(folder: Path) -> None:
-    """None: the table says it all."""
-
-
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
 if __name__ == "__main__":
-    main("experiments.bench_derivatives", __doc__, PRESETS, run)
+    experiment.main()

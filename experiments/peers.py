@@ -1,4 +1,6 @@
-"""Other people's solvers for the projection onto a hull, each as a function from one query and the points to weights.
+"""Other people's methods: solvers for the projection onto a hull, and summaries of many points by few.
+
+Solvers are functions from one query and the points to weights.
 
     minimise ‖Xᵀa − q‖²   subject to   a ≥ 0, Σ a = 1
 
@@ -8,6 +10,7 @@ All work in float64. First-order methods stop when `gap` is at most the toleranc
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +18,8 @@ import numpy as np
 import optax
 import scipy.optimize
 import scipy.sparse
+from sklearn.cluster import KMeans
+from sklearn.decomposition import NMF
 
 from hullx.solvers.projected_gradient import jaxopt_solver, loss
 
@@ -141,3 +146,31 @@ def peers(rtol: float) -> dict[str, Callable[[], Solve]]:
         PROJECTED_GRADIENT: lambda: projected_gradient(rtol),
         OPTAX: lambda: optax_gradient(rtol),
     }
+
+
+def alternation(points: np.ndarray, first: np.ndarray, rounds: int, report: Callable[[int], None]) -> np.ndarray:
+    """Archetypes (k, d) by Cutler and Breiman (1994), in SciPy: all weights, then each archetype, best for those weights."""
+    points, archetypes = points.astype(np.float64), first.astype(np.float64)
+    for i in range(rounds):
+        weights = np.stack([nnls(row, archetypes) for row in points])
+        for j in np.flatnonzero(weights.any(0)):
+            # Σ_j ‖x_j − Σ_l a_jl z_l‖² is ‖z_j − target‖² up to a factor and a constant.
+            mine = weights[:, j]
+            rest = points - weights @ archetypes + np.outer(mine, archetypes[j])
+            archetypes[j] = nnls(mine @ rest / (mine @ mine), points) @ points
+        report(i + 1)
+    return archetypes.astype(np.float32)
+
+
+def factorisation(points: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
+    """The parts (k, d) of scikit-learn's NMF, and the sum of squares that they leave."""
+    # Its annotations say less than it takes.
+    model = NMF(n_components=cast(Any, k), init="random", random_state=seed, max_iter=1000, tol=1e-3)
+    loadings = model.fit_transform(points)
+    return model.components_, float(((points - loadings @ model.components_) ** 2).sum())
+
+
+def k_means(points: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
+    """The centres (k, d) of scikit-learn's k-means from one start, and the sum of squares that they leave."""
+    model: Any = KMeans(n_clusters=k, random_state=seed, n_init=cast(Any, 1)).fit(points)
+    return model.cluster_centers_, float(model.inertia_)

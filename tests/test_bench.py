@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from commands import started
 from oracles import nnls_distance
 from rational import squared_distance
 
 import hullx
-from experiments import bench_solvers, peers
-from experiments.command import main
+from experiments import bench_derivatives, bench_solvers, bench_training, peers
+from hullx import runs
 
 RTOL = 1e-6
 
@@ -53,10 +54,53 @@ def test_peers_find_the_projection(triangle, name: str) -> None:
     np.testing.assert_allclose(np.linalg.norm(query - weights @ points), truth, rtol=1e-6)
 
 
+@pytest.mark.slow  # each job is a process
+def test_a_small_run(tmp_path: Path) -> None:
+    command = ("--solvers", "hullx.sweep", "scipy nnls", "--queries", 20, "--out", tmp_path)
+    results = runs.Results(started(bench_solvers.experiment.main, *command).folder)
+    assert results.estimate("÷ hullx.sweep", group="hullx.sweep").value == 1
+    assert results.estimate("certified gap", group="scipy nnls").value < 1e-12
+    assert results.table("jobs")["status"][0] == "20 CONVERGED"
+    assert results.total("failed") == (0, 2)
+    assert results.claims[1]["verdict"] == runs.HOLDS
+
+
 @pytest.mark.slow
-def test_a_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["--no-with-peers", "--queries", "20", "--out", str(tmp_path)]
-    main(bench_solvers.__name__, bench_solvers.__doc__, bench_solvers.PRESETS, bench_solvers.run, command)
-    folder = Path(capsys.readouterr().out.splitlines()[-1])
-    assert json.loads((folder / "summary.json").read_text())["ratios"]["digits"] == {"hullx.sweep": 1.0}
-    assert "20 CONVERGED" in (folder / "tables" / "jobs.csv").read_text()
+def test_training_benchmark(tmp_path: Path) -> None:
+    small = ("--steps", "mlp 2×64, 8 × 8", "--members", 2, "--epochs", 1, "--seeds", 2, "--repeats", 2)
+    results = runs.Results(started(bench_training.experiment.main, *small, "--out", tmp_path).folder)
+    assert results.estimate("test accuracy").value >= 0.97
+    ways = {"in turn", "members that share their batches", "members with batches of their own"}
+    assert {row.group.removeprefix("2 MLPs, ") for row in results.select(quantity="times as fast")} == ways
+
+
+@pytest.mark.slow
+def test_derivatives_benchmark(tmp_path: Path) -> None:
+    small = ("--data", "digits:50:2", "--repeats", 1, "--out", tmp_path)
+    results = runs.Results(started(bench_derivatives.experiment.main, *small).folder)
+    assert all(row.value > 0 for row in results.rows)
+    assert {claim["verdict"] for claim in results.claims} == {runs.UNSETTLED}  # one pair of calls settles nothing
+
+
+@pytest.mark.parametrize(
+    ("experiment", "flag", "known"),
+    [
+        (bench_training, "--steps", "mlp"),
+        (bench_solvers, "--solvers", "scipy nnls"),
+        (bench_derivatives, "--dtypes", "float64"),
+    ],
+)
+def test_unknown_names_get_one_line(experiment: Any, flag: str, known: str, tmp_path: Path) -> None:
+    done = started(experiment.experiment.main, flag, "mpl", "--out", tmp_path)
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert f"{flag}: 'mpl' is unknown: choose among" in line
+    assert known in line
+
+
+def test_archetypes_by_alternation_are_in_the_hull_and_better_than_a_guess(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(40, 3))
+    found = peers.alternation(points, points[:4], 5, lambda done: None)
+    assert max(nnls_distance(archetype, points)[0] for archetype in found) < 1e-6
+    left = [sum(nnls_distance(point, some)[0] ** 2 for point in points) for some in (found, points[:4])]
+    assert left[0] < 0.7 * left[1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hullx.data import DataError, gaussian_like, load
+from hullx.data import DataError, Sample, gaussian_like, load
 from hullx.data import __main__ as prepare_command
 
 TFDS_DIR = Path(os.environ.get("TFDS_DATA_DIR", Path.home() / "tensorflow_datasets"))
@@ -192,3 +192,29 @@ def test_gaussian_like_has_mean_and_covariance(rng: np.random.Generator) -> None
     sample = gaussian_like(rng, points, 200_000)
     np.testing.assert_allclose(sample.mean(0), points.mean(0), atol=0.03)
     np.testing.assert_allclose(np.cov(sample.T), np.cov(points.T), atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "title"),
+    [
+        ("digits", ("digits", None, None), "digits"),
+        ("mnist:5000", ("mnist", 5000, None), "mnist, 5,000 training images"),
+        ("mnist:5000:1000", ("mnist", 5000, 1000), "mnist, 5,000 training and 1,000 test images"),
+        ("npz:/a:b/c.npz", ("npz:/a:b/c.npz", None, None), "npz:/a:b/c.npz"),
+        ("npz:C:/a.npz:30:20", ("npz:C:/a.npz", 30, 20), "npz:C:/a.npz, 30 training and 20 test images"),
+    ],
+)
+def test_one_notation_for_data_sets(text: str, parts: tuple, title: str) -> None:
+    sample = Sample(text)
+    assert (sample.name, sample.train_size, sample.test_size) == parts
+    assert sample.title == title
+    assert sample == text
+
+
+def test_a_sample_is_drawn_as_load_draws_it() -> None:
+    data, same = Sample("digits:100:20").load(seed=3), load("digits", train_size=100, test_size=20, seed=3)
+    assert data.title == "digits, 100 training and 20 test images"
+    np.testing.assert_array_equal(data.train.images, same.train.images)
+    np.testing.assert_array_equal(data.test.labels, same.test.labels)
+    with pytest.raises(DataError, match="choose a size from 1 to 1,437"):
+        Sample("digits:0").load()

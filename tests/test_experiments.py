@@ -1,100 +1,54 @@
-"""The main job as a user starts it, its run folder, and what a wrong command line gets."""
+"""The experiments as their users start them: what they leave, that it is right, and that a kill changes nothing."""
 
 from __future__ import annotations
 
-import errno
 import importlib
-import io
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+import os
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from commands import Done, hullx_runs, started
 from oracles import nnls_distance
 
 from experiments import pixel_hull
-from experiments.command import main
+from hullx import runs
 from hullx.data import load
-from hullx.runs import folder as record
-from hullx.runs import plotting
-
-pytestmark = pytest.mark.unoptimised
 
 
-class Done(NamedTuple):
-    """What a command did."""
-
-    status: int
-    out: str
-    errors: str
-
-    @property
-    def folder(self) -> Path:
-        assert self.status == 0, self.errors
-        return Path(self.out.splitlines()[-1])
-
-
-def start(experiment: str, *arguments: str, run: Callable | None = None) -> Done:
-    """An experiment's command, in this process; perhaps with something else in place of what it measures."""
-    module = importlib.import_module(f"experiments.{experiment}")
-    out, errors, status = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(errors):
-        try:
-            main(module.__name__, module.__doc__, module.PRESETS, run or module.run, arguments)
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else 0
-    return Done(status, out.getvalue(), errors.getvalue())
+def start(experiment: str, *arguments: object) -> Done:
+    """An experiment's command."""
+    return started(importlib.import_module(f"experiments.{experiment}").experiment.main, *arguments)
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The main job, as its user starts it."""
-    command = (sys.executable, "-m", "experiments.pixel_hull", "--out", str(tmp_path_factory.mktemp("runs")))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.splitlines()[-1]), done.stdout
+    """The main job."""
+    done = start("pixel_hull", "--out", tmp_path_factory.mktemp("runs"))
+    return done.folder, done.out
 
 
-def test_run_folder_is_complete(smoke: tuple[Path, str]) -> None:
-    folder, printed = smoke
-    config, provenance, summary = (
-        record.read_json(folder, name) for name in ("config.json", "provenance.json", "summary.json")
-    )
-    assert (config["module"], config["preset"], config["dataset"]) == ("experiments.pixel_hull", "smoke", ["digits"])
-    assert provenance["seconds"] > 0
-    assert provenance["versions"]["jax"]
-    # Known of the digits: every image and every Gaussian sample is outside, at a fifth of the mean distance of two images.
-    assert [entry["verdict"] for entry in summary["claims"].values()] == [record.HOLDS] * 4
-    figures = {path.name for path in (folder / "figures").iterdir()}
+def test_the_main_job_says_what_is_known_of_the_digits(smoke: tuple[Path, str]) -> None:
+    results = runs.Results(smoke[0])
+    about = results.json("config.json")
+    assert (about["module"], about["preset"], results.config["data"]) == ("experiments.pixel_hull", "smoke", ["digits"])
+    # Every image and every Gaussian sample is outside, at a fifth of the mean distance of two images.
+    assert [claim["verdict"] for claim in results.claims] == [runs.HOLDS] * 4
+    assert all(claim["undecided"] == 0 and claim["queries"] > 0 for claim in results.claims)
+    assert 0.2 < results.estimate("÷ mean distance of two", group=pixel_hull.TEST).value < 0.24
+    figures = {path.name for path in (smoke[0] / "figures").iterdir()}
     assert figures == {"digits-distances.png", "digits-projections.png", "digits-supports.png"}
-    assert "360 of 360" in printed
-    assert not list(folder.rglob("*.part"))
+    assert "0 of 360 queries" in smoke[1]
+    assert not list(smoke[0].rglob("*.part"))
 
 
-def test_verdicts_follow_from_the_numbers(smoke: tuple[Path, str]) -> None:
-    measured = record.read_json(smoke[0], "summary.json")["results"]["digits"]
-    test = measured[pixel_hull.TEST]
-    for outside, far, expected in (
-        (360, 0.2, [record.HOLDS, record.HOLDS]),
-        (359, 0.2, [record.IN_PART, record.HOLDS]),
-        (180, 0.09, [record.FAILS, record.FAILS]),
-    ):
-        changed = measured | {pixel_hull.TEST: test | {"outside": outside, "median_over_pairwise": far}}
-        assert [entry["verdict"] for entry in pixel_hull.judge(changed).values()][:2] == expected
-
-
-def test_table_agrees_with_nnls(smoke: tuple[Path, str]) -> None:
-    table = record.read_table(smoke[0], "digits test images")
-    data = load("digits")
+def test_its_tables_agree_with_nnls(smoke: tuple[Path, str]) -> None:
+    results, data = runs.Results(smoke[0]), load("digits")
+    table = results.table(f"digits {pixel_hull.TEST}") | results.table(f"digits {pixel_hull.NEAREST}")
     assert set(table["status"]) == {"CONVERGED"}
     assert ((table["distance"] - table["lower"]) <= 1e-6 * table["distance"]).all()
     np.testing.assert_array_equal(table["label"], data.test.labels)
+    assert results.estimate("distance", group=pixel_hull.TEST).value == table["distance"].mean()
     for i in range(0, 360, 30):
         oracle, weights = nnls_distance(data.test.rows[i], data.train.rows)
         assert table["lower"][i] <= oracle * (1 + 1e-14)
@@ -106,186 +60,141 @@ def test_table_agrees_with_nnls(smoke: tuple[Path, str]) -> None:
         np.testing.assert_allclose(table["nearest_image"][i], nearest, rtol=1e-6)
 
 
-def test_figures_are_redrawn_from_files(
-    smoke: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = smoke[0]
-    before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
-    for path in (folder / "figures").iterdir():
-        path.unlink()
-    monkeypatch.setattr(sys, "argv", ["plotting", str(folder)])
-    plotting.main()
-    assert capsys.readouterr().out.splitlines() == sorted(str(folder / "figures" / name) for name in before)
-    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == before
+def test_its_verdicts_follow_from_the_numbers(smoke: tuple[Path, str], tmp_path: Path) -> None:
+    text = (smoke[0] / "results.csv").read_text()
+    (tmp_path / "config.json").write_text((smoke[0] / "config.json").read_text())
+    test = ",".join(("digits", pixel_hull.TEST, ""))
+    names = "share outside", "share considerably outside"
+    rows = {name: next(line for line in text.splitlines() if line.startswith(f"{test},{name}")) for name in names}
+    for shares, expected in (
+        (("1.0,0.99,1.0", "0.9,0.8,0.95"), [runs.HOLDS, runs.HOLDS]),
+        (("0.997,0.98,0.999", "0.5,0.4,0.6"), [runs.IN_PART, runs.UNSETTLED]),
+        (("0.4,0.35,0.45", "0.3,0.2,0.4"), [runs.FAILS, runs.FAILS]),
+    ):
+        changed = text
+        for (name, row), share in zip(rows.items(), shares, strict=True):
+            changed = changed.replace(row, f"{test},{name},{share},360")
+        (tmp_path / "results.csv").write_text(changed)
+        pixel_hull.experiment.judge(tmp_path)
+        verdicts = [claim["verdict"] for claim in runs.Results(tmp_path).claims]
+        assert [verdicts[0], verdicts[3]] == expected
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("smok",), "unknown preset 'smok': choose one of smoke, cpu, paper"),
-        (("--rtoll", "1"), "unknown argument '--rtoll'"),
-        (("--dataset", "mnst"), "unknown data set 'mnst'"),
-        (("--dataset", "npz:/nowhere.npz"), "/nowhere.npz cannot be read"),
-        (("--out", "/proc/nowhere"), "cannot be written (No such file or directory): make room or choose another folder"),
+        (("--data", "mnst"), "unknown data set 'mnst'"),
+        (("--data", "npz:/nowhere.npz"), "/nowhere.npz cannot be read"),
         (("--rtol", "1"), "rtol: got 1.0, expected 0 or more and less than 1"),
-        (("--train-size", "-3"), "train_size: got -3, expected a whole number"),
-        (("--out",), "--out needs a folder"),
-        (("--train-size", "5000"), "digits's train split has 1,437 images"),
+        (("--data", "digits:5000"), "digits's train split has 1,437 images"),
+        (("--seed", "-3"), "seed: got -3, expected a whole number"),
     ],
 )
-def test_wrong_command_line_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    out = () if "--out" in arguments else ("--out", str(tmp_path))
-    done = start("pixel_hull", *arguments, *out)
+def test_what_cannot_be_measured_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = start("pixel_hull", *arguments, "--out", tmp_path)
     assert done.status == 2
     assert message in done.errors
     assert len(done.errors.splitlines()) == 1
 
 
-def test_help_lists_every_field() -> None:
-    done = start("pixel_hull", "--help")
-    assert done.status == 0
-    for word in ("--dataset", "--train-size", "--rtol", "--seed", "--out", "outside the convex hull"):
-        assert word in done.out
+class Killed(BaseException):
+    """No exception that anything catches."""
 
 
-def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path) -> None:
-    def interrupted(config, run: record.Run) -> None:
-        run.table("finished", {"number": [1]})
-        signal.raise_signal(signal.SIGINT)
+def test_killed_again_and_again_it_ends_with_the_same_results(
+    smoke: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it writes its n-th file, for n that grows: sweeps, other pieces, tables and results."""
+    kills, flush = 0, os.fsync
+    while True:
+        left = 5 + 20 * kills
 
-    # A shell starts what it puts in the background deaf to it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        done = start("pixel_hull", "--out", str(tmp_path), run=interrupted)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert done.status == 130
-    assert "interrupted; what was finished is in" in done.errors
-    assert (Path(done.errors.splitlines()[-1]) / "tables" / "finished.csv").exists()
+        def count(file: int) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            flush(file)
 
-    def full(data, *arguments: object, **settings: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def drawn(config, run: record.Run) -> None:
-        with plotting.figure(run.folder, "first", size=(1, 1)):
-            pass
-        with pytest.MonkeyPatch.context() as patch, plotting.figure(run.folder, "second", size=(1, 1)):
-            patch.setattr("os.fsync", full)
-
-    done = start("pixel_hull", "--out", str(tmp_path), run=drawn)
-    assert done.status == 2
-    (line,) = done.errors.splitlines()
-    assert "second.png cannot be written (No space left on device): make room" in line
-    assert [path.name for path in tmp_path.rglob("figures/*")] == ["first.png"]
-
-
-@pytest.mark.slow  # a minute, nearly all of it compilation
-def test_archetypes(tmp_path: Path) -> None:
-    """Gradient descent through distances explains what SciPy's alternation explains, within a percent."""
-    small = (
-        "--dataset",
-        "digits:400",
-        "--k",
-        "4",
-        "--starts",
-        "1",
-        "--steps",
-        "100",
-        "--rounds",
-        "10",
-        "--networks",
-        "1",
-        "--training-steps",
-        "40",
-    )
-    folder = start("archetypes", *small, "--out", str(tmp_path)).folder
-    summary = record.read_json(folder, "summary.json")
-    shares = {method: max(values) for method, values in summary["archetypes"]["digits, 400 images"].items()}
-    assert abs(shares["gradient through distances"] - shares["classical alternation"]) < 0.01
-    assert 0.2 < shares["gradient through distances"] < 0.6
-    # The archetypes are in the data's hull, and their hull is as near as claimed.
-    rows = load("digits", train_size=400).train.rows
-    found = record.read_arrays(folder, "digits, 400 images images")["gradient-through-distances"].reshape(4, -1)
-    assert all(nnls_distance(archetype, rows)[0] < 1e-4 for archetype in found)
-    squares = sum(nnls_distance(row, found)[0] ** 2 for row in rows)
-    total = ((rows - rows.mean(0)) ** 2).sum()
-    np.testing.assert_allclose(1 - squares / total, shares["gradient through distances"], rtol=1e-5)
-    assert summary["penalty"]["with"]["undecided"] == [0]
-    assert len(list((folder / "figures").iterdir())) == 2
-
-
-def test_tables_are_written_whole(tmp_path: Path) -> None:
-    run = record.start("experiments.none", "smoke", _Config(), tmp_path)
-    run.table("a table", {"number": [1.5, 2.5], "word": ["x", "y, z"]})
-    table = record.read_table(run.folder, "a table")
-    np.testing.assert_array_equal(table["number"], [1.5, 2.5])
-    assert table["word"].tolist() == ["x", "y, z"]
-    run.metric(step=3, loss=np.float32(0.5))
-    line = json.loads((run.folder / "metrics.jsonl").read_text())
-    assert (line["step"], line["loss"]) == (3, 0.5)
-    again = record.start("experiments.none", "smoke", _Config(), tmp_path)
-    assert again.folder != run.folder
-
-
-@record.dataclasses.dataclass(frozen=True)
-class _Config:
-    size: int = 1
+        monkeypatch.setattr("os.fsync", count)
+        try:
+            if not kills:
+                start("pixel_hull", "--out", tmp_path)
+            else:
+                (folder,) = tmp_path.glob("*/*")
+                hullx_runs("resume", folder)
+        except Killed:
+            kills += 1
+        else:
+            break
+    assert kills >= 3
+    (folder,) = tmp_path.glob("*/*")
+    for name in ("results.csv", "claims.json"):
+        assert (folder / name).read_bytes() == (smoke[0] / name).read_bytes()
+    for kind in ("tables", "arrays", "figures"):
+        files = {path.name: path.read_bytes() for path in (folder / kind).iterdir()}
+        assert files == {path.name: path.read_bytes() for path in (smoke[0] / kind).iterdir()}
 
 
 @pytest.mark.slow
 def test_memorization(tmp_path: Path) -> None:
-    """Labels leave the hull as it is, pixels do not; the tables agree with the figures' files."""
+    """Labels leave the hull as it is, pixels do not; a condition is the same whatever other conditions there are."""
     conditions = ("true labels", "random labels", "shuffled pixels")
-    small = ("--models", "mlp 1×512", "--epochs", "3", "--seeds", "2", "--test-size", "30", "--conditions", *conditions)
-    folder = start("memorization", *small, "--out", str(tmp_path)).folder
-    distances = record.read_arrays(folder, "distances")
-    data = load("digits")
+    small = ("--epochs", 3, "--seeds", 2, "--projected", 30, "--data", "digits")
+    results = runs.Results(start("memorization", *small, "--conditions", *conditions, "--out", tmp_path).folder)
+    distances, data = results.arrays("distances"), load("digits")
+    true, moved = (distances[f"{name}-test-images-as-they-are"] for name in ("true-labels", "shuffled-pixels"))
     for i in (0, 17):
-        truth = nnls_distance(data.test.rows[i], data.train.rows)[0]
-        np.testing.assert_allclose(distances["true-labels-test-images-as-they-are"][i], truth, rtol=1e-5)
-    np.testing.assert_array_equal(
-        distances["true-labels-test-images-as-they-are"], distances["random-labels-test-images-as-they-are"]
-    )
+        np.testing.assert_allclose(true[i], nnls_distance(data.test.rows[i], data.train.rows)[0], rtol=1e-5)
+    np.testing.assert_array_equal(true, distances["random-labels-test-images-as-they-are"])
     # One permutation of all pixels moves test and training images alike.
-    np.testing.assert_allclose(
-        distances["shuffled-pixels-test-images-corrupted-alike"], distances["true-labels-test-images-as-they-are"], rtol=1e-5
-    )
-    assert (distances["shuffled-pixels-test-images-as-they-are"] > distances["true-labels-test-images-as-they-are"]).all()
-    networks = record.read_table(folder, "networks")
-    assert networks["condition"].tolist() == [condition for condition in conditions for _ in range(2)]
-    assert networks["train"][networks["condition"] == "true labels"].min() > 0.9
-    assert networks["train"][networks["condition"] == "random labels"].max() < 0.5
-    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 6
-    assert {path.name for path in (folder / "figures").iterdir()} == {"curves.png", "distances.png"}
+    np.testing.assert_allclose(distances["shuffled-pixels-test-images-corrupted-alike"], true, rtol=1e-5)
+    assert (moved > true).all()
+    assert [claim["verdict"] for claim in results.claims] == [runs.FAILS, runs.HOLDS]
+    assert results.estimate("least training accuracy", group="mlp 1×512, true labels").value > 0.9
+    assert results.estimate("training accuracy", group="mlp 1×512, random labels").value < 0.5
+    assert len((results.folder / "metrics.jsonl").read_text().splitlines()) == 9
+    assert {path.name for path in (results.folder / "figures").iterdir()} == {"curves.png", "distances.png"}
+    alone = runs.Results(start("memorization", *small, "--conditions", "random labels", "--out", tmp_path).folder)
+    wanted = [row for row in results.rows if "random labels" in row.group]
+    np.testing.assert_equal(alone.rows, wanted)
+
+
+@pytest.mark.slow  # mostly compilation
+def test_archetypes(tmp_path: Path) -> None:
+    """Gradient descent through distances explains what SciPy's alternation explains, within a percent."""
+    small = ("--data", "digits:200", "--k", 4, "--starts", 1, "--steps", 100, "--rounds", 10)
+    results = runs.Results(start("archetypes", *small, "--out", tmp_path).folder)
+    share = {row.group: row.value for row in results.select(quantity="best share")}
+    assert abs(share["gradient"] - share["alternation"]) < 0.01
+    assert 0.2 < share["k-means"] < share["gradient"] < share["NMF"] < 0.6
+    # The archetypes are in the data's hull, and their hull is as near as claimed.
+    rows = load("digits", train_size=200).train.rows
+    found = results.arrays("digits, 200 training images images")["gradient"].reshape(4, -1)
+    assert all(nnls_distance(archetype, rows)[0] < 1e-4 for archetype in found)
+    squares = sum(nnls_distance(row, found)[0] ** 2 for row in rows)
+    np.testing.assert_allclose(1 - squares / ((rows - rows.mean(0)) ** 2).sum(), share["gradient"], rtol=1e-5)
+    assert results.total("undecided") == (0, 400)
+    assert len(list((results.folder / "figures").iterdir())) == 2
+
+
+@pytest.mark.slow  # nearly all of it compilation
+def test_hull_penalty(tmp_path: Path) -> None:
+    results = runs.Results(start("hull_penalty", "--networks", 2, "--steps", 100, "--out", tmp_path).folder)
+    near, far = (results.estimate("distance of test features", group=f"{which} penalty").value for which in ("with", "without"))
+    assert near < 0.8 * far
+    assert results.total("undecided") == (0, 4 * 360)
+    # Two pairs settle nothing.
+    assert results.claims[1]["verdict"] == runs.UNSETTLED
 
 
 @pytest.mark.parametrize(
     ("experiment", "flag", "known"),
-    [
-        ("memorization", "--models", "mlp 1×512"),
-        ("memorization", "--conditions", "gaussian"),
-        ("bench_training", "--steps", "mlp"),
-    ],
+    [("memorization", "--models", "mlp 1×512"), ("memorization", "--conditions", "gaussian")],
 )
 def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_path: Path) -> None:
-    done = start(experiment, flag, "mpl", "--out", str(tmp_path))
+    done = start(experiment, flag, "mpl", "--out", tmp_path)
     assert done.status == 2
     (line,) = done.errors.splitlines()
     assert f"{flag}: 'mpl' is unknown: choose among" in line
     assert known in line
-
-
-@pytest.mark.slow
-def test_training_benchmark(tmp_path: Path) -> None:
-    small = ("--steps", "mlp 2×64, 8 × 8", "--members", "2", "--epochs", "1", "--seeds", "1", "--repeats", "1")
-    summary = record.read_json(start("bench_training", *small, "--out", str(tmp_path)).folder, "summary.json")
-    assert summary["learned"]["digits, MLP 2×256, 40 epochs"][0] >= 0.97
-    assert set(summary["ensemble"]) == {"in turn", "members that share their batches", "members with batches of their own"}
-
-
-@pytest.mark.slow
-def test_derivatives_benchmark(tmp_path: Path) -> None:
-    folder = start("bench_derivatives", "--problems", "digits:50:2", "--repeats", "1", "--out", str(tmp_path)).folder
-    table = record.read_table(folder, "ratios")
-    assert len(table["median"]) == 4
-    assert (table["median"] > 0).all()

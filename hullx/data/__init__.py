@@ -3,6 +3,7 @@
     load("digits")          scikit-learn's 1,797 handwritten digits, 8 × 8, embedded: no download
     load("mnist")           any TFDS image-classification set that has been prepared; no TensorFlow needed to read it
     load("npz:PATH")        a file with x_train, y_train, x_test, y_test
+    Sample("mnist:5000")    a name with sizes, as command lines give it; `.load()` has 5,000 of the training images
 
 `python -m hullx.data prepare mnist` downloads and prepares a TFDS set once; it needs `pip install 'hullx[prepare]'`.
 """
@@ -12,6 +13,7 @@ from hullx.data.corruptions import CONDITIONS, corrupted
 from hullx.data.dataset import Dataset, Split
 from hullx.data.loading import load
 from hullx.data.preprocessing import centre_crop, standardised, whitened
+from hullx.data.sample import Sample
 from hullx.data.synthetic import gaussian_like
 from hullx.errors import DataError
 
@@ -20,6 +22,7 @@ __all__ = [
     "CropFlip",
     "DataError",
     "Dataset",
+    "Sample",
     "Split",
     "centre_crop",
     "corrupted",

@@ -19,7 +19,7 @@ def write(path: Path, data: bytes) -> None:
     """
     neighbour = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with neighbour.open("wb") as file:
             file.write(data)
             file.flush()

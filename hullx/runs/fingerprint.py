@@ -40,29 +40,19 @@ def encoded(mine: dict[str, Any]) -> bytes:
 
 
 @contextmanager
-def claimed(
-    folder: Path,
-    mine: dict[str, Any],
-    argument: str,
-    *,
-    error: type[HullxError] = ResumeError,
-    proved: Callable[[], bool] = lambda: False,
-) -> Iterator[None]:
-    """A folder for the results of one fingerprint and one process, as long as the block lasts; it is made if need be.
+def reserved(folder: Path, argument: str, *, error: type[HullxError] = ResumeError) -> Iterator[None]:
+    """A folder for one process, as long as the block lasts; it is made if need be.
 
     Args:
         argument: of the user's call, to be named in errors.
         error: the class of them.
-        proved: whether the folder's contents are known to belong to the fingerprint, should its own be damaged.
 
     Raises:
-        error: the folder holds something else, or another process has it.
+        error: another process has it, or it is a file.
         StorageError: it cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise error(f"{argument}: {folder} is a file, expected a folder: choose another name")
-    if not (folder / FINGERPRINT).exists() and _contents(folder):
-        raise error(f"{argument}: {folder} is not empty and holds no results of such a run: choose another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK).acquire(timeout=0)
@@ -72,6 +62,30 @@ def claimed(
     except OSError as reason:
         raise unwritten(folder, reason) from reason
     with lock:
+        yield
+
+
+@contextmanager
+def claimed(
+    folder: Path,
+    mine: dict[str, Any],
+    argument: str,
+    *,
+    error: type[HullxError] = ResumeError,
+    proved: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """A folder `reserved` for the results of one fingerprint.
+
+    Args:
+        proved: whether the folder's contents are known to belong to the fingerprint, should its own be damaged.
+
+    Raises:
+        error: the folder holds something else, or another process has it.
+        StorageError: it cannot be written to.
+    """
+    if not (folder / FINGERPRINT).exists() and _contents(folder):
+        raise error(f"{argument}: {folder} is not empty and holds no results of such a run: choose another folder")
+    with reserved(folder, argument, error=error):
         for unfinished in folder.glob(f"*{UNFINISHED}"):  # of a run that was killed while it wrote
             unfinished.unlink()
         theirs = _read(folder / FINGERPRINT)
@@ -84,7 +98,7 @@ def claimed(
 
 def _contents(folder: Path) -> list[Path]:
     """What else is in a folder."""
-    found = folder.iterdir() if folder.exists() else ()
+    found = folder.iterdir() if folder.is_dir() else ()
     return [path for path in found if path.name not in (FINGERPRINT, LOCK) and path.suffix != UNFINISHED]
 
 

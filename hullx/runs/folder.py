@@ -1,62 +1,111 @@
 """Run folders: everything an experiment leaves behind, written so that nothing is ever half there.
 
 runs/<experiment>/<preset>-<time>/
-  config.json      the resolved configuration
-  provenance.json  command, git commit and dirty flag, versions, device, x64, seconds
-  metrics.jsonl    one object a line: step, seconds, scalars
-  tensorboard/     the same for TensorBoard, if asked for
-  tables/*.csv     one row a query or a setting
+  config.json      module, preset and settings
+  provenance.json  command, git commit and dirty flag, versions, device, x64, date; seconds, once the run is finished
+  results.csv      headline numbers with their intervals, see `hullx.runs.results`
+  claims.json      claims with their verdicts
+  tables/*.csv     one row a query, a network or a setting
   arrays/*.npz     what the figures need and a table cannot hold
-  summary.json     headline numbers, counts by status, claims with their verdicts
-  figures/*.png    redrawn from the files above by `python -m hullx.runs.plotting <run folder>`
+  figures/*.png    drawn from the files above, and anew by `python -m hullx.runs redraw FOLDER`
+  metrics.jsonl    one object a line: a log, to which a resumed run adds
+  tensorboard/     the same for TensorBoard, if asked for
+  pieces/          what a killed run finds again; it goes when the run is finished
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import importlib.metadata
 import io
 import json
-import os
-import platform
-import re
-import subprocess
-import sys
+import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from hullx.errors import ArgumentError
+from hullx.runs import pieces, tables
+from hullx.runs.atomic import UNFINISHED, append, unwritten, write
+from hullx.runs.fingerprint import LOCK
+from hullx.runs.names import slug
+from hullx.runs.provenance import code, provenance
+from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row, is_share
+from hullx.runs.statistics import Statistic, estimate
 from hullx.runs.tensorboard import Board, find_board
-from hullx.runs.atomic import append, unwritten, write
-from hullx.types import Status
 
-HOLDS, IN_PART, FAILS = "holds", "holds in part", "does not hold at this size"
+C = TypeVar("C")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PIECES = "pieces"
+# What a run folder holds before anything is computed.
+INITIAL = {CONFIG, PROVENANCE, LOCK, "tensorboard"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """A run folder; create one with `start`."""
+class Run(Generic[C]):
+    """A run folder that is being written; `start` makes one, `again` opens one that was left unfinished."""
 
     folder: Path
-    began: float
+    config: C
+    began: float = dataclasses.field(default_factory=time.monotonic)
     board: Board | None = None
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    taken: set[str] = dataclasses.field(default_factory=set)
+
+    def record(
+        self,
+        quantity: str,
+        values: Any,
+        *,
+        data: str = "",
+        group: str = "",
+        seed: int | None = None,
+        statistic: Statistic | None = None,
+        interval: tuple[float, float] | None = None,
+    ) -> None:
+        """One row of results.csv.
+
+        Args:
+            quantity: what it is, in words; one with "share" or "accuracy" in its name is shown in percent, and
+                "undecided" and "failed" are counts that stand beside every verdict.
+            values: one a query or a network, of which the row has the statistic, its interval, and how many there are; or one
+                number; or an `Estimate`.
+            data, group: of whom; "" for all.
+            seed: whose numbers these are, where they are one seed's.
+            statistic: as in `hullx.runs.statistics.estimate`; the share of truth values, the mean of numbers.
+            interval: in place of the statistic's own.
+        """
+        measured = estimate(values, statistic)
+        if interval is not None:
+            measured = measured._replace(low=interval[0], high=interval[1])
+        if is_share(quantity):  # of which an interval knows the ends
+            measured = measured._replace(low=max(measured.low, 0.0), high=min(measured.high, 1.0))
+        row = Row(data, group, "" if seed is None else str(seed), quantity, *measured)
+        if any(row[:4] == other[:4] for other in self.rows):
+            raise ArgumentError(f"record: {row[:4]} is recorded already: give it another quantity or group")
+        self.rows.append(row)
+        write(self.folder / RESULTS, tables.written(Row._fields, self.rows))
+
+    def distances(self, result: Any, *, data: str = "", group: str = "") -> None:
+        """Four rows of results.csv: the share of queries outside, the undecided, their mean distance and its spread.
+
+        Args:
+            result: a `hullx.Projection`, or what has its outside, decided and distance.
+        """
+        self.record("share outside", result.outside, data=data, group=group)
+        self.record("undecided", ~np.asarray(result.decided), data=data, group=group, statistic="count")
+        self.record("distance", result.distance, data=data, group=group)
+        self.record("spread", result.distance, data=data, group=group, statistic="spread")
 
     def table(self, name: str, columns: Mapping[str, Any]) -> None:
         """tables/<name>.csv: equally long columns by name."""
-        cells = [np.asarray(column).tolist() for column in columns.values()]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*cells, strict=True))
-        write(self.folder / "tables" / f"{slug(name)}.csv", text.getvalue().encode())
+        write(self.folder / "tables" / f"{slug(name)}.csv", tables.from_columns(columns))
 
     def arrays(self, name: str, **arrays: np.ndarray) -> None:
         """arrays/<name>.npz."""
@@ -71,41 +120,82 @@ class Run:
         if self.board is not None:
             self.board.draw(scalars)
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
-        """Writes summary.json and the run's duration."""
-        _write_json(self.folder / "summary.json", summary)
-        provenance = read_json(self.folder, "provenance.json")
-        _write_json(self.folder / "provenance.json", {**provenance, "seconds": round(time.monotonic() - self.began, 1)})
+    def keep(self, name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """function(*args, **kwargs), or what it returned before the run was killed; see `hullx.runs.pieces`.
+
+        The name stands for the arguments: it may be used once. A piece whose file is damaged is computed anew, with a warning.
+
+        Example:
+            >>> result = run.keep("digits, test images", hullx.sweep, test, train)
+        """
+        folder, stem = self.folder / PIECES, self._take(name)
+        data, damaged = pieces.found(folder, stem)
+        if data is None:
+            if damaged:
+                names = ", ".join(path.name for path in damaged)
+                warnings.warn(f"{folder}: {names} is damaged: {name!r} is computed anew", RuntimeWarning, stacklevel=2)
+            data = pieces.packed(function(*args, **kwargs))
+            for path in damaged:
+                path.unlink()
+            write(pieces.sealed(folder, stem, data), data)
+        return pieces.unpacked(data)
+
+    def part(self, name: str) -> Path:
+        """A folder for what resumes by itself: `hullx.sweep(resume=run.part(name))`, `fit(checkpoint=run.part(name))`."""
+        return self.folder / PIECES / self._take(name)
+
+    def finish(self) -> None:
+        """Writes that the run is finished, and how long it took; pieces are needed no more."""
+        known = Results(self.folder).json(PROVENANCE)
+        write_json(self.folder / PROVENANCE, {**known, "seconds": round(time.monotonic() - self.began, 1)})
+        shutil.rmtree(self.folder / PIECES, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Removes the folder if nothing was computed."""
+        if {path.name for path in self.folder.iterdir()} <= INITIAL:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take(self, name: str) -> str:
+        stem = slug(name)
+        if stem in self.taken:
+            raise ArgumentError(f"{name!r} names a piece of this run already: choose another name")
+        self.taken.add(stem)
+        return stem
 
 
-def slug(name: str) -> str:
-    """The name as a file name: lower case, words joined by hyphens.
-
-    Example:
-        >>> slug("cifar10 (JPEG copy) test")
-        'cifar10-jpeg-copy-test'
-    """
-    return "-".join(re.findall(r"\w+", name.lower()))
-
-
-def start(module: str, preset: str, config: Any, out: Path, *, tensorboard: bool = False) -> Run:
-    """Creates a run folder under out/<experiment> and writes what is known at the start.
+def start(module: str, preset: str, config: C, out: Path, *, tensorboard: bool = False) -> Run[C]:
+    """A new run folder under out/<experiment>, with what is known at the start.
 
     Args:
-        module: the experiment's module, such as "experiments.pixel_hull"; its `figures(folder)` redraws the figures.
-
-        tensorboard: whether `Run.metric` writes for TensorBoard as well.
+        module: the experiment's, such as "experiments.pixel_hull".
+        config: a dataclass of settings.
 
     Raises:
         StorageError: the folder cannot be made.
         PackageError: tensorboardX is not installed.
     """
-    make_board = find_board() if tensorboard else None
+    board = find_board() if tensorboard else None
     folder = _new(out / module.rpartition(".")[2], f"{preset}-{datetime.now():%Y%m%d-%H%M%S}")
-    run = Run(folder, time.monotonic(), make_board and make_board(folder / "tensorboard"))
-    _write_json(folder / "config.json", {"module": module, "preset": preset, **dataclasses.asdict(config)})
-    _write_json(folder / "provenance.json", _provenance())
-    return run
+    settings = dataclasses.asdict(config)  # pyright: ignore[reportArgumentType]
+    write_json(folder / CONFIG, {"module": module, "preset": preset, "settings": settings})
+    write_json(folder / PROVENANCE, provenance())
+    return Run(folder, config, board=board and board(folder / "tensorboard"))
+
+
+def again(folder: Path, config: C, *, tensorboard: bool = False) -> Run[C]:
+    """A run folder that was left unfinished; its provenance names the code and the time at which the run goes on."""
+    for unfinished in folder.rglob(f"*{UNFINISHED}"):
+        unfinished.unlink()
+    board = find_board() if tensorboard else None
+    known = Results(folder).json(PROVENANCE)
+    here = {"date": datetime.now().astimezone().isoformat(timespec="seconds"), **code()}
+    write_json(folder / PROVENANCE, {**known, "resumed": [*known.get("resumed", []), here]})
+    return Run(folder, config, board=board and board(folder / "tensorboard"))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """A JSON file; paths become strings, arrays lists."""
+    write(path, (json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n").encode())
 
 
 def _new(parent: Path, stamp: str) -> Path:
@@ -122,73 +212,5 @@ def _new(parent: Path, stamp: str) -> Path:
         folder = parent / f"{stamp}-{attempt}"
 
 
-def claim(expected: str, measured: str, verdict: str) -> dict[str, str]:
-    """One entry of a summary's `claims`: what the literature says, what was measured, and the verdict that follows."""
-    return {"expected": expected, "measured": measured, "verdict": verdict}
-
-
-def statuses(status: np.ndarray) -> dict[str, int]:
-    """How many queries ended in each way, by name."""
-    return {member.name: int((status == member).sum()) for member in Status if (status == member).any()}
-
-
-def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON file of a run folder."""
-    return json.loads((folder / name).read_text())
-
-
-def read_table(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """A table of a run folder as columns: numbers where all cells are numbers, otherwise strings."""
-    with (folder / "tables" / f"{slug(name)}.csv").open(newline="") as file:
-        header, *rows = csv.reader(file)
-    columns = {}
-    for title, cells in zip(header, zip(*rows, strict=True), strict=True):
-        try:
-            columns[title] = np.array([float(cell) for cell in cells])
-        except ValueError:
-            columns[title] = np.array(cells)
-    return columns
-
-
-def read_arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
-    """The arrays of one arrays/*.npz of a run folder."""
-    with np.load(folder / "arrays" / f"{slug(name)}.npz") as file:
-        return dict(file)
-
-
-def _provenance() -> dict[str, Any]:
-    packages = ("hullx", "jax", "jaxlib", "numpy", "scipy", "flax", "optax")
-    versions = {}
-    for package in packages:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return {
-        "command": " ".join(sys.orig_argv),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain")),
-        "python": platform.python_version(),
-        "versions": versions,
-        "device": str(jax.devices()[0].device_kind),
-        "devices": jax.device_count(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "x64": jnp.result_type(float) == np.float64,
-        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        answer = subprocess.run(("git", *arguments), cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    write(path, (json.dumps(value, indent=2, default=_plain) + "\n").encode())
-
-
 def _plain(value: Any) -> Any:
-    """What json cannot write: paths, and NumPy's numbers and arrays."""
     return str(value) if isinstance(value, Path) else np.asarray(value).tolist()

@@ -1,106 +1,152 @@
-"""Figures, drawn from the files of a run folder: `python -m hullx.runs.plotting <run folder>` draws them anew.
+"""Figures: made without a window or a backend, saved below a run folder, and what several experiments draw.
 
-An experiment's module has a function `figures(folder)`; what several experiments draw is here.
+def figures(results):
+    drawn, axes = plotting.figure(1, 2, size=(9, 4), title="What is seen")
+    plotting.histograms(axes[0, 0], {"test images": distances}, "distance", "share")
+    yield "distances", drawn
 """
 
 from __future__ import annotations
 
-import importlib
 import io
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")  # files only: no window, no display needed
-
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hullx.runs.atomic import write
-from hullx.runs.folder import read_json, slug
+from hullx.runs.names import slug
 
-# Okabe and Ito (2008): told apart with any colour vision.
+# Okabe and Ito (2008), told apart with any colour vision; and more of Tol (2021, "bright" and "muted") for long lists.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MORE = ("#882255", "#999933", "#332288", "#AA4499", "#117733", "#BBBBBB", "#88CCEE", "#DDCC77", "#661100")
 STYLE: dict[Any, Any] = {
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 120,
     "font.size": 9,
+    "axes.titlesize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "legend.fontsize": 8,
 }
+DPI = 120
 
 
-@contextmanager
-def figure(folder: Path, name: str, rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> Iterator[np.ndarray]:
-    """A grid of axes, (rows, columns), saved as figures/<name>.png of the run folder when the block ends."""
-    with plt.rc_context(STYLE):
-        drawn, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-        yield axes
-        save(drawn, folder, name)
+# What an experiment's `figures` yields: each by its name.
+Figures = Iterator[tuple[str, Figure]]
 
 
-def save(drawn: Figure, folder: Path, name: str) -> None:
-    """Saves and closes a figure."""
-    data = io.BytesIO()
-    drawn.savefig(data, format="png")
-    plt.close(drawn)
-    write(folder / "figures" / f"{slug(name)}.png", data.getvalue())
+def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title: str) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, (rows, columns).
+
+    Args:
+        size: width and height in inches.
+        title: says what is seen.
+    """
+    drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
+    drawn.suptitle(textwrap.fill(title, int(12 * size[0])), fontsize=10)
+    return drawn, drawn.subplots(rows, columns, squeeze=False)
 
 
-def histograms(axes: Axes, samples: Mapping[str, np.ndarray], xlabel: str, ylabel: str) -> None:
-    """Histograms of several samples over the same bins, as shares of each sample; a tick marks each median."""
-    edges = np.histogram_bin_edges(np.concatenate(list(samples.values())), 40).tolist()
-    for (label, values), colour in zip(samples.items(), COLOURS, strict=False):
-        shares = np.full(len(values), 1 / len(values))
-        axes.hist(values, edges, weights=shares, histtype="stepfilled", alpha=0.25, color=colour)
-        axes.hist(
-            values, edges, weights=shares, histtype="step", color=colour, label=f"{label} (median {np.median(values):.3g})"
-        )
-        axes.axvline(float(np.median(values)), color=colour, linestyle=":", linewidth=1)
+def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> list[Path]:
+    """figures/<name>.png of a run folder for each figure by name, drawn in the house's style; their paths.
+
+    Raises:
+        StorageError: one cannot be written.
+    """
+    paths = []
+    with matplotlib.rc_context(STYLE):
+        for name, drawn in figures():
+            path, image = folder / "figures" / f"{slug(name)}.png", io.BytesIO()
+            drawn.savefig(image, format="png", metadata={"Software": None})
+            write(path, image.getvalue())
+            paths.append(path)
+    return paths
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, none twice."""
+    names = list(names)
+    return dict(zip(names, [*COLOURS, *MORE], strict=False))
+
+
+def histograms(axes: Axes, values: Mapping[str, np.ndarray], xlabel: str, ylabel: str) -> None:
+    """Normalised histograms, one colour and one dotted mean each, the same bins for all."""
+    edges: Any = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=40)
+    for colour, (label, sample) in zip(COLOURS, values.items(), strict=False):
+        shares = np.full(len(sample), 1 / max(len(sample), 1))
+        axes.hist(sample, edges, weights=shares, histtype="stepfilled", alpha=0.25, color=colour)
+        mean = float(np.mean(sample))
+        axes.hist(sample, edges, weights=shares, histtype="step", color=colour, label=f"{label} (mean {mean:.3g})")
+        axes.axvline(mean, color=colour, linestyle=":", linewidth=1)
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    if edges[0] >= 0:
+        axes.set_xlim(0, None)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
 
 
-def image(axes: Axes, pixels: np.ndarray, title: str = "", *, symmetric: bool = False) -> None:
-    """An image (h, w, c) in [0, 1]; or with `symmetric` a signed one, blue below zero and red above, colours summed."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    if symmetric:
-        signed = pixels.mean(-1)
-        bound = max(float(np.abs(signed).max()), 1e-12)
-        axes.imshow(signed, cmap="RdBu_r", vmin=-bound, vmax=bound)
-    elif pixels.shape[-1] == 3:
-        axes.imshow(np.clip(pixels, 0, 1))
-    else:
-        axes.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=1)
-    axes.set_title(title, fontsize=8)
+def lines(axes: Axes, table: Mapping[str, np.ndarray], x: str, y: str, *, by: str, names: Iterable[str], **style: Any) -> None:
+    """A line for each of the names that stand in a table's column `by`, each in its own colour whatever others there are."""
+    for name, colour in colours(names).items():
+        mine = table[by] == name
+        if mine.any():
+            axes.plot(table[x][mine], table[y][mine], **{"color": colour, "label": name, **style})
 
 
-def images(axes: Sequence[Axes], pictures: Sequence[np.ndarray], titles: Sequence[str]) -> None:
-    """A row of images; axes left over are hidden."""
-    for place, (pixels, title) in zip(axes, zip(pictures, titles, strict=True), strict=False):
-        image(place, pixels, title)
-    for place in axes[len(pictures) :]:
-        place.set_axis_off()
+def curves(
+    title: str, table: Mapping[str, np.ndarray], x: str, quantities: Mapping[str, str], *, columns: str, by: str
+) -> Figure:
+    """Panels of lines: a row for each of the quantities (columns of the table, with their labels), a column for each name that
+    stands under `columns`, and in each panel a line for each name that stands under `by`.
+    """
+    across, names = (list(dict.fromkeys(table[name])) for name in (columns, by))
+    size = 2 + 3.8 * len(across), 1.2 + 2.4 * len(quantities)
+    drawn, axes = figure(len(quantities), len(across), size=size, title=title)
+    for column, name in zip(axes.T, across, strict=True):
+        mine = {key: values[table[columns] == name] for key, values in table.items()}
+        for place, (quantity, label) in zip(column, quantities.items(), strict=True):
+            lines(place, mine, x, quantity, by=by, names=names)
+            place.set(ylabel=label, ylim=(0, None))
+        column[0].set_title(name)
+        column[-1].set_xlabel(x)
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return drawn
 
 
-def main() -> None:
-    """Redraws the figures of the run folder named on the command line."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "config.json").is_file():
-        print("usage: python -m hullx.runs.plotting RUN_FOLDER (a folder with config.json)", file=sys.stderr)
-        sys.exit(2)
-    folder = Path(sys.argv[1])
-    importlib.import_module(read_json(folder, "config.json")["module"]).figures(folder)
-    print(*sorted((folder / "figures").glob("*.png")), sep="\n")
+def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabel: str) -> Figure:
+    """Panels of lying boxes side by side, on one scale: values by panel and by name, the same names in each panel."""
+    names = list(next(iter(panels.values())))
+    size = 2 + 4 * len(panels), 1.6 + 0.4 * len(names)
+    drawn, axes = figure(1, len(panels), size=size, title=title)
+    for place, (panel, values) in zip(axes[0], panels.items(), strict=True):
+        boxes(place, values, orientation="horizontal")
+        place.set(title=panel, xlabel=xlabel)
+        place.sharex(axes[0, 0])
+        place.invert_yaxis()
+    axes[0, 0].set_xlim(0, None)
+    for place in axes[0, 1:]:
+        place.set_yticklabels([])
+    drawn.supxlabel(BOXES, fontsize=8)
+    return drawn
 
 
-if __name__ == "__main__":
-    main()
+def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "vertical") -> None:
+    """A box a sample: quartiles, whiskers to the 5th and 95th percentile, a triangle at the mean."""
+    axes.boxplot(
+        list(values.values()),
+        tick_labels=list(values),
+        orientation=orientation,
+        whis=(5, 95),
+        showfliers=False,
+        showmeans=True,
+        widths=0.6,
+        medianprops={"color": COLOURS[0]},
+        meanprops={"marker": "^", "markerfacecolor": COLOURS[1], "markeredgecolor": COLOURS[1], "markersize": 4},
+    )
+
+
+BOXES = "box: quartiles, line: median, triangle: mean, whiskers: 5% and 95%"

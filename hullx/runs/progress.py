@@ -51,13 +51,13 @@ def progress(title: str, total: int, unit: str, *, shown: bool = True) -> Iterat
             yield lambda done, note="": bar.update(task, completed=done, note=f"{unit}  {note}  {rate(done):,.0f}/s")
         console.print(f"{title}: {total:,} {unit} in {time.monotonic() - start:.1f} s", highlight=False)
     else:
-        last = start
+        last, ended = start, False
 
         def report(done: int, note: str = "") -> None:
-            nonlocal last
+            nonlocal last, ended
             now = time.monotonic()
-            if done >= total or now - last >= LOG_INTERVAL:
-                last = now
+            if not ended and (done >= total or now - last >= LOG_INTERVAL):
+                last, ended = now, done >= total
                 words = [f"{title}: {done:,}/{total:,} {unit}", note]
                 if done:
                     left = (total - done) / rate(done)

@@ -1,0 +1,111 @@
+"""The table that closes a run: its headline numbers and its claims, from results.csv and claims.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hullx.runs.results import CONFIG, FAILED, UNDECIDED, Results, Row, is_share
+
+# Where output goes to a file: wide enough for seven numbers with their intervals.
+WIDTH = 120
+
+
+class Block(NamedTuple):
+    """Groups that have the same quantities: as columns, beside data and group, one row of `Row`s a group."""
+
+    quantities: tuple[str, ...]
+    rows: list[tuple[str, str, tuple[Row, ...]]]
+
+
+def show(folder: Path) -> None:
+    """Prints the closing table of a run folder."""
+    results = Results(folder)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    about = results.json(CONFIG)
+    for table in closing_tables(results, f"{about['module'].rpartition('.')[2]}, {about['preset']}"):
+        console.print(table, highlight=False)
+    console.print("In brackets: 95% intervals. All numbers are in results.csv and claims.json of", highlight=False)
+
+
+def closing_tables(results: Results, title: str) -> Iterator[Table]:
+    """Groups by quantities, and the claims."""
+    sets = {row.data for row in results.rows} - {""}
+    title += f": {next(iter(sets))}" if len(sets) == 1 else ""
+    for block in blocks(results.rows):
+        # What is the same in all rows need not stand in each.
+        named = {"data": len(sets) > 1, "": any(group for _, group, _ in block.rows)}
+        table = Table(*(name for name, shown in named.items() if shown), title=title, title_justify="left")
+        for quantity in block.quantities:
+            table.add_column(quantity, justify="right")
+        for data, group, rows in block.rows:
+            names = [name for name, shown in zip((data, group), named.values(), strict=True) if shown]
+            table.add_row(*names, *(cell(row) for row in rows))
+        yield table
+        title = ""
+    if results.claims:
+        table = Table("claim", "expected", "measured", "verdict", "behind it", title=title or None, title_justify="left")
+        for claim in results.claims:
+            table.add_row(*claim_cells(claim, named=len(sets) > 1))
+        yield table
+
+
+def blocks(rows: Iterable[Row]) -> list[Block]:
+    """The rows that are of all seeds together, gathered by groups with the same quantities, in their order."""
+    groups: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if not row.seed:
+            groups.setdefault((row.data, row.group), {})[row.quantity] = row
+    gathered: dict[tuple[str, ...], Block] = {}
+    for (data, group), mine in groups.items():
+        block = gathered.setdefault(tuple(mine), Block(tuple(mine), []))
+        block.rows.append((data, group, tuple(mine.values())))
+    return list(gathered.values())
+
+
+def cell(row: Row) -> str:
+    """A number, below it its interval: "22.0%", "[21.4%, 22.7%]"; "0 of 360" for a count."""
+    if row.quantity in (UNDECIDED, FAILED):
+        return f"{row.value:.0f} of {row.n:,}" if row.n else "–"
+    unit = "%" if is_share(row.quantity) else ""
+    interval = row.estimate.interval
+    return number(row.value, unit) + (f"\n[{bounds(interval, unit)}]" if interval else "")
+
+
+def claim_cells(claim: dict[str, Any], *, named: bool = True) -> tuple[str, str, str, str, str]:
+    """A claim of claims.json as a row: name (with its data set, if `named`), expected, measured, verdict, what is behind it."""
+    measured, unit = claim["measured"], claim["unit"]
+    said = "–" if measured is None else number(measured, unit)
+    if claim["interval"]:
+        said += f"\n[{bounds(claim['interval'], unit)}]"
+    behind = [f"{claim['seeds']} seed" + "s" * (claim["seeds"] != 1)]
+    if claim["failed"]:
+        behind.append(f"{claim['failed']} of {claim['runs']:,} runs failed")
+    if claim["queries"]:
+        behind.append(f"{claim['undecided']:,} of {claim['queries']:,} queries undecided")
+    name = f"{claim['data']}: {claim['name']}" if claim["data"] and named else claim["name"]
+    note = f"\n{claim['note']}" if claim["note"] else ""
+    return name, claim["expected"], said + note, claim["verdict"], ", ".join(behind)
+
+
+def bounds(interval: Iterable[float], unit: str = "") -> str:
+    """Both ends of an interval."""
+    return ", ".join(number(end, unit) for end in interval)
+
+
+def number(value: float, unit: str = "") -> str:
+    """A number for people, with its unit; "%" stands for hundredths."""
+    if np.isnan(value):
+        return "–"
+    if unit == "%":
+        percent = 100 * value
+        return f"{percent:.2g}%" if 0 < abs(percent) < 1 else f"{percent:.2f}%" if 99.5 < percent < 100 else f"{percent:.1f}%"
+    digits = ",.0f" if abs(value) >= 1000 else ".0f" if value == round(value) else ".3g" if abs(value) >= 0.001 else ".2g"
+    return f"{value:{digits}}{unit}"

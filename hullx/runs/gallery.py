@@ -1,0 +1,113 @@
+"""Small files of a run that are kept with the code, and the tables of a gallery that are made from them.
+
+A page has places for tables, each between two lines; what stands between them is written anew:
+
+    <!-- table: share outside; distance from results/pixel_hull-paper/results.csv -->
+    <!-- end -->
+
+Of a results.csv a table has the quantities named, separated by semicolons ("all": each), one row a group; of a claims.json
+("claims") one row a claim; of another .csv its own columns. Paths are relative to the page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hullx.errors import ArgumentError
+from hullx.runs.atomic import write
+from hullx.runs.closing import blocks, cell, claim_cells
+from hullx.runs.folder import write_json
+from hullx.runs.results import CLAIMS, CONFIG, PROVENANCE, RESULTS, Results, Row, read_results
+from hullx.runs.tables import read_rows
+
+_PLACE = re.compile(r"(?P<begin><!-- table: (?P<names>[^\n]+?) from (?P<file>\S+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+# What a reader wants to know of a run, and nothing of the machine's own names.
+KEPT = ("date", "seconds", "git_commit", "git_dirty", "python", "versions", "device", "devices", "cores")
+
+
+def keep(folder: Path, results: Path) -> Path:
+    """Copies a run's headline numbers and claims to <results>/<experiment>-<preset>/, with what is to be known of the run.
+
+    Raises:
+        ResumeError: the folder is no run folder.
+    """
+    run = Results(folder)
+    about = run.json(CONFIG)
+    kept = results / f"{about['module'].rpartition('.')[2]}-{about['preset']}"
+    known = run.json(PROVENANCE)
+    for name in (RESULTS, CLAIMS):
+        write(kept / name, (folder / name).read_bytes())
+    write_json(kept / PROVENANCE, {name: known[name] for name in KEPT if name in known})
+    return kept
+
+
+def refresh(page: Path) -> int:
+    """Writes the tables of a page anew; how many there are.
+
+    Raises:
+        ArgumentError: a table's file is not there, or has not what is asked of it.
+    """
+    if not page.is_file():
+        raise ArgumentError(f"{page} is not there: start from the repository's root, or name the page")
+    text, count = _PLACE.subn(lambda found: _filled(page, found), page.read_text())
+    write(page, text.encode())
+    return count
+
+
+def _filled(page: Path, found: re.Match[str]) -> str:
+    path = page.parent / found["file"]
+    if not path.is_file():
+        raise ArgumentError(f"{page}: {found['file']} is not there: keep a run by `python -m hullx.runs keep FOLDER`")
+    return f"{found['begin']}\n{table(path, found['names'])}\n{found['end']}"
+
+
+def table(path: Path, names: str = "all") -> str:
+    """A kept file as a Markdown table, and a line on its run where that is known.
+
+    Raises:
+        ArgumentError: it has no such quantity.
+    """
+    if path.suffix == ".json":
+        claims = json.loads(path.read_text())["claims"]
+        several = len({claim["data"] for claim in claims}) > 1
+        cells = [claim_cells(claim, named=several) for claim in claims]
+        return markdown(("claim", "expected", "measured", "verdict", "behind it"), cells) + _origin(path)
+    rows = read_rows(path)
+    if not rows or tuple(rows[0]) != Row._fields:
+        return markdown(tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
+    wanted = [name.strip() for name in names.split(";")]
+    recorded = read_results(path)
+    there = list(dict.fromkeys(row.quantity for row in recorded))
+    missing = [name for name in wanted if name not in ("all", *there)]
+    if missing:
+        raise ArgumentError(f"{path} has no quantity {missing[0]!r}: name one of {', '.join(there)}")
+    chosen = recorded if wanted == ["all"] else [row for row in recorded if row.quantity in wanted]
+    return "\n".join(_block(block) for block in blocks(chosen)) + _origin(path)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, its first column aligned to the left and the others to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "".join("| " + " | ".join(" ".join(each.split()) for each in line) + " |\n" for line in lines)
+
+
+def _block(block: Any) -> str:
+    several = len({data for data, _, _ in block.rows}) > 1
+    header = ["data", ""] if several else [block.rows[0][0]]
+    lines = [([data, group] if several else [group]) + [cell(row) for row in rows] for data, group, rows in block.rows]
+    return markdown([*header, *block.quantities], lines)
+
+
+def _origin(path: Path) -> str:
+    """Where a table comes from, in a line."""
+    known = path.with_name(PROVENANCE)
+    if not known.is_file():
+        return ""
+    about = json.loads(known.read_text())
+    machine = f"{about['cores']} CPU cores" if about["device"] == "cpu" else f"{about['devices']} × {about['device']}"
+    took = f"{about['seconds']:,.0f} seconds" if "seconds" in about else "unfinished"
+    return f"\n*{about['date'][:10]}, {machine}, jax {about['versions']['jax']}, {took}; in brackets 95% intervals.*\n"

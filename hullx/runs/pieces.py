@@ -1,0 +1,108 @@
+"""Finished pieces of a run: what a function returned, in a file that is known to be whole.
+
+A piece is a number, a string, an array, or a dict, list, tuple or NamedTuple of pieces. It comes back as it was: the same
+types, the same bits, arrays as NumPy's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hullx.errors import ArgumentTypeError
+from hullx.runs.fingerprint import seal
+
+TREE = "tree"
+
+
+def packed(value: Any) -> bytes:
+    """A piece as bytes.
+
+    Raises:
+        ArgumentTypeError: it holds something else.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    tree = json.dumps(_encoded(value, arrays)).encode()
+    data = io.BytesIO()
+    np.savez(data, allow_pickle=False, **{TREE: np.frombuffer(tree, np.uint8)}, **arrays)
+    return data.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """And back."""
+    with np.load(io.BytesIO(data)) as file:
+        arrays = dict(file)
+    return _decoded(json.loads(arrays[TREE].tobytes()), arrays)
+
+
+def sealed(folder: Path, stem: str, data: bytes) -> Path:
+    """The file for a piece: a hash of its bytes is in its name."""
+    return folder / f"{stem}.{seal({'piece': stem}, data)}.npz"
+
+
+def found(folder: Path, stem: str) -> tuple[bytes | None, list[Path]]:
+    """A piece's bytes, if there is one that is whole; and its files that are not."""
+    damaged = []
+    for path in sorted(folder.glob(f"{stem}.*.npz")):
+        data = path.read_bytes()
+        if path == sealed(folder, stem, data):
+            return data, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def module_name(function: Any) -> str:
+    """The module of a function or class, by the name under which it can be imported, even where it is the program itself."""
+    name = function.__module__
+    spec = getattr(sys.modules["__main__"], "__spec__", None) if name == "__main__" else None
+    return name if spec is None else spec.name
+
+
+def module_named(name: str) -> Any:
+    """And back: the program itself is not imported a second time."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    return main if spec is not None and spec.name == name else importlib.import_module(name)
+
+
+def _encoded(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """A value as JSON has it, its arrays by name beside it."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value.item() if isinstance(value, np.generic) else value
+        case np.generic():
+            return value.item()
+        case dict():
+            return {"dict": [[key, _encoded(each, arrays)] for key, each in value.items()]}
+        case tuple() if hasattr(value, "_fields"):
+            kind = f"{module_name(type(value))}:{type(value).__qualname__}"
+            return {"named": kind, "fields": [_encoded(each, arrays) for each in value]}
+        case list() | tuple():
+            return {type(value).__name__: [_encoded(each, arrays) for each in value]}
+    if not hasattr(value, "__array__") or np.asarray(value).dtype == object:
+        raise ArgumentTypeError(f"a piece holds {type(value).__name__}, expected numbers, strings, arrays, or dicts and tuples")
+    name = f"array{len(arrays)}"
+    arrays[name] = np.asarray(value)
+    return {"array": name}
+
+
+def _decoded(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    match tree:
+        case {"array": name}:
+            return arrays[name]
+        case {"dict": pairs}:
+            return {key: _decoded(each, arrays) for key, each in pairs}
+        case {"named": kind, "fields": fields}:
+            module, _, name = kind.partition(":")
+            return getattr(module_named(module), name)(*(_decoded(each, arrays) for each in fields))
+        case {"list": each}:
+            return [_decoded(one, arrays) for one in each]
+        case {"tuple": each}:
+            return tuple(_decoded(one, arrays) for one in each)
+    return tree

@@ -1,0 +1,317 @@
+"""The pattern of an experiment, by one that computes next to nothing: folders, pieces, verdicts, command lines, the gallery."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from commands import Done, hullx_runs, started
+from toy import Config, Drawn, after, computed, experiment
+
+from hullx import runs
+from hullx.errors import ArgumentError, ArgumentTypeError
+from hullx.runs import gallery, pieces
+from hullx.runs.claims import ALL
+from hullx.runs.folder import start
+from hullx.runs.names import slug
+from hullx.runs.statistics import Estimate
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed.clear()
+    monkeypatch.setitem(after, "do", lambda name: None)
+
+
+def toy(out: Path, *arguments: object) -> Done:
+    return started(experiment.main, *arguments, "--out", out)
+
+
+def test_a_run_as_its_user_starts_it(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "toy", "--out", str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    folder = Path(done.stdout.splitlines()[-1])
+    assert not done.stderr
+    # The program's module has the name by which it can be imported.
+    assert hullx_runs("judge", folder).status == 0
+    assert (folder / "results.csv").read_bytes() == (toy(tmp_path).folder / "results.csv").read_bytes()
+
+
+def test_a_run_leaves_a_complete_folder(tmp_path: Path) -> None:
+    done = toy(tmp_path, "large", "--seed", 3)
+    results = runs.Results(done.folder)
+    assert results.json("config.json") | {"settings": {}} == {"module": "toy", "preset": "large", "settings": {}}
+    assert (results.config["size"], results.config["seed"], results.config["names"]) == (50, 3, ["a", "b"])
+    known = results.json("provenance.json")
+    assert known["seconds"] >= 0
+    assert known["versions"]["jax"]
+    numbers = results.table("numbers a")["number"]
+    np.testing.assert_array_equal(numbers, runs.generator(3, "a").normal(1, 1, 50))
+    assert results.estimate("number", group="a") == runs.mean_interval(numbers)
+    assert [claim["queries"] for claim in results.claims] == [50, 50]
+    names = {path.name for path in done.folder.iterdir()} - {"lock"}
+    wanted = {"config.json", "provenance.json", "results.csv", "claims.json", "tables", "figures", "metrics.jsonl"}
+    assert names == wanted  # and no pieces any more
+    assert "share positive" in done.out
+    assert "0 of 50" in done.out
+    assert [json.loads(line)["name"] for line in (done.folder / "metrics.jsonl").read_text().splitlines()] == ["a", "b"]
+    # Who asks for less sees the same of it.
+    alone = runs.Results(toy(tmp_path, "large", "--seed", 3, "--names", "b").folder)
+    np.testing.assert_equal(alone.rows, results.select(group="b"))
+
+
+class Killed(BaseException):
+    """No exception that anything catches."""
+
+
+def test_a_killed_run_goes_on_to_the_same_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("--names", "a", "b", "c", "--size", 30)
+    whole = toy(tmp_path / "whole", *names).folder
+    for last in "abc":
+
+        def kill(name: str, last: str = last) -> None:
+            if name == last:
+                raise Killed
+
+        computed.clear()
+        with monkeypatch.context() as patch:
+            patch.setitem(after, "do", kill)
+            with pytest.raises(Killed):
+                toy(tmp_path / last, *names)
+        (folder,) = (tmp_path / last).glob("*/*")
+        (folder / "results.csv.1.part").write_text("half")
+        assert "unfinished" in hullx_runs("list", tmp_path / last).out
+        assert hullx_runs("resume", folder).folder == folder
+        assert computed == ["a", "b", "c"]  # nothing twice
+        for name in ("results.csv", "claims.json"):
+            assert (folder / name).read_bytes() == (whole / name).read_bytes()
+        assert not list(folder.rglob("*.part"))
+        assert len(runs.Results(folder).json("provenance.json")["resumed"]) == 1
+    assert "is finished" in hullx_runs("resume", folder).errors
+
+
+def test_a_damaged_piece_is_computed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise RuntimeError("a fault of the code")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(after, "do", fail)
+        with pytest.raises(RuntimeError) as raised:
+            toy(tmp_path)
+    assert "go on with: python -m hullx.runs resume" in raised.value.__notes__[0]
+    (folder,) = tmp_path.glob("*/*")
+    (piece,) = (folder / "pieces").iterdir()
+    data = piece.read_bytes()
+    piece.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    with pytest.warns(RuntimeWarning, match=rf"{piece.name} is damaged: 'numbers a' is computed anew"):
+        assert hullx_runs("resume", folder).status == 0
+    assert computed == ["a", "a", "b"]
+    assert (folder / "results.csv").read_bytes() == (toy(tmp_path).folder / "results.csv").read_bytes()
+
+
+def test_pieces_come_back_as_they_were(tmp_path: Path) -> None:
+    value = {
+        "one": Drawn("x", np.arange(3, dtype=np.int16)),
+        "nothing": None,
+        "numbers": [1, 0.1, float("inf"), True, np.float64(2.5)],
+        "pair": ("a", jnp.ones((2, 1))),
+        "words": np.array(["x", "yz"]),
+    }
+    back = pieces.unpacked(pieces.packed(value))
+    assert back.keys() == value.keys()
+    assert isinstance(back["one"], Drawn)
+    assert back["one"].numbers.dtype == np.int16
+    assert back["numbers"] == value["numbers"]
+    assert isinstance(back["pair"], tuple)
+    assert isinstance(back["pair"][1], np.ndarray)
+    assert back["words"].tolist() == ["x", "yz"]
+    with pytest.raises(ArgumentTypeError, match="a piece holds set, expected numbers"):
+        pieces.packed({"x": {1}})
+    run = start("experiments.none", "smoke", Config(), tmp_path)
+    assert run.keep("a piece", lambda: 1) == 1
+    with pytest.raises(ArgumentError, match="'A piece' names a piece of this run already"):
+        run.part("A piece")
+    run.record("number", 1)
+    with pytest.raises(ArgumentError, match="is recorded already"):
+        run.record("number", 2)
+    assert start("experiments.none", "smoke", Config(), tmp_path).folder != run.folder
+
+
+def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A shell starts what it puts in the background deaf to it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setitem(after, "do", lambda name: signal.raise_signal(signal.SIGINT))
+            done = toy(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.status == 130
+    *_, said, how = done.errors.splitlines()
+    folder = Path(said.partition("interrupted; what is finished is in ")[2])
+    assert (folder / "tables" / "numbers-a.csv").exists()
+    assert how == f"go on with: python -m hullx.runs resume {folder}"
+    assert hullx_runs("resume", folder).folder == folder
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(after, "do", lambda name: patch.setattr("os.fsync", full))
+        done = toy(tmp_path)
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert "cannot be written (No space left on device): make room" in line
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("smok",), "unknown preset 'smok': choose one of smoke, large"),
+        (("--sise", "1"), "unknown argument '--sise': the flags are --seed, --rtol,"),
+        (("--size", "many"), "Error parsing --size: invalid literal for int() with base 10: 'many': see --help"),
+        (("--out",), "Missing value for argument '--out'. Expected 1 values: see --help"),
+        (("--names", "mpl"), "--names: 'mpl' is unknown: choose among a, b, c, d"),
+        (("--out", "/proc/nowhere"), "cannot be written (No such file or directory): make room or choose another folder"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = started(experiment.main, *arguments, *(() if "--out" in arguments else ("--out", tmp_path)))
+    assert done.status == 2
+    assert message in done.errors
+    assert len(done.errors.splitlines()) == 1
+    assert not list(tmp_path.glob("*/*"))  # what computes nothing leaves nothing
+
+
+def test_help_shows_the_docstring_and_the_meaning_of_every_field() -> None:
+    done = started(experiment.main, "large", "--help")
+    assert done.status == 0
+    for word in (
+        "computes next to nothing",
+        "--names",
+        "how many numbers",
+        "of every random choice",
+        "50",
+        "--out",
+    ):
+        assert word in " ".join(done.out.split())
+
+
+def test_runs_are_listed_shown_judged_and_drawn_anew(tmp_path: Path) -> None:
+    folder = toy(tmp_path).folder
+    (line,) = [line for line in hullx_runs("list", tmp_path).out.splitlines() if "smoke-" in line]
+    assert "2 holds in part" in line
+    assert "finished" in line
+    assert hullx_runs("show", folder).out.splitlines()[-1] == str(folder)
+    (figure,) = (folder / "figures").iterdir()
+    before = figure.read_bytes()
+    figure.unlink()
+    assert hullx_runs("redraw", folder).out == f"{figure}\n"
+    assert figure.read_bytes() == before
+    # Other verdicts need no other numbers than those in the folder.
+    text = (folder / "results.csv").read_text().splitlines(keepends=True)
+    text[2] = "toy,a,,share positive,1.0,0.96,1.0,100\n"
+    (folder / "results.csv").write_text("".join(text))
+    computed.clear()
+    assert hullx_runs("judge", folder).status == 0
+    assert [claim["verdict"] for claim in runs.Results(folder).claims] == [runs.HOLDS, runs.IN_PART]
+    assert not computed
+    for arguments, message in (
+        (("show", tmp_path), "is no run folder, for it has no whole config.json"),
+        (("sho",), "unknown command 'sho': choose one of list, show"),
+        (("show",), "show takes one folder"),
+    ):
+        done = hullx_runs(*arguments)
+        assert (done.status, len(done.errors.splitlines())) == (2, 1)
+        assert message in done.errors
+
+
+def test_verdicts_follow_from_intervals() -> None:
+    clear, open_, not_at_all = Estimate(0.3, 0.2, 0.4, 9), Estimate(0.3, 0.05, 0.5, 9), Estimate(0.05, 0.01, 0.09, 9)
+    assert [runs.above(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.HOLDS, runs.UNSETTLED, runs.FAILS]
+    assert [runs.below(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.FAILS, runs.UNSETTLED, runs.HOLDS]
+    assert runs.within(clear, 0.1, 0.5) == runs.HOLDS
+    assert runs.within(clear, 0.25, 0.5) == runs.UNSETTLED
+    assert runs.within(clear, -0.1, 0.1) == runs.FAILS
+    unknown = Estimate(1, np.nan, np.nan, 1)
+    assert {runs.above(unknown, 0), runs.below(unknown, 0), runs.within(unknown, 0, 2), runs.all_of(unknown)} == {
+        runs.UNSETTLED
+    }
+    assert runs.both(runs.HOLDS, runs.HOLDS) == runs.HOLDS
+    assert runs.both(runs.HOLDS, runs.FAILS) == runs.IN_PART
+    assert runs.both(runs.FAILS, runs.UNSETTLED) == runs.UNSETTLED
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "undecided", "verdict"),
+    [
+        (72, 72, 0, runs.HOLDS),  # 0.025^(1/72) = 0.9501
+        (71, 71, 0, runs.UNSETTLED),
+        (359, 360, 0, runs.IN_PART),
+        (359, 360, 1, runs.UNSETTLED),
+        (180, 360, 0, runs.UNSETTLED),
+        (100, 360, 0, runs.FAILS),
+        (100, 360, 200, runs.UNSETTLED),
+    ],
+)
+def test_all_of_a_sample(successes: int, n: int, undecided: int, verdict: str) -> None:
+    assert ALL == 0.95
+    assert runs.all_of(runs.share_interval(successes, n), undecided=undecided) == verdict
+
+
+def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
+    folder = toy(tmp_path / "runs").folder
+    kept = gallery.keep(folder, tmp_path / "results")
+    assert kept == tmp_path / "results" / "toy-smoke"
+    assert {path.name for path in kept.iterdir()} == {"results.csv", "claims.json", "provenance.json"}
+    assert str(tmp_path) not in (kept / "provenance.json").read_text()
+    (kept / "plain.csv").write_text("x,y\n1,2\n")
+    page = tmp_path / "README.md"
+    places = [
+        f"<!-- table: {what} from results/toy-smoke/{name} -->\nstale\n<!-- end -->"
+        for what, name in (("number; undecided", "results.csv"), ("claims", "claims.json"), ("all", "plain.csv"))
+    ]
+    page.write_text("\n".join(["before", *places, "after"]))
+    assert hullx_runs("gallery", page).out == f"3 tables of {page}\n"
+    text = page.read_text()
+    assert "stale" not in text
+    assert "| toy | number | undecided |" in text
+    assert "| 0 of 20 |" in text
+    assert "| a is positive | all |" in text
+    assert "| 1 | 2 |" in text
+    assert hullx_runs("gallery", page).status == 0
+    assert page.read_text() == text  # nothing grows
+    page.write_text(text.replace("number; undecided", "nonsense"))
+    assert "has no quantity 'nonsense': name one of number, share positive, undecided" in hullx_runs("gallery", page).errors
+
+
+def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
+    run = start("toy", "smoke", Config(), tmp_path)
+    path = run.folder / "config.json"
+    path.write_text(path.read_text().replace('"size"', '"count"'))
+    assert "of another version of the experiment, which differs in count, size" in hullx_runs("resume", run.folder).errors
+
+
+def test_generators_know_their_purpose() -> None:
+    assert runs.generator(0, "a").integers(1 << 60) == runs.generator(0, "a").integers(1 << 60)
+    drawn = {
+        runs.generator(seed, *names).integers(1 << 60)
+        for seed, names in ((0, ["a"]), (1, ["a"]), (0, ["b"]), (0, ["a", "b"]), (0, ["ab"]))
+    }
+    assert len(drawn) == 5
+    assert slug("cifar10 (JPEG copy) test") == "cifar10-jpeg-copy-test"
+
+
+def test_importing_hullx_is_cheap() -> None:
+    heavy = ("matplotlib", "tyro", "jaxopt", "tensorflow_datasets", "orbax", "scipy.stats")
+    program = f"import sys, hullx.runs; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
