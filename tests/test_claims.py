@@ -1,0 +1,43 @@
+"""Verdicts follow from intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hullx import runs
+from hullx.runs.claims import ALL
+from hullx.runs.statistics import Estimate
+
+
+def test_verdicts_follow_from_intervals() -> None:
+    clear, open_, not_at_all = Estimate(0.3, 0.2, 0.4, 9), Estimate(0.3, 0.05, 0.5, 9), Estimate(0.05, 0.01, 0.09, 9)
+    assert [runs.above(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.HOLDS, runs.UNSETTLED, runs.FAILS]
+    assert [runs.below(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.FAILS, runs.UNSETTLED, runs.HOLDS]
+    assert runs.within(clear, 0.1, 0.5) == runs.HOLDS
+    assert runs.within(clear, 0.25, 0.5) == runs.UNSETTLED
+    assert runs.within(clear, -0.1, 0.1) == runs.FAILS
+    unknown = Estimate(1, np.nan, np.nan, 1)
+    assert {runs.above(unknown, 0), runs.below(unknown, 0), runs.within(unknown, 0, 2), runs.all_of(unknown)} == {
+        runs.UNSETTLED
+    }
+    assert runs.both(runs.HOLDS, runs.HOLDS) == runs.HOLDS
+    assert runs.both(runs.HOLDS, runs.FAILS) == runs.IN_PART
+    assert runs.both(runs.FAILS, runs.UNSETTLED) == runs.UNSETTLED
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "undecided", "verdict"),
+    [
+        (72, 72, 0, runs.HOLDS),  # 0.025^(1/72) = 0.9501
+        (71, 71, 0, runs.UNSETTLED),
+        (359, 360, 0, runs.IN_PART),
+        (359, 360, 1, runs.UNSETTLED),
+        (180, 360, 0, runs.UNSETTLED),
+        (100, 360, 0, runs.FAILS),
+        (100, 360, 200, runs.UNSETTLED),
+    ],
+)
+def test_all_of_a_sample(successes: int, n: int, undecided: int, verdict: str) -> None:
+    assert ALL == 0.95
+    assert runs.all_of(runs.share_interval(successes, n), undecided=undecided) == verdict
