@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import pytest
 
+from hullx import Status
+
 pytestmark = pytest.mark.unoptimised
 
 README = Path(__file__).parents[1] / "README.md"
@@ -36,9 +38,16 @@ def test_differentiating_through_the_hull(capsys) -> None:
 
 def test_using_it() -> None:
     names: dict = {}
-    blocks = snippets("Use it")
-    assert len(blocks) == 3
-    for block in blocks:
+    first, in_float64, *others = snippets("Use it")
+    assert len(others) == 2
+    exec(first, names)
+    result = names["result"]
+    assert int(result.status) == Status.ROUNDING
+    # What the comment says, but for the last digit.
+    np.testing.assert_allclose([result.distance, result.lower], [1.0000011, 0.99999815], rtol=1e-6)
+    exec(in_float64, names)
+    assert int(names["result"].status) == Status.CONVERGED
+    for block in others:
         exec(block, names)
     assert names["result"].outside.shape == (360,)
 

@@ -20,7 +20,7 @@ import hullx
 from hullx import HullxError
 from hullx.errors import ResumeError, StorageError
 from hullx.runs import atomic as files
-from hullx.runs.fingerprint import LOCK, claimed
+from hullx.runs.fingerprint import LOCK, reserved_for
 from hullx.sweeping import resume
 
 RNG = np.random.default_rng(0)
@@ -121,7 +121,11 @@ def test_unfinished_files_are_another_s_while_the_folder_is_locked(folder: Path)
 
 
 def test_a_folder_is_claimed_once(tmp_path: Path) -> None:
-    with claimed(tmp_path / "a", {"x": 1}, "folder"), pytest.raises(ResumeError), claimed(tmp_path / "a", {"x": 1}, "folder"):
+    with (
+        reserved_for(tmp_path / "a", {"x": 1}, "folder"),
+        pytest.raises(ResumeError),
+        reserved_for(tmp_path / "a", {"x": 1}, "folder"),
+    ):
         pass
     assert json.loads((tmp_path / "a" / "fingerprint.json").read_text()) == {"x": 1}
 

@@ -66,7 +66,7 @@ def reserved(folder: Path, argument: str, *, error: type[HullxError] = ResumeErr
 
 
 @contextmanager
-def claimed(
+def reserved_for(
     folder: Path,
     mine: dict[str, Any],
     argument: str,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hullx.runs.atomic import write
-from hullx.runs.fingerprint import claimed, digest, seal
+from hullx.runs.fingerprint import digest, reserved_for, seal
 from hullx.runs.progress import Tally
 from hullx.sweeping.results import joined
 from hullx.types import Projection
@@ -41,7 +41,7 @@ def in_batches(
     """
     mine = fingerprint(queries, points, warm_start, settings)
     starts = range(0, len(queries), BATCH)
-    with claimed(folder, mine, "resume", proved=lambda: any(_found(folder, start, mine)[0] for start in starts)):
+    with reserved_for(folder, mine, "resume", proved=lambda: any(_found(folder, start, mine)[0] for start in starts)):
         parts, certified = [], 0
         for start in starts:
             part, damaged = _found(folder, start, mine)

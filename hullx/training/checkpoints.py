@@ -14,7 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from hullx.errors import ArgumentTypeError, CheckpointError
-from hullx.runs.fingerprint import claimed, digest
+from hullx.runs.fingerprint import digest, reserved_for
 from hullx.types import Array
 
 # Checkpoints that stay: the last, and the one before in case the last is damaged.
@@ -86,7 +86,7 @@ def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoi
     folder = Path(folder).absolute()
     options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True, enable_async_checkpointing=False)
     with (
-        claimed(folder, fingerprint, "checkpoint", error=CheckpointError),
+        reserved_for(folder, fingerprint, "checkpoint", error=CheckpointError),
         ocp.CheckpointManager(folder / "steps", options=options) as manager,
     ):
         yield Checkpoints(manager)

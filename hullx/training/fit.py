@@ -150,7 +150,8 @@ def fit(
     data = _Data(
         _on_device(train, key, mesh), None if test is None else _on_device(test, key, mesh), _members(rates, key, mesh)
     )
-    state = _members(_begun(key, scales, model, optimizer, train), key, mesh)
+    first = _begun(key, scales, jnp.asarray(train.images[:1]), model=model, optimizer=optimizer)
+    state = _members(first, key, mesh)
     whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
 
     rows, last = list[History](), time.monotonic()
@@ -204,13 +205,14 @@ def _epoch(programs: _Programs, state: TrainState, data: _Data, done: int, until
     return state, History(loss, accuracy, *measured(data.train if until is not None else None), *measured(data.test))
 
 
-def _begun(key: Array, scales: Array, model: nn.Module, optimizer: optax.GradientTransformation, train: Split) -> TrainState:
+@partial(jax.jit, static_argnames=("model", "optimizer"))
+def _begun(key: Array, scales: Array, image: Array, *, model: nn.Module, optimizer: optax.GradientTransformation) -> TrainState:
     """Every member's first state."""
 
     def one(key: Array, scale: Array) -> TrainState:
-        return init_state(key, model, optimizer, jnp.asarray(train.images[:1]), scale)
+        return init_state(key, model, optimizer, image, scale)
 
-    return jax.jit(jax.vmap(one) if key.ndim else one)(key, scales)
+    return (jax.vmap(one) if key.ndim else one)(key, scales)
 
 
 def _on_device(split: Split, key: Array, mesh: Mesh | None) -> Data:
