@@ -90,8 +90,11 @@ def table(path: Path, names: str = "all") -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown, its first column aligned to the left and the others to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    """A table in Markdown, columns of numbers aligned to the right."""
+    rows = list(rows)
+    columns = zip(*rows, strict=True) if rows else [()] * len(header)
+    numeric = [all(cell[:1] in "0123456789−–-" for cell in column) for column in columns]
+    lines = [header, ["---:" if right else "---" for right in numeric], *rows]
     return "".join("| " + " | ".join(" ".join(each.split()) for each in line) + " |\n" for line in lines)
 
 
