@@ -212,9 +212,10 @@ def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "
     check that with one matrix product.
 
     Example:
-        >>> result = hullx.project(query, points)
-        >>> normal, offset = hullx.certificate.separating_hyperplane(points, result.direction)
-        >>> (points @ normal <= offset).all() and normal @ query > offset
+        >>> query = jnp.array([2.0, 0.5])
+        >>> normal, offset = separating_hyperplane(square, hullx.project(query, square).direction)
+        >>> bool((square @ normal <= offset).all()), normal @ query - offset
+        (True, Array(1., dtype=float32))
     """
     return Hyperplane(direction, _largest(jnp.matmul(points, direction, precision="highest")))
 

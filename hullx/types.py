@@ -90,7 +90,9 @@ class Projection(NamedTuple):
         """The weights as full vectors over n points, zero off the support: for small n.
 
         Example:
-            >>> projection.dense_weights(len(points)) @ points  # = projection.point
+            >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
+            >>> found.dense_weights(len(square)) @ square  # the same as found.point
+            Array([1. , 0.5], dtype=float32)
         """
         one_hot = self.support[..., None] == jnp.arange(n)
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)

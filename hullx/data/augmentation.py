@@ -21,8 +21,10 @@ class CropFlip:
         flip: whether to mirror left and right; not for digits.
 
     Example:
-        >>> CropFlip(padding=4)(key, images).shape == images.shape
-        True
+        >>> image = jnp.arange(1.0, 5).reshape(1, 2, 2, 1)
+        >>> CropFlip(padding=1)(jax.random.key(0), image)[0, :, :, 0]
+        Array([[0., 2.],
+               [0., 4.]], dtype=float32)
 
     Reference: He et al. (2016), "Deep residual learning for image recognition", section 4.2.
     """

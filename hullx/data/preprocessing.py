@@ -40,7 +40,10 @@ def standardised(images: Float[np.ndarray, "n h w c"], reference: Float[np.ndarr
     """Images with each channel shifted and scaled as brings the reference's channels to mean 0 and standard deviation 1.
 
     Example:
-        >>> train, test = (standardised(part.images, data.train.images) for part in (data.train, data.test))
+        >>> digits = hullx.data.load("digits")
+        >>> train, test = (standardised(part.images, digits.train.images) for part in (digits.train, digits.test))
+        >>> float(train.std()), float(test.std())
+        (1.0..., 0.99...)
     """
     mean = reference.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
     deviation = reference.std((0, 1, 2), dtype=np.float64).astype(np.float32)

