@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib.util
+import inspect
 import pkgutil
 from collections.abc import Iterator
 from importlib import import_module
@@ -17,10 +18,6 @@ import optax
 import pytest
 
 import hullx
-import hullx.data
-import hullx.geometry
-import hullx.models
-import hullx.training
 
 pytestmark = pytest.mark.unoptimised
 
@@ -68,3 +65,11 @@ def test_examples(module: str) -> None:
         test.globs = vars(import_module(module)) | NAMES
         runner.run(test, out=said.append)
     assert not runner.failures, "".join(said)
+
+
+@pytest.mark.parametrize("name", ["hullx", "hullx.data", "hullx.geometry", "hullx.models", "hullx.solvers", "hullx.training"])
+def test_what_users_call_has_an_example(name: str) -> None:
+    module = import_module(name)
+    functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]
+    assert functions
+    assert not [each for each in functions if ">>> " not in (getattr(module, each).__doc__ or "")]

@@ -16,6 +16,8 @@ from hullx.types import Array
 class CropFlip:
     """Pads each image with zeros, cuts a window of its size out at a random place, and mirrors half of them.
 
+    Called with a key and a batch of images (b, h, w, c), it returns one of the same shape and dtype.
+
     Attributes:
         padding: pixels on each side; 4 for CIFAR.
         flip: whether to mirror left and right; not for digits.

@@ -22,8 +22,15 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 def activation(name: str) -> Callable[[Array], Array]:
     """The function of that name.
 
+    Args:
+        name: a key of `ACTIVATIONS`.
+
     Raises:
         ArgumentError: there is none.
+
+    Example:
+        >>> activation("relu")(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
     """
     if name not in ACTIVATIONS:
         raise ArgumentError(f"activation {name!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
