@@ -28,7 +28,11 @@ INSIDE_ULPS = 32
 
 
 class Hyperplane(NamedTuple):
-    """A hyperplane {x : ⟨normal, x⟩ = offset} with all points on its lower side."""
+    """A hyperplane {x : ⟨normal, x⟩ = offset} with all points on its lower side.
+
+    - normal: of any length.
+    - offset: in units of the data times the normal's length.
+    """
 
     normal: Float[Array, "... d"]
     offset: Float[Array, "..."]
@@ -39,9 +43,20 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
 
     0 exactly at the projection (up to rounding, which this plain formula does not bound: see `lower_bound`).
 
+    Args:
+        query: q.
+        points: the x_j, one a row.
+        weights: ≥ 0, sum to 1; p = Σ w_j x_j, r = q − p.
+
+    Returns:
+        The gap in squared units of the data, in their dtype; NaN where a score is not finite.
+
     Example:
-        >>> gap(jnp.array([2.0, 0.0]), jnp.array([[1.0, 1.0], [1.0, -1.0]]), jnp.array([0.5, 0.5]))
-        Array(0., dtype=float32)
+        >>> query, points = jnp.array([2.0, 0.0]), jnp.array([[1.0, 1.0], [1.0, -1.0]])
+        >>> gap(query, points, jnp.array([1.0, 0.0])), gap(query, points, jnp.array([0.5, 0.5]))
+        (Array(2., dtype=float32), Array(0., dtype=float32))
+
+    Reference: Jaggi (2013), "Revisiting Frank-Wolfe", eq. 2.
     """
     point = jnp.matmul(weights, points, precision="highest")
     return _largest(jnp.matmul(points - point, query - point, precision="highest"))
@@ -54,10 +69,15 @@ def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype, dtyp
     centre, which counts 1/s times in the frame; the placed entry; and each of the products that are summed.
 
     Args:
+        dimension: d.
         terms: products in a sum.
         scale: s, of the frame.
         data_dtype: of queries and points as they came.
         dtype: of the arithmetic.
+
+    Example:
+        >>> underflow(2, 2, 1.0, jnp.float32, jnp.float32)
+        1.66...e-37
     """
     raw, own = float(jnp.finfo(data_dtype).tiny), float(jnp.finfo(dtype).tiny)
     return (4 * (raw / scale) + (terms + 4) * own) * dimension**0.5
@@ -81,6 +101,14 @@ def upper_bound(
         differences: q − x_i of the points with weight, as computed.
         lost: no less than the mean, by the weights, of the lengths by which the differences are off, their own last rounding
             aside: what placing q and x_i in a frame has cost (`placing_error`), and `underflow`.
+
+    Returns:
+        r and the bound, in the differences' units and dtype.
+
+    Example:
+        >>> residual, upper = upper_bound(jnp.array([0.5, 0.5]), jnp.array([[1.0, -1.0], [1.0, 1.0]]), jnp.zeros(()))
+        >>> residual, bool(1 < upper < 1 + 1e-5)
+        (Array([1., 0.], dtype=float32), True)
     """
     dtype, terms = differences.dtype, (weights > 0).sum()
     residual = jnp.matmul(weights, differences, precision="highest")
@@ -95,7 +123,8 @@ def placing_error(magnitude: Array, dtype) -> Array:
     much more than what the difference of the two is rounded by.
 
     Args:
-        magnitude: the two norms at most, of the rounded vectors.
+        magnitude: at least the sum of the two norms, of the rounded vectors.
+        dtype: in which they were rounded.
     """
     return gamma(1, dtype) * magnitude
 
@@ -110,6 +139,10 @@ def lower_bound(
         largest_score: max_j ⟨x_j, u⟩.
         score_error: bound of the rounding error of their difference (`score_error`, and `underflow`).
         dimension: of u, whose length is 1 up to γ_(d/2+4) (`unit`).
+
+    Example:
+        >>> lower_bound(jnp.array([2.0, 0.5]), jnp.array(1.0), score_error(2, jnp.array(2.5), jnp.float32), 2)
+        Array([0.99999..., 0.        ], dtype=float32)
     """
     slab = query_score - largest_score - score_error
     shrink = max(1 - gamma(dimension / 2 + 8, query_score.dtype), 0.0)
@@ -122,6 +155,11 @@ def score_error(dimension: int, magnitude: Array, dtype) -> Array:
 
     Valid for any order of summation, with or without fused multiply-add. The + 8 pays for rounding x and u, for
     ‖u‖ ≠ 1, for the difference of two scores and for evaluating the bound itself.
+
+    Args:
+        dimension: d.
+        magnitude: of x; for the difference of the scores of q and x, ‖q‖ + ‖x‖.
+        dtype: of the products and the sum.
     """
     return gamma(dimension + 8, dtype) * magnitude
 
@@ -130,6 +168,11 @@ class Bracket(NamedTuple):
     """What weights on a support prove about one query, and the scores ⟨x_j, u⟩ that prove it.
 
     In the limit of exact arithmetic upper = ‖q − p‖ and upper − lower = gap / ‖q − p‖.
+
+    - residual: r = q − p.
+    - direction: u = r / ‖r‖, zero where r is.
+    - scores: ⟨x_j, u⟩ of all points.
+    - upper, lower: bounds of the distance, rounding errors included; lower ≥ 0.
     """
 
     residual: Float[Array, "d"]
@@ -155,8 +198,16 @@ def bracket(
         query, points: (q − c)/s and (x − c)/s, each rounded once: centred, so that the rounding errors are those of the
             hull's size and not of its place.
         radius: no less than max_j ‖x_j‖.
+        support: rows of points.
         weights: ≥ 0, of any positive sum; they are normalised.
         scale: s, a power of two.
+
+    Example:
+        >>> hull = hullx.solvers.hull_of(square)
+        >>> query = hull.frame.place(jnp.array([2.0, 0.5]))
+        >>> found = bracket(query, hull.placed, hull.frame.radius, jnp.array([1, 3]), jnp.array([0.5, 0.5]))
+        >>> found.direction, bool(found.lower <= 1 <= found.upper)  # the square's side is the frame's unit
+        (Array([1., 0.], dtype=float32), True)
     """
     d, dtype = len(query), query.dtype
     magnitude = norm_bound(query) + radius
@@ -196,7 +247,13 @@ def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array,
     """CONVERGED or INSIDE where the bracket says so, NONFINITE where it is not finite, −1 where it decides nothing.
 
     Args:
+        upper, lower: of the bracket, arrays of NumPy or of JAX.
         level: `inside_level` of the points.
+        rtol: CONVERGED means upper − lower ≤ rtol · upper.
+
+    Example:
+        >>> status(np.array([1.0, 1e-9, 1.0]), np.array([1.0, 0.0, 0.5]), 1e-8, 1e-6)
+        array([ 0,  1, -1], dtype=int32)
     """
     # NumPy's arrays stay so: a sweep judges batches of every length, and JAX would compile each length anew.
     xp = upper.__array_namespace__()
@@ -211,10 +268,15 @@ def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "
     A query q with ⟨normal, q⟩ > offset is outside the hull, by ⟨normal, q⟩ − offset if the normal has length 1; anyone can
     check that with one matrix product.
 
+    Args:
+        points: one a row.
+        direction: the normal, of any length, such as a `Projection`'s direction.
+
     Example:
-        >>> result = hullx.project(query, points)
-        >>> normal, offset = hullx.certificate.separating_hyperplane(points, result.direction)
-        >>> (points @ normal <= offset).all() and normal @ query > offset
+        >>> query = jnp.array([2.0, 0.5])
+        >>> normal, offset = separating_hyperplane(square, hullx.project(query, square).direction)
+        >>> bool((square @ normal <= offset).all()), normal @ query - offset
+        (True, Array(1., dtype=float32))
     """
     return Hyperplane(direction, _largest(jnp.matmul(points, direction, precision="highest")))
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 
 class HullxError(Exception):
-    """The base of hullx's own errors; the command line prints its message as one line."""
+    """The base of hullx's own errors; the command line prints its message as one line.
+
+    Example:
+        >>> hullx.project(jnp.zeros(3), square)
+        Traceback (most recent call last):
+        hullx.errors.ArgumentError: queries: got shape (3,), expected (..., 2) to match points of shape (4, 2): flatten queries
+        and points in the same way
+    """
 
 
 class ArgumentError(HullxError, ValueError):

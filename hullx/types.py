@@ -16,6 +16,10 @@ class Status(enum.IntEnum):
     """How a query ended; `Status(i).sentence` says it in words, with the remedy.
 
     Arrays of statuses hold the integers, so `projection.status == Status.CONVERGED` is a mask.
+
+    Example:
+        >>> Status(4).sentence
+        'the bracket is valid but wider than rtol, because max_iter was reached: raise it'
     """
 
     CONVERGED = 0
@@ -60,6 +64,11 @@ class Projection(NamedTuple):
       2 eps of that dtype times the largest distance of the query to a point: in exact arithmetic
       min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That is less than nothing for a query within
       float64's rounding of the hull, whose `lower` has more digits than any direction in float64.
+
+    Example:
+        >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
+        >>> bool(found.lower <= 1 <= found.distance), found.point, found.support_size
+        (True, Array([1. , 0.5], dtype=float32), Array(2, dtype=int32))
     """
 
     distance: Float[Array, "..."]
@@ -73,24 +82,26 @@ class Projection(NamedTuple):
 
     @property
     def outside(self) -> Bool[Array, "..."]:
-        """Whether the query is certified to lie outside the hull."""
+        """Whether each query is certified to lie outside the hull; False where nothing is proved, NaN included."""
         return self.lower > 0
 
     @property
     def decided(self) -> Bool[Array, "..."]:
-        """Whether it is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
+        """Whether each query is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
         return (self.status == Status.CONVERGED) | (self.status == Status.INSIDE)
 
     @property
     def support_size(self) -> Int[Array, "..."]:
-        """How many points carry positive weight."""
+        """How many points carry positive weight, for each query."""
         return (self.weights > 0).sum(-1)
 
     def dense_weights(self, n: int) -> Float[Array, "... n"]:
-        """The weights as full vectors over n points, zero off the support: for small n.
+        """The weights as full vectors over n points, zero off the support: for small n, as it takes memory for (..., s, n).
 
         Example:
-            >>> projection.dense_weights(len(points)) @ points  # = projection.point
+            >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
+            >>> found.dense_weights(len(square)) @ square  # the same as found.point
+            Array([1. , 0.5], dtype=float32)
         """
         one_hot = self.support[..., None] == jnp.arange(n)
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
@@ -102,7 +113,9 @@ class Answer(NamedTuple):
     - support: rows with weight; unused slots hold any row.
     - weights: ≥ 0, sum to 1; 0 in unused slots.
     - upper, lower, direction: the certificate, as in `Projection`.
+    - iterations: steps taken so far, as each solver counts them.
     - status: MAX_ITER as long as there is more to do.
+    - done: whether there is not.
     """
 
     support: Int[Array, "s"]

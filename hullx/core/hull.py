@@ -25,7 +25,13 @@ class Frame(NamedTuple):
     radius: Float[Array, ""]
 
     def place(self, rows: Float[Array, "... d"]) -> Float[Array, "... d"]:
-        """Rows in these coordinates, each number rounded once to their own dtype."""
+        """Rows in these coordinates, each number rounded once to their own dtype.
+
+        Example:
+            >>> Frame(jnp.array([1.0, 1.0]), jnp.array(2.0), jnp.array(1.0)).place(jnp.array([[1.0, 1.0], [3.0, 0.0]]))
+            Array([[ 0. ,  0. ],
+                   [ 1. , -0.5]], dtype=float32)
+        """
         return (rows - self.centre.astype(rows.dtype)) / self.scale.astype(rows.dtype)
 
 
@@ -36,6 +42,7 @@ class Hull(NamedTuple):
     - placed: in the frame, in the dtype of the products with all points; filled up with zeros.
     - half_squares: ‖placed‖²/2.
     - count: how many of them are points.
+    - frame: the coordinates of `placed`.
     """
 
     points: Float[Array, "n d"]
@@ -46,7 +53,16 @@ class Hull(NamedTuple):
 
 
 def hull_of(points: Float[Array, "n d"]) -> Hull:
-    """The hull of points, as a pure function; its radius is NaN where they are not finite."""
+    """The hull of points, as a pure function; its radius is NaN where they are not finite.
+
+    Args:
+        points: one a row, floating point; their dtype is that of `placed` and of the frame.
+
+    Example:
+        >>> hull = hull_of(jnp.array([[10.0, 0.0], [14.0, 0.0], [12.0, 3.0]]))
+        >>> hull.frame.centre, hull.frame.scale, hull.placed[0]
+        (Array([12.,  1.], dtype=float32), Array(4., dtype=float32), Array([-0.5 , -0.25], dtype=float32))
+    """
     # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin; in units of
     # the largest, their sum does not overflow.
     apart = points - points[0]
@@ -69,13 +85,27 @@ def half_squares(placed: Float[Array, "n d"]) -> Float[Array, "n"]:
 
 
 def centre_of(sample: np.ndarray) -> np.ndarray:
-    """A centre for points, in their dtype: any near them will do, and a sample's mean is one."""
+    """A centre for points, in their dtype: any near them will do, and a sample's mean is one.
+
+    Args:
+        sample: (k, d), k ≥ 1 of the points.
+    """
     # Differences to a point stay accurate far from the origin.
     return sample[0] + (sample - sample[0]).mean(0, dtype=np.float64).astype(sample.dtype)
 
 
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
-    """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm."""
+    """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm.
+
+    Args:
+        rows: (n, d), n ≥ 1, of NumPy or of JAX.
+        centre: (d,), of the same dtype.
+
+    Example:
+        >>> largest, norm = spread(np.array([[3.0, 4.0], [0.0, 1.0]], np.float32), np.zeros(2, np.float32))
+        >>> largest, 5 <= norm < 5.001
+        (4.0, True)
+    """
     largest = float(_largest(rows, centre))
     scale = _scale(largest, rows.dtype)
     norm = float(_largest_norm(rows, centre, rows.dtype.type(scale)))
@@ -83,7 +113,12 @@ def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
 
 
 def frame_of(centre: np.ndarray, largest: float, radius: float) -> Frame:
-    """The frame of points that are spread so about a centre."""
+    """The frame of points that are spread so about a centre.
+
+    Args:
+        centre: (d,).
+        largest, radius: what `spread` returns; their maxima, for points that come in pieces.
+    """
     scale = _scale(largest, centre.dtype)
     return Frame(centre, np.float64(scale), np.float64(radius / scale))
 

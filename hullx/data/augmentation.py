@@ -16,13 +16,17 @@ from hullx.types import Array
 class CropFlip:
     """Pads each image with zeros, cuts a window of its size out at a random place, and mirrors half of them.
 
+    Called with a key and a batch of images (b, h, w, c), it returns one of the same shape and dtype.
+
     Attributes:
         padding: pixels on each side; 4 for CIFAR.
         flip: whether to mirror left and right; not for digits.
 
     Example:
-        >>> CropFlip(padding=4)(key, images).shape == images.shape
-        True
+        >>> image = jnp.arange(1.0, 5).reshape(1, 2, 2, 1)
+        >>> CropFlip(padding=1)(jax.random.key(0), image)[0, :, :, 0]
+        Array([[0., 2.],
+               [0., 4.]], dtype=float32)
 
     Reference: He et al. (2016), "Deep residual learning for image recognition", section 4.2.
     """

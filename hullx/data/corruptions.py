@@ -37,14 +37,19 @@ def corrupted(rng: np.random.Generator, data: Dataset, condition: str, *, share:
     """The data set under a condition.
 
     Args:
+        rng: draws the labels, or the pixels' order or values.
+        data: images uint8 or float32; it stays as it is.
         condition: one of `CONDITIONS`.
-        share: probability that a label is replaced, for "partly corrupted labels".
+        share: probability from 0 to 1 that a label is replaced, for "partly corrupted labels".
 
     Raises:
         ArgumentError: no such condition, share outside [0, 1], or whole numbers as pixels for "gaussian".
 
     Example:
-        >>> noise = corrupted(np.random.default_rng(0), load("digits"), "random labels")
+        >>> digits = hullx.data.load("digits")
+        >>> noise = corrupted(np.random.default_rng(0), digits, "random labels")
+        >>> float((noise.train.labels == digits.train.labels).mean().round(2))
+        0.1
     """
     if condition not in CONDITIONS:
         raise ArgumentError(f"condition {condition!r} is unknown: choose one of {', '.join(CONDITIONS)}")
@@ -61,7 +66,17 @@ def corrupted(rng: np.random.Generator, data: Dataset, condition: str, *, share:
 
 
 def relabelled(rng: np.random.Generator, labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """Labels, each replaced with probability `share` by a class drawn uniformly (which may be its own)."""
+    """Labels, each replaced with probability `share` by a class drawn uniformly (which may be its own).
+
+    Args:
+        labels: (n,), whole numbers.
+        classes: how many there are, drawn from 0 on.
+        share: from 0 to 1.
+
+    Example:
+        >>> relabelled(np.random.default_rng(0), np.array([7, 7, 7, 7, 7, 7]), 10, 0.5)
+        array([8, 7, 7, 7, 7, 7])
+    """
     drawn = rng.integers(0, classes, len(labels)).astype(labels.dtype)
     return np.where(rng.random(len(labels)) < share, drawn, labels)
 

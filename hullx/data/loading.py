@@ -36,7 +36,7 @@ def load(
         data_dir: where TFDS sets lie; None for TFDS's own default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
 
     Returns:
-        A `Dataset` with splits train and test.
+        A `Dataset` with splits train and test: images (n, height, width, channels), labels (n,) int32.
 
     Raises:
         DataError: no such set, not prepared, damaged, or too small for the size asked for; or an argument that cannot be used.

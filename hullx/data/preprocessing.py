@@ -11,8 +11,17 @@ from hullx.errors import ArgumentError
 def centre_crop(images: Float[np.ndarray, "n h w c"], size: int) -> Float[np.ndarray, "n size size c"]:
     """The central size × size pixels of each image.
 
+    Args:
+        images: float; they are not copied.
+        size: from 1 to the smaller of height and width.
+
     Raises:
         ArgumentError: the images are smaller.
+
+    Example:
+        >>> centre_crop(np.arange(16.0).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
+        array([[ 5.,  6.],
+               [ 9., 10.]])
     """
     height, width = images.shape[1:3]
     if not 0 < size <= min(height, width):
@@ -28,6 +37,10 @@ def whitened(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c
 
     Deviations below 1/√(number of values) are taken as that, so that a flat image stays finite: TensorFlow's
     per_image_standardization, as used by Zhang et al. (2017), appendix A.
+
+    Example:
+        >>> whitened(np.array([1.0, 3.0, 3.0, 1.0], np.float32).reshape(1, 2, 2, 1)).ravel()
+        array([-1.,  1.,  1., -1.], dtype=float32)
     """
     rows = images.reshape(len(images), -1)
     mean = rows.mean(1, dtype=np.float64)
@@ -39,8 +52,14 @@ def whitened(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c
 def standardised(images: Float[np.ndarray, "n h w c"], reference: Float[np.ndarray, "m h w c"]) -> Float[np.ndarray, "n h w c"]:
     """Images with each channel shifted and scaled as brings the reference's channels to mean 0 and standard deviation 1.
 
+    Args:
+        images, reference: of as many channels; a channel that is constant in the reference is only shifted.
+
     Example:
-        >>> train, test = (standardised(part.images, data.train.images) for part in (data.train, data.test))
+        >>> digits = hullx.data.load("digits")
+        >>> train, test = (standardised(part.images, digits.train.images) for part in (digits.train, digits.test))
+        >>> float(train.std()), float(test.std())
+        (1.0..., 0.99...)
     """
     mean = reference.mean((0, 1, 2), dtype=np.float64).astype(np.float32)
     deviation = reference.std((0, 1, 2), dtype=np.float64).astype(np.float32)

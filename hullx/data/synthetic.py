@@ -10,6 +10,16 @@ def gaussian_like(rng: np.random.Generator, points: Float[np.ndarray, "n d"], co
     """Gaussian samples with the mean and the covariance of the points, hence the same principal-component spectrum.
 
     What hulls of such samples show is owed to dimension and spectrum alone, and what data show beyond it to their structure.
+
+    Args:
+        points: one a row.
+        count: samples; they have the points' dtype, though not more than float32's digits.
+
+    Example:
+        >>> rows = hullx.data.load("digits").train.rows
+        >>> samples = gaussian_like(np.random.default_rng(0), rows, 5000)
+        >>> bool(abs(np.cov(samples.T) - np.cov(rows.T)).max() < 0.01)
+        True
     """
     mean = points.mean(0, dtype=np.float64)
     centred = points - mean.astype(points.dtype)

@@ -28,7 +28,19 @@ class Extent(NamedTuple):
 
 
 def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs: int = 20_000, starts: int = 64) -> Extent:
-    """The extent of a set of points, from random pairs and from farthest-point iteration at random starts."""
+    """The extent of a set of points, from random pairs and from farthest-point iteration at random starts.
+
+    Args:
+        rng: draws pairs and starts.
+        points: one a row, two or more.
+        pairs: random pairs for the mean distance.
+        starts: points at which the iteration for the diameter begins, side by side.
+
+    Example:
+        >>> found = extent(np.random.default_rng(0), np.asarray(square))
+        >>> round(found.diameter, 4), abs(found.pairwise_mean - (4 + 2 * 2**0.5) / 6) < 4 * found.pairwise_error
+        (1.4142, True)
+    """
     n = len(points)
     first, second = rng.integers(0, n, pairs), rng.integers(0, max(n - 1, 1), pairs)
     second = np.where(second >= first, second + 1, second) % n  # two different points
@@ -50,7 +62,21 @@ def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs:
 
 
 def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m"]:
-    """The distance of each query to the nearest point."""
+    """The distance of each query to the nearest point.
+
+    Which point is nearest is decided in float32, the distance to it computed in the arguments' dtype.
+
+    Args:
+        queries: one a row.
+        points: one a row, at least one.
+
+    Returns:
+        Distances in units of the data, float64.
+
+    Example:
+        >>> nearest_distances(np.array([[2.0, 0.0]], np.float32), np.asarray(square))
+        array([1.])
+    """
     result = np.empty(len(queries))
     with jax.enable_x64(True):
         source = on_device(points)

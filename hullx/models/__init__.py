@@ -19,9 +19,18 @@ __all__ = ["ACTIVATIONS", "CNN", "MLP", "Polynomial", "RandomFeatures", "ResNet"
 def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:
     """What a network makes of images on the way, by the layer names that the model's docstring lists.
 
+    Args:
+        variables: of the model; those of one network, without a leading axis of members.
+        images: as in training.
+
+    Returns:
+        Arrays (b, ...) by name, as in evaluation: without dropout, with the batch statistics of training.
+
     Example:
-        >>> representations(MLP(classes=10), variables, images)["hidden_2"].shape
-        (100, 64)
+        >>> model, images = MLP(classes=10), jnp.zeros((5, 8, 8, 1))
+        >>> variables = model.init(jax.random.key(0), images)
+        >>> representations(model, variables, images)["hidden_2"].shape
+        (5, 64)
     """
     _, sown = model.apply(variables, images, mutable=["representations"])
     return {name: values[0] for name, values in sown["representations"].items()}

@@ -16,7 +16,14 @@ class CNN(nn.Module):
     Its representations are conv_1, conv_2, embedding and logits.
 
     Attributes:
+        classes: outputs.
         embedding: dimension of the last hidden layer, whose hull experiments look at.
+        dropout: probability that a number is dropped, before the embedding and after it; in training only.
+
+    Example:
+        >>> logits, _ = jax.eval_shape(CNN(classes=10).init_with_output, jax.random.key(0), jnp.zeros((5, 28, 28, 1)))
+        >>> logits.shape
+        (5, 10)
 
     Reference: PyTorch's MNIST example, as used by SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation.
     """
@@ -44,6 +51,16 @@ class CNN(nn.Module):
 class SmallAlexNet(nn.Module):
     """Two modules of 5×5 convolution, 3×3 max pooling and local response normalisation, then linear 384, 192, classes.
 
+    Its representations are conv_1, conv_2, hidden_1, hidden_2 and logits.
+
+    Attributes:
+        classes: outputs.
+
+    Example:
+        >>> logits, _ = jax.eval_shape(SmallAlexNet(classes=10).init_with_output, jax.random.key(0), jnp.zeros((5, 28, 28, 3)))
+        >>> logits.shape
+        (5, 10)
+
     Reference: Zhang et al. (2017), "Understanding deep learning requires rethinking generalization", appendix A.
     """
 
@@ -67,7 +84,12 @@ class SmallAlexNet(nn.Module):
 
 
 def local_response(values: Float[Array, "b h w c"], radius: int = 4, alpha: float = 0.001 / 9, beta: float = 0.75) -> Array:
-    """x / (1 + α Σ x²)^β, the sum over the channels within `radius`. Source: Krizhevsky et al. (2012), section 3.3."""
+    """x / (1 + α Σ x²)^β, the sum over the channels within `radius`. Source: Krizhevsky et al. (2012), section 3.3.
+
+    Example:
+        >>> local_response(2 * jnp.ones((1, 1, 1, 3)), radius=1, alpha=1 / 8, beta=1).ravel()
+        Array([1. , 0.8, 1. ], dtype=float32)
+    """
     squares = jnp.pad(values**2, ((0, 0),) * 3 + ((radius, radius),))
     sums = sum(squares[..., i : i + values.shape[-1]] for i in range(2 * radius + 1))
     return values / (1 + alpha * sums) ** beta

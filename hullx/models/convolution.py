@@ -53,6 +53,18 @@ def convolution(images: Array, kernel: Array, window_strides: Any, padding: Any,
     """lax.conv_general_dilated for images NHWC and kernels HWIO: `nn.Conv(…, conv_general_dilated=convolution)`.
 
     Dilated and grouped convolutions, and chosen precisions, go to lax.conv_general_dilated as they are.
+
+    Args:
+        images: (b, h, w, c).
+        kernel: (kh, kw, c, o).
+        window_strides: one an axis.
+        padding: "SAME", "VALID", or pairs (before, after), one an axis.
+        settings: any others of lax.conv_general_dilated.
+
+    Example:
+        >>> images, kernel = jnp.ones((2, 4, 4, 1)), jnp.ones((3, 3, 1, 5))
+        >>> convolution(images, kernel, (1, 1), "VALID", dimension_numbers=FAST).shape
+        (2, 2, 2, 5)
     """
     if any(settings.get(name, usual) != usual for name, usual in ORDINARY.items()):
         return lax.conv_general_dilated(images, kernel, window_strides, padding, **settings)

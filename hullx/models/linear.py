@@ -14,11 +14,21 @@ from hullx.types import Array
 class RandomFeatures(nn.Module):
     """A random first layer that is never trained, and a linear head.
 
-    Reference: Rahimi and Recht (2007), "Random features for large-scale kernel machines".
+    Its representations are features, after the activation, and logits. The first layer, Gaussian with variance 1/d, is the
+    variable "weights" of the collection "fixed".
 
     Attributes:
+        classes: outputs.
         features: how many.
         activation: a key of `ACTIVATIONS`.
+
+    Example:
+        >>> model, images = RandomFeatures(classes=10, features=50), jnp.zeros((5, 8, 8, 1))
+        >>> variables = jax.eval_shape(model.init, jax.random.key(0), images)
+        >>> variables["fixed"]["weights"].shape, variables["params"]["head"]["kernel"].shape
+        ((64, 50), (50, 10))
+
+    Reference: Rahimi and Recht (2007), "Random features for large-scale kernel machines".
     """
 
     classes: int
@@ -40,7 +50,19 @@ class RandomFeatures(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """Powers 0 … degree of each coordinate, and a linear head without a bias (the power 0 is one)."""
+    """Powers 0 … degree of each coordinate, and a linear head without a bias (the power 0 is one).
+
+    Its representations are features, 1 + degree · d numbers, and logits.
+
+    Attributes:
+        classes: outputs.
+        degree: the highest power, 0 or more.
+
+    Example:
+        >>> variables = jax.eval_shape(Polynomial(classes=10).init, jax.random.key(0), jnp.zeros((5, 8, 8, 1)))
+        >>> variables["params"]["head"]["kernel"].shape
+        (193, 10)
+    """
 
     classes: int
     degree: int = 3

@@ -22,8 +22,15 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 def activation(name: str) -> Callable[[Array], Array]:
     """The function of that name.
 
+    Args:
+        name: a key of `ACTIVATIONS`.
+
     Raises:
         ArgumentError: there is none.
+
+    Example:
+        >>> activation("relu")(jnp.array([-1.0, 2.0]))
+        Array([0., 2.], dtype=float32)
     """
     if name not in ACTIVATIONS:
         raise ArgumentError(f"activation {name!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
@@ -42,9 +49,10 @@ class MLP(nn.Module):
         activation: a key of `ACTIVATIONS`.
 
     Example:
-        >>> model = MLP(classes=10, depth=3, width=512)
+        >>> model, images = MLP(classes=10, depth=3, width=512), jnp.zeros((5, 8, 8, 1))
         >>> variables = model.init(jax.random.key(0), images[:1])
-        >>> logits = model.apply(variables, images)
+        >>> model.apply(variables, images).shape
+        (5, 10)
 
     Reference: the MLPs of Zhang et al. (2017), "Understanding deep learning requires rethinking generalization": 1 or 3 hidden
     layers of 512 units.

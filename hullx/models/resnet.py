@@ -19,8 +19,15 @@ class ResNet(nn.Module):
     batch statistics: apply it with `mutable=["batch_stats"]` in training.
 
     Attributes:
+        classes: outputs.
         blocks: n in each stage: 3 for ResNet-20, 5 for ResNet-32, 9 for ResNet-56.
         width: multiplies the channels.
+
+    Example:
+        >>> model, images = ResNet(classes=10, blocks=1), jnp.zeros((5, 32, 32, 3))
+        >>> logits, variables = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        >>> logits.shape, sorted(variables)
+        ((5, 10), ['batch_stats', 'params', 'representations'])
 
     Reference: He et al. (2016), "Deep residual learning for image recognition", section 4.2.
     """
@@ -50,6 +57,16 @@ class ResNet(nn.Module):
 
 
 def shortcut(values: Float[Array, "b h w c"], channels: int, strides: tuple[int, int]) -> Array:
-    """The identity; where the size changes every second pixel, and zeros for the channels that are new (option A)."""
+    """The identity; where the size changes every second pixel, and zeros for the channels that are new (option A).
+
+    Args:
+        channels: of the result, as many as the values have or more by an even number.
+        strides: (1, 1), or (2, 2) for every second pixel.
+
+    Example:
+        >>> shortcut(jnp.ones((1, 4, 4, 2)), 4, (2, 2))[0, 0]
+        Array([[0., 1., 1., 0.],
+               [0., 1., 1., 0.]], dtype=float32)
+    """
     missing = channels - values.shape[-1]
     return jnp.pad(values[:, :: strides[0], :: strides[1]], ((0, 0), (0, 0), (0, 0), (missing // 2, missing - missing // 2)))

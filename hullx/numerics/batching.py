@@ -22,7 +22,19 @@ CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
 
 
 def over_queries(one: Callable, *batch: Any) -> Any:
-    """one(*query's) for each query of a batch: arrays, or trees of them, whose first axis is that of the queries."""
+    """one(*query's) for each query of a batch: arrays, or trees of them, whose first axis is that of the queries.
+
+    Args:
+        one: a function of one query's arrays, without side effects.
+        batch: arrays (m, ...), or trees of such, m ≥ 0.
+
+    Returns:
+        What `one` returns, with a first axis of m.
+
+    Example:
+        >>> over_queries(lambda query: query.sum(), jnp.arange(6.0).reshape(3, 2))
+        Array([1., 5., 9.], dtype=float32)
+    """
     count = len(jax.tree.leaves(batch)[0])
     if count == 1:
         return jax.vmap(one)(*batch)
@@ -39,7 +51,18 @@ def over_queries(one: Callable, *batch: Any) -> Any:
 
 
 def over_first(one: Callable, batch: tuple, active: Array | int, together: int) -> Any:
-    """one(*query's) for the first `active` queries only, so many in lockstep; the results of the others are 0."""
+    """one(*query's) for the first `active` queries only, so many in lockstep; the results of the others are 0.
+
+    Args:
+        one: a function of one query's arrays.
+        batch: arrays (b, ...), or trees of such.
+        active: how many of them count; may be traced.
+        together: how many in lockstep; divides b.
+
+    Example:
+        >>> over_first(lambda query: query.sum(), (jnp.arange(8.0).reshape(4, 2),), 2, 2)
+        Array([1., 5., 0., 0.], dtype=float32)
+    """
     batched = jax.vmap(one)
 
     def part(start: Array | int) -> tuple:
@@ -57,7 +80,12 @@ def over_first(one: Callable, batch: tuple, active: Array | int, together: int) 
 
 
 def lockstep(pool_bytes: int, batch: int) -> int:
-    """How many queries solve together: the whole batch on an accelerator; on a CPU a power of two whose pools fit the cache."""
+    """How many queries solve together: the whole batch on an accelerator; on a CPU a power of two whose pools fit the cache.
+
+    Args:
+        pool_bytes: of one query's pool.
+        batch: queries; the result divides it.
+    """
     together = batch
     if jax.default_backend() == "cpu":
         fit = max(CACHE_BYTES // pool_bytes, 1)
@@ -66,5 +94,14 @@ def lockstep(pool_bytes: int, batch: int) -> int:
 
 
 def filled(rows: np.ndarray, count: int) -> np.ndarray:
-    """Rows filled up to a count with copies of the last one: programs are compiled for one shape."""
+    """Rows filled up to a count with copies of the last one: programs are compiled for one shape.
+
+    Args:
+        rows: (k, ...), k ≥ 1.
+        count: k or more.
+
+    Example:
+        >>> filled(np.array([3, 7]), 4)
+        array([3, 7, 7, 7])
+    """
     return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])

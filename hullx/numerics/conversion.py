@@ -15,7 +15,13 @@ def widened(numbers: Array, dtype: np.dtype) -> Array:
     A subnormal float32 is an ordinary float64, but a processor that takes subnormal numbers for 0 does so before it converts.
 
     Args:
-        numbers: float16, bfloat16, float32 or float64.
+        numbers: float16, bfloat16, float32 or float64, of any shape.
+        dtype: at least as wide; float64 needs jax.enable_x64.
+
+    Example:
+        >>> with jax.enable_x64(True):
+        ...     widened(np.array([0.5, 1e-40], np.float32), np.dtype(np.float64))
+        Array([5.00000...e-01, 9.9999...e-41], dtype=float64)
     """
     numbers = jnp.asarray(numbers)
     wide = numbers.astype(dtype)

@@ -27,7 +27,7 @@ SPARE_BITS = 2
 
 
 class Pair(NamedTuple):
-    """A number as the unevaluated sum of two, the second a rounding error of the first."""
+    """A number as the unevaluated sum of two of one shape, the second a rounding error of the first."""
 
     high: Array
     low: Array
@@ -50,7 +50,12 @@ class Slicing(NamedTuple):
 
 
 def slicing(terms: int) -> Slicing:
-    """The slicing for sums of at most so many products."""
+    """The slicing for sums of at most so many products.
+
+    Example:
+        >>> slicing(784)
+        Slicing(terms=784, bits=18, count=5, error=1.2...e-22)
+    """
     # A sum of `terms` products of two slices, with spare bits and a sign each, has to fit into 53 bits.
     bits = (53 - terms.bit_length() - 2 * (SPARE_BITS + 1)) // 2
     count = -(-KEPT_BITS // bits)
@@ -60,19 +65,29 @@ def slicing(terms: int) -> Slicing:
 
 
 def difference(a: Float[Array, "..."], b: Float[Array, "..."]) -> Pair:
-    """a − b without error (Knuth 1969, "The Art of Computer Programming", volume 2, section 4.2.2, theorem B)."""
+    """a − b without error (Knuth 1969, "The Art of Computer Programming", volume 2, section 4.2.2, theorem B).
+
+    Example:
+        >>> difference(jnp.array([1.0]), jnp.array([2.0**-30]))
+        Pair(high=Array([1.], dtype=float32), low=Array([-9.313226e-10], dtype=float32))
+    """
     high = a - b
     lost = high - a
     return Pair(high, (a - (high - lost)) - (b + lost))
 
 
 def add(a: Pair, b: Float[Array, "..."]) -> Pair:
-    """a + b as a pair."""
+    """a + b as a pair: the rounding errors of the sum are in its second number, themselves rounded."""
     return total(jnp.stack([a.high, b, a.low]))
 
 
 def total(terms: Float[Array, "t ..."]) -> Pair:
-    """The sum of arrays over the first axis, largest first, as a pair."""
+    """The sum of arrays over the first axis, largest first, as a pair.
+
+    Example:
+        >>> total(jnp.array([1.0, 2.0**-30, -1.0]))
+        Pair(high=Array(9.313226e-10, dtype=float32), low=Array(0., dtype=float32))
+    """
 
     def body(so_far: Pair, term: Array) -> tuple[Pair, None]:
         high, error = difference(so_far.high, -term)
@@ -84,7 +99,12 @@ def total(terms: Float[Array, "t ..."]) -> Pair:
 
 
 def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
-    """The slices of a number, the most significant first."""
+    """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, whose sum it is.
+
+    Args:
+        number: of magnitude ≤ 4, float64, of any shape.
+        how: how many slices, and of how many bits.
+    """
 
     def body(left: Pair, unit: Array) -> tuple[Pair, Array]:
         part = jnp.round(left.high / unit) * unit
@@ -96,7 +116,21 @@ def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
 
 
 def product(a: Float[Array, "c ... k"], b: Float[Array, "c k m"], how: Slicing) -> Pair:
-    """The matrix product of two sliced numbers: (..., k) @ (k, m)."""
+    """The matrix product of two sliced numbers: (..., k) @ (k, m), off by at most `how.error`.
+
+    Args:
+        a, b: slices (`cut`) of numbers of magnitude ≤ 4.
+        how: the slicing of both, for k terms or more.
+
+    Example:
+        >>> with jax.enable_x64(True):
+        ...     how = slicing(1)
+        ...     third = cut(Pair(jnp.full((1, 1), 1 / 3), jnp.zeros((1, 1))), how)
+        ...     high, low = product(third, third, how)
+        >>> from fractions import Fraction
+        >>> bool(abs(Fraction(float(high[0, 0])) + Fraction(float(low[0, 0])) - Fraction(1 / 3) ** 2) <= how.error)
+        True
+    """
     # All slices of b side by side: one product.
     beside = jnp.moveaxis(b, 0, 1).reshape(b.shape[1], -1)
     parts = jnp.matmul(a, beside, precision="highest").reshape(*a.shape[:-1], how.count, b.shape[2])

@@ -15,6 +15,10 @@ def loop_start(start: Any, *like: Array) -> Any:
 
     `shard_map` tells constants, which are the same on all devices, from what is computed of split arrays, and a loop that turns
     one into the other is an error. Elsewhere this does nothing, and in compiled programs nothing is left of it.
+
+    Args:
+        start: what the loop begins with, a tree of arrays.
+        like: arrays of one element or more, from which the loop computes.
     """
     never = jnp.asarray(False)
     for array in like:

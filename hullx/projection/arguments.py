@@ -14,7 +14,10 @@ from hullx.types import Array
 
 
 def check(queries: Array, points: Array) -> np.dtype:
-    """The floating dtype that the two arguments promote to.
+    """The floating dtype that the two arguments promote to: at least float32.
+
+    Args:
+        queries, points: what the user has given, of any type.
 
     Raises:
         ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
@@ -58,5 +61,9 @@ def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> tuple[S
 
 
 def check_rtol(rtol: float) -> None:
-    """Whether a relative width can be asked for."""
+    """Whether a relative width can be asked for: 0 ≤ rtol < 1.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: it cannot.
+    """
     check_share("rtol", rtol, remedy="1e-6 is a good choice")

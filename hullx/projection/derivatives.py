@@ -48,7 +48,13 @@ REFINEMENTS = 2
 
 
 def differentiable(found: Projection, queries: Float[Array, "m d"], points: Float[Array, "n d"]) -> Projection:
-    """The same projections, their distance, point, weights and direction carrying derivatives in queries and points."""
+    """The same projections, their distance, point, weights and direction carrying derivatives in queries and points.
+
+    Args:
+        found: of all m queries, as constants.
+        queries: raw.
+        points: raw.
+    """
     arguments = found, queries, points
     return found._replace(
         distance=distance(*arguments), point=point(*arguments), weights=weights(*arguments), direction=direction(*arguments)
@@ -164,7 +170,9 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
     Rows that are affinely dependent on others get 0.
 
     Args:
-        rows: those without weight are zero.
+        rows: X, about any origin near them; those without weight are zero.
+        weights: ≥ 0; of s slots, those in use are positive.
+        scores: t, 0 where there is no weight.
     """
     constant = lax.stop_gradient(rows)
     _, found = inverse(jnp.matmul(constant, constant.T, precision="highest"), lax.stop_gradient(weights))

@@ -40,8 +40,8 @@ def project(
     lower is a constant.
 
     Args:
-        queries: one query or any batch of them, floating point.
-        points: the points that span the hull, one a row.
+        queries: one query (d,) or any batch of them (..., d), floating point.
+        points: the points that span the hull, one a row, (n, d).
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
         max_iter: most steps a query takes, 1 or more; None for the solver's own limit, which no ordinary problem reaches.
@@ -74,14 +74,22 @@ def distance(
     rtol: float = 1e-6,
     max_iter: int | None = None,
 ) -> Float[Array, "..."]:
-    """The distances of queries to the convex hull of points: `project(...).distance`, with the same arguments.
+    """The distances of queries to the convex hull of points: `project(...).distance`, with the same arguments and errors.
 
     With r = q − p, the gradient is r/‖r‖ in the query and −w_i r/‖r‖ in the i-th point (envelope theorem; Danskin 1967), and 0
     for a query in the hull (Status.INSIDE).
 
+    Args:
+        queries, points, solver, rtol, max_iter: as for `project`.
+
+    Returns:
+        The certified upper bounds, in units of the data, with the queries' leading shape (...).
+
     Example:
-        >>> jax.grad(hullx.distance)(jnp.array([2.0, 0.5]), square)
-        Array([1., 0.], dtype=float32)
+        >>> jax.value_and_grad(hullx.distance)(jnp.array([2.0, 0.5]), square)
+        (Array(1.00000..., dtype=float32), Array([1., 0.], dtype=float32))
+
+    Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
     return _distance(*promoted(queries, points), *settings(solver, rtol, max_iter))
 

@@ -20,9 +20,16 @@ BY_NAME: dict[str, Solver] = {
 def resolve(solver: str | Solver) -> Solver:
     """The solver of that name, or the object itself.
 
+    Args:
+        solver: a key of `BY_NAME`, or an object as `Solver` says, hashable.
+
     Raises:
         ArgumentError: no solver has that name.
-        ArgumentTypeError: neither a name nor a solver.
+        ArgumentTypeError: neither a name nor a solver, a class instead of an object, or an object that has no hash.
+
+    Example:
+        >>> resolve("active_set")
+        ActiveSet(candidates=192, capacity=None)
     """
     choice = f"expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
     if isinstance(solver, str):

@@ -30,7 +30,11 @@ class ActiveSetState(NamedTuple):
 
 
 def step_limit(n: int, d: int) -> int:
-    """Most steps for a query: in practice it takes a small multiple of its support's size; Lawson and Hanson allow 3n."""
+    """Most steps for a query: in practice it takes a small multiple of its support's size; Lawson and Hanson allow 3n.
+
+    Args:
+        n, d: points, and their dimension.
+    """
     return 200 + 40 * min(n, d + 1)
 
 
@@ -42,6 +46,16 @@ class ActiveSet:
         candidates: rows that enter the pool in a round, besides the support.
         capacity: most points that may carry weight. None means min(n, d + 1), which always suffices, but at most 128, for
             the work of a step grows with its cube. A query that needs more ends with Status.CAPACITY and a valid bracket.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more.
+
+    Example:
+        >>> hullx.project(jnp.array([2.0, 0.5]), square, solver=ActiveSet()).point
+        Array([1. , 0.5], dtype=float32)
+
+    Reference: Wolfe (1976), "Finding the nearest point in a polytope"; Lawson and Hanson (1974), "Solving Least Squares
+    Problems", chapter 23.
     """
 
     candidates: int = 192
@@ -76,7 +90,13 @@ class ActiveSet:
 
 
 def first_answer(query: Array, row: Array, capacity: int) -> Answer:
-    """All weight on one row, and nothing proved yet."""
+    """All weight on one row, and nothing proved yet.
+
+    Args:
+        query: in the frame; its dtype is the answer's.
+        row: of the points.
+        capacity: slots of the support.
+    """
     first = jnp.arange(capacity) == 0
     return Answer(
         support=jnp.where(first, row, 0).astype(jnp.int32),
@@ -101,7 +121,13 @@ class Pool(NamedTuple):
 
 
 def pooled(answer: Answer, candidates: Array, query: Array, hull: Hull) -> Pool:
-    """The pool of an answer's support and of candidates."""
+    """The pool of an answer's support and of candidates.
+
+    Args:
+        answer: with k slots.
+        candidates: c rows, (c,) int32.
+        query: in the frame, (d,).
+    """
     members = jnp.concatenate([answer.support, candidates])
     rows = hull.placed[members] - answer.weights @ hull.placed[answer.support]
     residual = answer.weights @ (query - hull.placed[answer.support])
@@ -115,7 +141,14 @@ def pooled(answer: Answer, candidates: Array, query: Array, hull: Hull) -> Pool:
 
 
 def judged(before: Answer, answer: Answer, solution: PoolSolution, max_iter: int) -> Answer:
-    """The answer of a round, ended if another round will not do better."""
+    """The answer of a round, ended if another round will not do better.
+
+    Args:
+        before: the answer of the round before.
+        answer: this round's.
+        solution: this round's solve on the pool.
+        max_iter: iterations at which it ends.
+    """
     entered = ((solution.slots >= len(solution.weights)) & (solution.weights > 0)).any()
     stuck = stalled(before.upper, before.upper - before.lower, answer.upper, answer.upper - answer.lower, entered)
     answer = given_up(answer, solution.finished & stuck, Status.ROUNDING)

@@ -30,21 +30,52 @@ class State(Protocol):
     """What the outside reads of a solver's state."""
 
     @property
-    def answer(self) -> Answer: ...
+    def answer(self) -> Answer:
+        """The projection as far as it is known."""
+        ...
 
 
 class Solver(Protocol):
-    """Projects one query, in the frame, onto the hull of points."""
+    """Projects one query, in the frame, onto the hull of points; a hashable object, for it is static under jit."""
 
-    def init_state(self, query: Float[Array, "d"], hull: Hull) -> Any: ...
+    def init_state(self, query: Float[Array, "d"], hull: Hull) -> Any:
+        """The state before the first step.
 
-    def update(self, state, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int) -> Any: ...
+        Args:
+            query: in the hull's frame.
+            hull: what `hull_of(points)` returns.
+        """
 
-    def run(self, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int | None) -> Any: ...
+    def update(self, state, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int) -> Any:
+        """The state after one more step (or round), its answer certified.
+
+        Args:
+            state: the one before, not done.
+            query, hull: as for `init_state`.
+            rtol: relative width of the bracket at which the answer is done.
+            max_iter: most iterations in all; an answer that has reached them is done, with Status.MAX_ITER.
+        """
+
+    def run(self, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int | None) -> Any:
+        """The state at the end: updates until its answer is done.
+
+        Args:
+            query, hull, rtol: as for `update`.
+            max_iter: the same; None for the solver's own limit.
+        """
 
 
 def slots(n: int, d: int, capacity: int | None) -> int:
-    """How many points may carry weight: min(n, d + 1) always suffice, but more than 128 are used only if asked for."""
+    """How many points may carry weight: min(n, d + 1) always suffice, but more than 128 are used only if asked for.
+
+    Args:
+        n, d: points, and their dimension.
+        capacity: what was asked for.
+
+    Example:
+        >>> slots(60_000, 784, None), slots(60_000, 784, 300), slots(4, 2, 300)
+        (128, 300, 4)
+    """
     return min(n, d + 1, 128) if capacity is None else min(n, capacity)
 
 
@@ -56,7 +87,25 @@ def certified(
     iterations: Int[Array, ""],
     rtol: float,
 ) -> tuple[Answer, Float[Array, "n"]]:
-    """The answer that weights on a support are, proved by one product with all points, and the points' scores ⟨x_j, u⟩."""
+    """The answer that weights on a support are, proved by one product with all points, and the points' scores ⟨x_j, u⟩.
+
+    Args:
+        query: in the frame.
+        support: rows of the hull's points.
+        weights: ≥ 0, of sum 1.
+        iterations: steps so far, which the answer reports.
+        rtol: relative width of the bracket at which the answer is done.
+
+    Returns:
+        The answer, done and CONVERGED, INSIDE or NONFINITE, or not done and MAX_ITER; and the scores along its direction u.
+
+    Example:
+        >>> hull = hullx.solvers.hull_of(square)
+        >>> query, half = hull.frame.place(jnp.array([2.0, 0.5])), jnp.array([0.5, 0.5])
+        >>> answer, scores = certified(query, hull, jnp.array([1, 3]), half, jnp.array(1), rtol=1e-3)
+        >>> Status(answer.status).name, scores
+        ('CONVERGED', Array([-0.5,  0.5, -0.5,  0.5], dtype=float32))
+    """
     frame = hull.frame
     proof = certificate.bracket(query, hull.placed, frame.radius, support, weights, frame.scale)
     lost = certificate.underflow(len(query), len(weights), frame.scale, query.dtype, query.dtype)
@@ -77,19 +126,33 @@ def certified(
 
 
 def nearest(query: Float[Array, "d"], hull: Hull, count: int) -> Int[Array, "count"]:
-    """Rows of the nearest points, nearest first."""
+    """Rows of the nearest points, nearest first, as good as the dtype tells.
+
+    Args:
+        query: in the frame.
+        count: from 1 to n.
+    """
     # Which rows these are decides the speed and not the answer.
     return lax.top_k(nearness(query, hull.placed, hull.half_squares), count)[1].astype(jnp.int32)
 
 
 def given_up(answer: Answer, when: Bool[Array, ""], status: Status) -> Answer:
-    """The answer, ended with a status where it is not done and a condition holds."""
+    """The answer, ended with a status where it is not done and a condition holds.
+
+    Args:
+        when: the condition.
+        status: why it ends.
+    """
     ends = ~answer.done & when
     return answer._replace(status=jnp.where(ends, status, answer.status).astype(jnp.int32), done=answer.done | ends)
 
 
 def until_done(solver: Solver, query: Float[Array, "d"], hull: Hull, rtol: float, max_iter: int) -> Any:
-    """Updates until the answer is done."""
+    """The state of a solver whose answer is done: updates in a `lax.while_loop`.
+
+    Args:
+        query, hull, rtol, max_iter: as for `Solver.update`.
+    """
     return lax.while_loop(
         lambda state: ~state.answer.done,
         lambda state: solver.update(state, query, hull, rtol=rtol, max_iter=max_iter),

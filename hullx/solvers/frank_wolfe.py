@@ -40,6 +40,13 @@ class FrankWolfe:
     Attributes:
         capacity: most points that may carry weight; more than an exact solver needs, for the support need not be affinely
             independent. A query that needs more ends with Status.CAPACITY and a valid bracket.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more.
+
+    Example:
+        >>> FrankWolfe(capacity=1024)  # for hullx.project(queries, points, solver=FrankWolfe(capacity=1024))
+        FrankWolfe(capacity=1024)
     """
 
     capacity: int = 256

@@ -48,6 +48,14 @@ class ProjectedGradient:
     Attributes:
         steps: between two looks at the certificate.
         capacity: how many of the largest weights the answer keeps: many, for inside the hull it has no reason to leave out any.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more.
+        PackageError: (when it runs) jaxopt is not installed.
+
+    Example:
+        >>> ProjectedGradient(steps=50)  # for hullx.project(queries, points, solver=ProjectedGradient(steps=50))
+        ProjectedGradient(steps=50, capacity=512)
     """
 
     steps: int = 20
@@ -96,13 +104,24 @@ def implicit_weights(
 ) -> Float[Array, "n"]:
     """All weights of the projection, as jaxopt finds them and as jaxopt differentiates them: implicitly, by its fixed point.
 
-    Reverse mode only, as jaxopt's. hullx's own (`hullx.projection.derivatives`) need no such thing; these check them.
+    Reverse mode only, as jaxopt's: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. hullx's
+    own (`hullx.projection.derivatives`) need no such thing; these check them.
 
     Args:
+        query: raw, as the points.
+        points: one a row.
+        max_iter: most steps.
         tol: length of a step at which jaxopt stops.
 
+    Returns:
+        Weights ≥ 0 of all points, of sum 1.
+
+    Raises:
+        PackageError: jaxopt is not installed.
+
     Example:
-        >>> jax.jacrev(lambda q: implicit_weights(q, points) @ points)(query)
+        >>> implicit_weights(jnp.array([2.0, 0.5]), square).round(3)
+        Array([0. , 0.5, 0. , 0.5], dtype=float32)
 
     Reference: Blondel et al. (2022), "Efficient and modular implicit differentiation".
     """
@@ -114,7 +133,14 @@ def implicit_weights(
 
 
 def bound(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """An upper bound of the largest eigenvalue of the points' Gram matrix: the Lipschitz constant of the gradient."""
+    """An upper bound of the largest eigenvalue of the points' Gram matrix: the Lipschitz constant of the gradient.
+
+    The p-th root of tr M^p, p = 2^SQUARINGS, by squaring; 1 for points that are all 0.
+
+    Example:
+        >>> bound(jnp.eye(3, 2)).round(2)
+        Array(1.01, dtype=float32)
+    """
     n, d = points.shape
     matrix = points.T @ points if d < n else points @ points.T
     trace = jnp.trace(matrix)
@@ -129,13 +155,27 @@ def bound(points: Float[Array, "n d"]) -> Float[Array, ""]:
 
 
 def loss(weights: Array, rows: Array, query: Array) -> Array:
-    """‖Σ a_i x_i − q‖²/2: what the weights of a projection minimise over the simplex."""
+    """‖Σ a_i x_i − q‖²/2: what the weights of a projection minimise over the simplex.
+
+    Args:
+        weights: a, (n,).
+        rows: the x_i, (n, d).
+        query: q, (d,).
+    """
     return ((jnp.matmul(weights, rows, precision="highest") - query) ** 2).sum() / 2
 
 
 @lru_cache
 def jaxopt_solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
-    """jaxopt's solver of `loss`, for rows scaled so that the Lipschitz constant is 1."""
+    """jaxopt's solver of `loss`, for rows scaled so that the Lipschitz constant is 1.
+
+    Args:
+        max_iter: most steps of its `run`.
+        tol: length of a step at which `run` stops.
+
+    Raises:
+        PackageError: jaxopt is not installed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:

@@ -49,6 +49,15 @@ class Sketching:
         most: points in the largest sketch.
         capacity: most points that may carry weight; None for min(n, d + 1), at most 128. A query that needs more ends with
             Status.CAPACITY and a valid bracket.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more (2 or more for the growth).
+
+    Example:
+        >>> Sketching(first=32)  # for hullx.project(queries, points, solver=Sketching(first=32))
+        Sketching(first=32, growth=2, most=512, capacity=None)
+
+    Reference: Yousefzadeh (2021), "A sketching method for finding the closest point on a convex hull", arXiv 2102.10502.
     """
 
     first: int = 64
@@ -98,10 +107,10 @@ def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, clos
     algorithm 16.5.
 
     Args:
-        gram, scores: ⟨x_i − p, x_j − p⟩ and ⟨x_i − p, r⟩ of the pool's rows, p the point at hand.
+        gram, scores: ⟨x_i − p, x_j − p⟩, (P, P), and ⟨x_i − p, r⟩, (P,), of the pool's rows, p the point at hand.
         square: ‖r‖².
         weights: of the first k rows, at p; the path starts at the multiple of them that minimises the objective.
-        closed: rows without weight that are to stay so.
+        closed: (P,) bool: rows without weight that are to stay so.
     """
     penalty = jnp.maximum(jnp.diagonal(gram).max(), square)
     penalty = jnp.where(penalty > 0, penalty, 1)

@@ -32,7 +32,10 @@ class Input(NamedTuple):
 
 
 def checked(queries: Any, points: Any) -> Input:
-    """Queries and points, ready to be swept.
+    """Queries and points, ready to be swept: of the dtype that they promote to, at least float32.
+
+    Args:
+        queries, points: what the user has given, of any type.
 
     Raises:
         ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
@@ -78,7 +81,10 @@ def checked(queries: Any, points: Any) -> Input:
 def check_settings(
     rtol: float, max_iter: int | None, mesh: Any, resume: Any, warm_start: Any, progress: Any, given: Input
 ) -> None:
-    """Whether a sweep's settings can be used.
+    """Whether a sweep's settings can be used; they are those of `sweep`.
+
+    Args:
+        given: queries and points, which a warm start has to fit.
 
     Raises:
         ArgumentTypeError, ArgumentError: they cannot; the message says what to change.

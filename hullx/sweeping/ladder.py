@@ -16,7 +16,7 @@ FLOAT32 = ((64, 96), (128, 160), (256, 288))
 
 
 class Stage(NamedTuple):
-    """The static shape of one compiled round."""
+    """The static shape of one compiled round, and how it solves."""
 
     capacity: int  # support slots
     candidates: int
@@ -25,7 +25,12 @@ class Stage(NamedTuple):
 
 
 def stages(n: int, d: int, m: int, source: Source) -> list[Stage]:
-    """Rounds of growing capacity in float32, then in float64 up to the largest affinely independent support, twice."""
+    """Rounds of growing capacity in float32, then in float64 up to the largest affinely independent support, twice.
+
+    Args:
+        n, d, m: points, their dimension, and queries.
+        source: whose padded rows bound the candidates, and whose batch bounds that of the first stages.
+    """
     most, batch = min(n, d + 1), batch_of(m, source)
     sizes = [FLOAT32[1][0]]
     while sizes[-1] < most:
@@ -45,12 +50,26 @@ def batch_of(m: int, source: Source) -> int:
 
 
 def fitted(stage: Stage, most: int, source: Source) -> Stage:
-    """A stage no larger than the problem, whose supports have at most so many points."""
+    """A stage no larger than the problem, whose supports have at most so many points.
+
+    Args:
+        most: min(n, d + 1).
+    """
     return stage._replace(capacity=min(stage.capacity, most), candidates=min(stage.candidates, source.rows))
 
 
 def following(ladder: list[Stage], now: int) -> tuple[int, int]:
-    """Where a query goes on: the stage with more capacity, and the one that copes with more; this one if there is none."""
+    """Where a query goes on: the stage with more capacity, and the one that copes with more; this one if there is none.
+
+    Args:
+        now: the stage at which it is, by its place in the ladder; so are those returned.
+
+    Example:
+        >>> first = Stage(64, 96, Method.FLOAT32, 128)
+        >>> ladder = [first, first._replace(capacity=128), first._replace(capacity=128, method=Method.FLOAT64)]
+        >>> following(ladder, 0), following(ladder, 2)
+        ((1, 2), (2, 2))
+    """
     here, later = ladder[now], range(now + 1, len(ladder))
     wider = (i for i in later if ladder[i].capacity > here.capacity)
     better = (i for i in later if ladder[i].method != here.method and ladder[i].capacity >= here.capacity)

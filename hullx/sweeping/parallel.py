@@ -20,6 +20,12 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
 
     The parts are interleaved, so that each has its share of the queries that take long.
     An exception in any of them, or Ctrl-C, ends the others at their next tally.
+
+    Args:
+        run: projects the queries of a slice, and calls its tally with how many of them are done and certified.
+        count: queries.
+        threads: 1 or more.
+        tally: called with the sums over all parts, by one thread at a time.
     """
     parts = [slice(first, None, threads) for first in range(threads)]
     counts = np.zeros((threads, 2), int)

@@ -42,7 +42,7 @@ class Principal(NamedTuple):
     basis: np.ndarray  # (d, k) float32
 
     def place(self, queries: np.ndarray) -> np.ndarray:
-        """Queries in these dimensions."""
+        """Queries, raw (m, d), in these dimensions: (m, k) float32."""
         pieces = np.array_split(queries, len(queries) // PIECE + 1)
         return np.concatenate([self.frame.place(piece.astype(np.float64)).astype(np.float32) @ self.basis for piece in pieces])
 
@@ -64,6 +64,10 @@ def basis(placed: Array, count: int) -> np.ndarray:
 
     Randomized subspace iteration on a sample of them. Source: Halko, Martinsson and Tropp (2011), "Finding structure with
     randomness", algorithm 4.4.
+
+    Args:
+        placed: (w, d), in the frame.
+        count: those that are points.
     """
     sample = np.asarray(placed[: count : max(1, count // SAMPLE)])
     found = np.random.default_rng(0).standard_normal((placed.shape[1], DIMENSION), np.float32)
@@ -79,7 +83,14 @@ def _turned(placed: Array, directions: Array) -> tuple[Array, Array]:
 
 
 def begin(queries: np.ndarray, directions: Principal, n: int, goal: Goal, tally: Tally) -> Start:
-    """Where the search among n points may begin: the projections in their principal directions."""
+    """Where the search among n points may begin: the projections in their principal directions.
+
+    Args:
+        queries: raw, (m, d).
+        directions: the points in these directions.
+        goal: of the search; this one stops at RTOL if that is wider.
+        tally: called with (0, 0) now and then, for it may end the search.
+    """
     placed = directions.place(queries)
     stage = Stage(*SLOTS, Method.FLOAT32, batch_of(len(queries), directions.source))
     ladder = [fitted(stage, min(n, placed.shape[1] + 1), directions.source)]

@@ -30,7 +30,13 @@ CROWDED = 0.25
 
 
 class Waiting(NamedTuple):
-    """Queries between rounds, one a row."""
+    """Queries between rounds, one a row.
+
+    - query: its row among all queries.
+    - support, weights, candidates: as in `rounds.Batch`, of the shape of its stage.
+    - upper, width: of the bracket that the last round found, in the frame's units; infinite before the first.
+    - steps: taken so far.
+    """
 
     query: np.ndarray
     support: np.ndarray
@@ -75,7 +81,11 @@ class Line:
         return not len(self.fresh) and not any(len(each.query) for each in self.waiting)
 
     def take(self, queries: np.ndarray, source: Source, ladder: list[Stage]) -> tuple[int, Waiting]:
-        """The next batch and its stage: one that is full, or else more queries to fill one, or else what is left."""
+        """The next batch and its stage: one that is full, or else more queries to fill one, or else what is left.
+
+        Args:
+            queries: all of them, raw.
+        """
         full = [i for i, each in enumerate(self.waiting) if len(each.query) >= ladder[i].batch]
         now = full[0] if full else next((i for i, each in enumerate(self.waiting) if len(each.query)), self.entry)
         if len(self.fresh) and not full:
@@ -86,7 +96,11 @@ class Line:
         return now, batch
 
     def put(self, waiting: Waiting, to: np.ndarray, ladder: list[Stage]) -> None:
-        """Queries back, each into a stage."""
+        """Queries back, each into a stage.
+
+        Args:
+            to: each one's stage, by its place in the ladder.
+        """
         for stage in np.unique(to):
             moving = _some(waiting, to == stage)
             self.waiting[stage] = _joined(self.waiting[stage], _widened(moving, ladder[stage]))
@@ -98,6 +112,9 @@ def drain(
     """The projections of queries onto a source's points, and each query's best candidates, as many as the first stage has.
 
     Args:
+        queries: raw, (m, d).
+        ladder: the stages, of which the first is where queries begin.
+        start: where the search begins; None for the nearest points.
         tally: called with how many queries are done and how many of them certified, after each round.
     """
     result = nothing_yet(len(queries), queries.shape[1], queries.dtype)

@@ -11,7 +11,16 @@ from hullx.types import Projection, Status
 
 
 def nothing_yet(m: int, d: int, dtype: np.dtype) -> Projection:
-    """The result before anything is known: NONFINITE, which is what queries that are never begun stay."""
+    """The result before anything is known: NONFINITE, which is what queries that are never begun stay.
+
+    Args:
+        m, d: queries, and their dimension.
+        dtype: of point and direction.
+
+    Example:
+        >>> nothing_yet(2, 3, np.dtype(np.float32)).point.shape
+        (2, 3)
+    """
     return Projection(
         distance=np.full(m, np.nan),
         lower=np.full(m, np.nan),
@@ -30,7 +39,11 @@ def recorded(
     """The result with what a round found for some queries written into it, supports in order of falling weight.
 
     Args:
-        rows: of the queries in the result.
+        result: its arrays are written into; support and weights are copied first, for they may need more slots.
+        rows: of the queries in the result, (k,).
+        found: of k queries.
+        steps, status: of each, (k,).
+        scale: of the frame.
     """
     solution = found.solution
     most = int((solution.weights > 0).sum(1).max(initial=1))
@@ -63,6 +76,9 @@ def joined(parts: list[Projection], places: Sequence[slice]) -> Projection:
     """The results of parts of the queries as one, each part in its place.
 
     The list of parts is emptied, and each of their fields let go once it is copied: two of them are as large as the queries.
+
+    Args:
+        places: for each part, which of all the queries are its.
     """
     count, slots = sum(len(part.distance) for part in parts), max(part.support.shape[1] for part in parts)
     rest = [list(widened(part, slots)) for part in parts]
@@ -77,7 +93,12 @@ def joined(parts: list[Projection], places: Sequence[slice]) -> Projection:
 
 
 def replaced(result: Projection, rows: np.ndarray, others: Projection) -> Projection:
-    """The result with other projections of some of its queries in place of its own."""
+    """The result with other projections of some of its queries in place of its own.
+
+    Args:
+        rows: of those queries, (k,).
+        others: k projections.
+    """
     result = widened(result, others.support.shape[1])
     for field, values in zip(result, others, strict=True):
         if field.ndim == 2:

@@ -35,6 +35,12 @@ def in_batches(
     A batch's file has a hash of its contents and of the fingerprint in its name. One that does not agree with it is computed
     anew, with a warning.
 
+    Args:
+        folder: made if need be, and locked.
+        queries, points, warm_start, settings: what decides the result.
+        run: projects the queries of a slice.
+        tally: called with how many of all queries are done and certified.
+
     Raises:
         ResumeError: the folder holds results of other data or settings, or is another process's.
         StorageError: a batch cannot be written; those before stay.

@@ -54,9 +54,9 @@ def sweep(
     `hullx.data.load` gives are), that of the result, and on a CPU about 0.5 GB for compiled programs and scores.
 
     Args:
-        queries: floating-point array; a query with NaN or infinity gets Status.NONFINITE and NaN.
-        points: floating-point array, finite. A `numpy.memmap` or a sequence of arrays is read a chunk at a time, so that it may
-            be larger than memory.
+        queries: floating-point array (m, d); a query with NaN or infinity gets Status.NONFINITE and NaN.
+        points: floating-point array (n, d), finite. A `numpy.memmap` or a sequence of arrays (n_i, d) is read a chunk at a
+            time, so that it may be larger than memory.
         rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
         max_iter: most active-set steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
         mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
@@ -78,8 +78,10 @@ def sweep(
         StorageError: a finished batch cannot be written; those before stay.
 
     Example:
-        >>> result = hullx.sweep(test_images.reshape(len(test_images), -1), train_images.reshape(len(train_images), -1))
-        >>> (result.status == hullx.Status.CONVERGED).mean(), result.distance.mean()
+        >>> digits = hullx.data.load("digits", train_size=100, test_size=8)
+        >>> result = hullx.sweep(digits.test.rows, digits.train.rows, progress=False)
+        >>> float(result.decided.mean()), float(result.outside.mean()), result.point.shape
+        (1.0, 1.0, (8, 64))
     """
     given = checked(queries, points)
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)

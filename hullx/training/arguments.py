@@ -31,7 +31,7 @@ def check_fit(
     until: float | None,
     mesh: Mesh | None,
 ) -> None:
-    """Whether a training run can begin.
+    """Whether a training run can begin; the arguments are those of `fit`.
 
     Raises:
         ArgumentTypeError, ArgumentError: it cannot; the message says what to change.
@@ -80,10 +80,19 @@ def _check_labels(model: nn.Module, train: Split) -> None:
 
 
 def one_each(name: str, value: Any, key: Array) -> Array:
-    """One finite number a network.
+    """One finite number a network, float32.
+
+    Args:
+        name: of the argument, for the message.
+        value: one number, or (m,).
+        key: one key, or (m,).
 
     Raises:
         ArgumentError: there are as many as there are neither networks nor settings for all, or some are not finite.
+
+    Example:
+        >>> one_each("rate", 0.5, jax.random.split(jax.random.key(0), 3))
+        Array([0.5, 0.5, 0.5], dtype=float32)
     """
     if np.shape(value) not in ((), key.shape):
         raise ArgumentError(f"{name} has shape {np.shape(value)}: give one number{f' or {len(key)}' if key.ndim else ''}")
@@ -103,7 +112,13 @@ def fingerprint(
     rates: Array,
     scales: Array,
 ) -> dict[str, Any]:
-    """What decides a run."""
+    """What decides a run: hashes and descriptions by name, which a checkpoint's folder keeps.
+
+    Args:
+        key, model, optimizer, train, batch, augment: as given to `fit`.
+        layout: how many networks, and whether they share batches.
+        rates, scales: one a network.
+    """
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     images = jnp.ones((2, *train.images.shape[1:]))
     return {

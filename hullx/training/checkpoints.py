@@ -27,7 +27,11 @@ class Checkpoints(NamedTuple):
     manager: ocp.CheckpointManager
 
     def save(self, step: int, state: Any, record: dict[str, np.ndarray]) -> None:
-        """Writes a state (any tree of arrays and keys) and a record of the way to it; done when it returns."""
+        """Writes a state (any tree of arrays and keys) and a record of the way to it; done when it returns.
+
+        Args:
+            step: its number, larger than those before.
+        """
         state = jax.tree.map(_data, state)
         hashes = {"state": _digest(state), "record": _digest(record)}
         items = ocp.args.Composite(
@@ -73,13 +77,14 @@ class Checkpoints(NamedTuple):
 
 @contextmanager
 def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoints]:
-    """The checkpoints in a folder, which is made if need be.
+    """The checkpoints in a folder, which is made if need be, and locked until the `with` ends.
 
     Args:
         fingerprint: what decides the run's results.
 
     Raises:
         CheckpointError: the folder belongs to another run, is in use by another process, or holds other things.
+        ArgumentTypeError: it is no path.
     """
     if not isinstance(folder, str | os.PathLike):
         raise ArgumentTypeError(f"checkpoint: got {type(folder).__name__}, expected a folder: give its path")

@@ -11,10 +11,12 @@ from hullx.errors import DivergedError
 
 
 class History(NamedTuple):
-    """What happened, one row an epoch; in an ensemble each number is an array of one a member.
+    """What happened, one row an epoch; in an ensemble each number is an array of one a member, the last axis.
 
     - loss, accuracy: of each step's batch, before the step: (epochs, steps).
     - train_loss, train_accuracy, test_loss, test_accuracy: after the epoch, of the whole split; NaN where not asked for.
+
+    Losses are mean cross entropies in nats, accuracies shares from 0 to 1.
     """
 
     loss: Float[np.ndarray, "e s ..."]
@@ -26,17 +28,22 @@ class History(NamedTuple):
 
 
 def stacked(rows: list[History]) -> History:
-    """One history of rows, each of which is an epoch's."""
+    """One history of rows, each of which is an epoch's: a new first axis, of epochs."""
     return History(*map(np.stack, zip(*rows, strict=True)))
 
 
 def unstacked(whole: History) -> list[History]:
-    """And back."""
+    """And back: one row an epoch."""
     return [History(*(field[i] for field in whole)) for i in range(len(whole.loss))]
 
 
 def reached(rows: list[History], until: float | None) -> bool:
-    """Whether every member that has not diverged has the accuracy asked for."""
+    """Whether every member that has not diverged has the accuracy asked for.
+
+    Args:
+        rows: one an epoch, the last of which counts.
+        until: from 0 to 1; None for never.
+    """
     if until is None or not rows:
         return False
     return bool(((rows[-1].train_accuracy >= until) | ~np.isfinite(rows[-1].loss[-1])).all())
@@ -46,10 +53,16 @@ def check_finite(loss: np.ndarray, epochs: int) -> None:
     """Whether some member's loss is finite in all of an epoch's steps.
 
     Args:
+        loss: (steps,) or (steps, members).
         epochs: before this one.
 
     Raises:
         DivergedError: none is.
+
+    Example:
+        >>> check_finite(np.array([2.3, np.inf]), 0)
+        Traceback (most recent call last):
+        hullx.errors.DivergedError: loss is inf at step 2 (epoch 1): lower the learning rate or the initial scale
     """
     finite = np.isfinite(loss)
     if not finite.all(0).any():

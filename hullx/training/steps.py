@@ -42,7 +42,7 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Mean cross entropy in nats, and share of images classified right."""
+    """Mean cross entropy in nats, and share of images classified right, from 0 to 1."""
 
     loss: Float[Array, "..."]
     accuracy: Float[Array, "..."]
@@ -54,8 +54,17 @@ def init_state(
     """A network's first state.
 
     Args:
+        key: one key, which the parameters are drawn from, and whose other half the state keeps.
+        model: a Flax linen module from images to logits.
+        optimizer: any of Optax's.
         images: any batch of the right shape.
         scale: factor on the initial kernels.
+
+    Example:
+        >>> images = jnp.zeros((5, 8, 8, 1))
+        >>> state = init_state(jax.random.key(0), MLP(classes=10), optax.sgd(0.1), images)
+        >>> state.variables["params"]["head"]["kernel"].shape
+        (64, 10)
     """
     init_key, own_key = jax.random.split(key)
     variables = dict(model.init(init_key, images[:1]))
@@ -80,7 +89,19 @@ def train_step(
     """One step on one batch: the next state, and the batch's loss and accuracy before it.
 
     Args:
+        state: of one network.
+        labels: whole numbers below the model's outputs.
         rate: factor on the optimizer's updates: the learning rate, for an optimizer whose own is 1.
+        model, optimizer: those of `init_state`.
+
+    Example:
+        >>> model, optimizer, images, labels = MLP(classes=10), optax.sgd(0.1), jnp.ones((5, 8, 8, 1)), jnp.arange(5)
+        >>> state = init_state(jax.random.key(0), model, optimizer, images)
+        >>> step = jax.jit(partial(train_step, model=model, optimizer=optimizer))
+        >>> state, first = step(state, images, labels)
+        >>> state, second = step(state, images, labels)
+        >>> int(state.step), bool(second.loss < first.loss)
+        (2, True)
     """
     params, others = state.variables["params"], {name: each for name, each in state.variables.items() if name != "params"}
     dropout_key = jax.random.fold_in(jax.random.split(state.key)[0], state.step)
@@ -131,7 +152,13 @@ def epoch(
 
     Args:
         state: donated. Its key and step decide the order; where members share it, the first member's.
-        rate: one a member.
+        data: images (n, h, w, c) and labels (n,), or (m, n) for members.
+        rate: factor on the updates, one a member.
+        model, optimizer: those of `init_state`; static.
+        batch: images a step, from 1 to n; static.
+        augment: changes a batch; static.
+        layout: how many networks; static.
+        mesh: devices, as for `fit`; static.
 
     Returns:
         The next state, and each step's metrics: (steps,) or (steps, members).
@@ -169,7 +196,15 @@ def epoch(
 
 @partial(jax.jit, static_argnames=("model", "layout", "mesh"))
 def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = Layout.ONE, mesh: Mesh | None = None) -> Metrics:
-    """Mean loss and accuracy on a whole split, of one network or of each member."""
+    """Mean loss and accuracy on a whole split, of one network or of each member.
+
+    Args:
+        variables: of the model; with a leading axis of members in an ensemble.
+        data, model, layout, mesh: as for `epoch`.
+
+    Returns:
+        Metrics () or (members,).
+    """
     if layout is not Layout.ONE:
 
         def one(variables: Any, labels: Array) -> Metrics:

@@ -13,7 +13,12 @@ SEED, TEST_SHARE = 0, 0.2
 
 
 def read() -> Dataset:
-    """1,437 training and 360 test images by a fixed stratified split, float32 in [0, 1]."""
+    """1,437 training and 360 test images by a fixed stratified split, float32 in [0, 1].
+
+    Example:
+        >>> read().train.images.shape
+        (1437, 8, 8, 1)
+    """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

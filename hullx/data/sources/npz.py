@@ -17,6 +17,13 @@ MOST_CLASSES = 2**16
 def read(path: Path) -> Dataset:
     """The two splits of a file.
 
+    Args:
+        path: of a file with `KEYS`: images (n, height, width, channels), (n, height, width) or (n, numbers), uint8 or float in
+            [0, 1]; labels (n,) or (n, 1), whole numbers from 0 on.
+
+    Returns:
+        A `Dataset` called after the file, whose images have four axes and the file's dtype.
+
     Raises:
         DataError: it cannot be read, or does not hold images and labels; the message names file, key and remedy.
     """

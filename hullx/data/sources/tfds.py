@@ -22,7 +22,15 @@ CHUNK = 4096
 
 
 def read(name: str, data_dir: str | Path | None) -> Dataset:
-    """The train and test splits of a prepared set, uint8."""
+    """The train and test splits of a prepared set, uint8.
+
+    Args:
+        name: TFDS's, perhaps with /config and :version.
+        data_dir: where prepared sets lie; None for TFDS's own default.
+
+    Raises:
+        DataError: no such set, not prepared, not in array_record format, or no images of one size with labels.
+    """
     builder = _builder(name, data_dir)
     folder = Path(os.fspath(builder.data_dir))
     remedy = f"prepare it with: python -m hullx.data prepare {name}" + (f" --data-dir {data_dir}" if data_dir else "")
@@ -44,7 +52,14 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
 
 
 def prepare(name: str, data_dir: str | Path | None) -> Path:
-    """Downloads and prepares a set in array_record format; returns its folder."""
+    """Downloads and prepares a set in array_record format; returns its folder.
+
+    Args:
+        name, data_dir: as for `read`.
+
+    Raises:
+        DataError: no such set, or TensorFlow is not installed.
+    """
     builder = _builder(name, data_dir)
     try:
         builder.download_and_prepare(file_format="array_record")

@@ -35,7 +35,7 @@ class Chunks:
             yield start, self.read(start, start + self.size)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start … stop − 1; those past the last point are the centre."""
+        """Rows start … stop − 1, (stop − start, d); those past the last point are the centre."""
         rows = np.empty((stop - start, self.dimension), self.dtype)
         rows[max(self.count - start, 0) :] = self.centre
         for part, offset in zip(self.parts, self.starts, strict=False):
@@ -45,7 +45,13 @@ class Chunks:
         return rows
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
-        """Points by row number, of any shape."""
+        """Points by row number, of any shape (...): (..., d).
+
+        Example:
+            >>> Chunks([np.zeros((3, 2)), np.ones((3, 2))], np.dtype(np.float64)).rows(np.array([4, 0]))
+            array([[1., 1.],
+                   [0., 0.]])
+        """
         flat = wanted.reshape(-1)
         found = np.empty((len(flat), self.dimension), self.dtype)
         owner = np.searchsorted(self.starts, flat, side="right") - 1

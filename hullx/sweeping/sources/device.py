@@ -132,7 +132,11 @@ class DeviceSource:
 
 
 def on_device(points: np.ndarray) -> DeviceSource:
-    """The points and what is derived from them, committed to JAX's default device: threads have one of their own."""
+    """The points and what is derived from them, committed to JAX's default device: threads have one of their own.
+
+    Args:
+        points: raw, (n, d), finite; to be called under jax.enable_x64(True).
+    """
     (device,) = jnp.zeros(()).devices()
     count, rows = len(points), width(len(points))
     centre = centre_of(points[:: max(1, count // SAMPLE)])
@@ -146,7 +150,12 @@ def on_device(points: np.ndarray) -> DeviceSource:
 
 
 def width(n: int) -> int:
-    """How many rows n points are padded to."""
+    """How many rows n points are padded to.
+
+    Example:
+        >>> width(1437), width(60_000)
+        (1536, 60000)
+    """
     step = max(GROUP, 2 ** (n.bit_length() - 3)) if n < SMALL else GROUP
     return -(-n // step) * step
 

@@ -31,6 +31,10 @@ def solve(
 
     Args:
         queries, rows: raw: (b, d), and the pools' members (b, c, d).
+        start: the pools, of which `rows` are the members.
+        left: most steps of each query, (b,).
+        active: how many of the b queries count.
+        together: divides b; None for `lockstep`.
     """
 
     def one(query: Array, rows: Array, start: Pool, steps: Array) -> Solution:
@@ -47,10 +51,14 @@ def solve(
 
 
 def certify(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, active: Array | int) -> Array:
-    """The lower bounds of a batch.
+    """The lower bounds of a batch, (b,), in the frame's units.
 
     Args:
+        queries: raw, (b, d).
         rows: the candidates, raw: (b, c, d).
+        directions: (b, d) float64, of length 1.
+        others: (b,) float32: no point that is not a candidate scores higher (`rounds.lower_bound`).
+        active: how many of the b queries count.
     """
     together = lockstep(rows[0].size * 4, len(rows))
     largest = over_first(partial(rounds.largest, frame), (rows, directions), active, together)
