@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
 from hullx.numerics.norms import gamma, norm_bound, unit
@@ -62,7 +63,7 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
     return _largest(jnp.matmul(points - point, query - point, precision="highest"))
 
 
-def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype, dtype) -> Array:
+def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:
     """Bound of what is lost to numbers too small for their dtype, as a length in the frame's units.
 
     Compiled code takes what lies below the smallest normal number for 0: an entry of q, of x_i and of their difference to the
@@ -116,7 +117,7 @@ def upper_bound(
     return residual, norm_bound(residual) + (gamma(2 * terms + 4, dtype) * spread + lost) * (1 + gamma(4, dtype))
 
 
-def placing_error(magnitude: Array, dtype) -> Array:
+def placing_error(magnitude: Array, dtype: DTypeLike) -> Array:
     """By how much (q − c)/s − (x − c)/s may be off when both are rounded: u ‖(q − c)/s‖ + u ‖(x − c)/s‖.
 
     Dividing by s, a power of two, rounds nothing; the difference to the centre does, by u of itself: next to a vertex that is
@@ -150,7 +151,7 @@ def lower_bound(
     return jnp.where(slab > 0, slab * shrink, 0)
 
 
-def score_error(dimension: int, magnitude: Array, dtype) -> Array:
+def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
     """Bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
 
     Valid for any order of summation, with or without fused multiply-add. The + 8 pays for rounding x and u, for
@@ -229,7 +230,7 @@ def bracket(
     )
 
 
-def inside_level(radius: Array, terms: Array, lost: Array, data_dtype, dtype) -> Array:
+def inside_level(radius: Array, terms: Array, lost: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:
     """At most so far from the hull counts as inside: the rounding level of the data, and of evaluating the distance.
 
     Args:

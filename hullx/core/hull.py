@@ -41,14 +41,14 @@ class Hull(NamedTuple):
     - points: raw; perhaps filled up with copies of the first.
     - placed: in the frame, in the dtype of the products with all points; filled up with zeros.
     - half_squares: ‖placed‖²/2.
-    - count: how many of them are points.
+    - n: how many of them are points.
     - frame: the coordinates of `placed`.
     """
 
     points: Float[Array, "n d"]
     placed: Float[Array, "w d"]
     half_squares: Float[Array, "w"]
-    count: Int[Array, ""] | int
+    n: Int[Array, ""] | int
     frame: Frame
 
 

@@ -74,7 +74,7 @@ def bracket(along: Residual, largest_score: Array, travelled: Array, lost: Array
     """
     value = along.value.high
     relative = 8 * gamma(how.terms + 8, value.dtype)
-    rounded = gamma(2 * how.terms + how.count + 8, value.dtype) * (NEAR + 1) * travelled
+    rounded = gamma(2 * how.terms + how.slices + 8, value.dtype) * (NEAR + 1) * travelled
     upper = norm_bound(value) * (1 + relative) + (how.error + rounded) * len(value) ** 0.5 + lost
     slab = -largest_score * (1 - relative) - 3 * how.error
     lower = slab / (norm_bound(value) * along.factor) - lost

@@ -42,7 +42,7 @@ class Sample(str):
         return None if (size := self._parts["test"]) is None else int(size)
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Its name in words: "mnist, 5,000 training and 1,000 test images"."""
         return self.name + self._sizes
 

@@ -26,7 +26,9 @@ def _convolution(images: Array, kernel: Array, strides: tuple[int, ...], padding
     return lax.conv_general_dilated(images, kernel, strides, padding, dimension_numbers=FAST)
 
 
-def _tangent(strides: tuple[int, ...], padding: Any, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _tangent(
+    strides: tuple[int, ...], padding: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Array, Array]:
     (images, kernel), (images_dot, kernel_dot) = primals, tangents
     run = partial(lax.conv_general_dilated, window_strides=strides, padding=padding)
     value = _convolution(images, kernel, strides, padding)

@@ -21,7 +21,7 @@ LOCKSTEP = 64
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
 
 
-def over_queries(one: Callable, *batch: Any) -> Any:
+def over_queries(one: Callable[..., Any], *batch: Any) -> Any:
     """one(*query's) for each query of a batch: arrays, or trees of them, whose first axis is that of the queries.
 
     Args:
@@ -50,7 +50,7 @@ def over_queries(one: Callable, *batch: Any) -> Any:
     return jax.tree.map(lambda field: field.reshape(-1, *field.shape[2:])[:count], result)
 
 
-def over_first(one: Callable, batch: tuple, active: Array | int, together: int) -> Any:
+def over_first(one: Callable[..., Any], batch: tuple[Any, ...], active: Array | int, together: int) -> Any:
     """one(*query's) for the first `active` queries only, so many in lockstep; the results of the others are 0.
 
     Args:
@@ -65,7 +65,7 @@ def over_first(one: Callable, batch: tuple, active: Array | int, together: int) 
     """
     batched = jax.vmap(one)
 
-    def part(start: Array | int) -> tuple:
+    def part(start: Array | int) -> tuple[Any, ...]:
         return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, start, together), batch)
 
     count = len(jax.tree.leaves(batch)[0])

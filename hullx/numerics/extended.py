@@ -39,13 +39,13 @@ class Slicing(NamedTuple):
     Attributes:
         terms: most products in a sum.
         bits: of a slice.
-        count: of slices.
+        slices: how many.
         error: bound of what a sum of products leaves out.
     """
 
     terms: int
     bits: int
-    count: int
+    slices: int
     error: float
 
 
@@ -54,7 +54,7 @@ def slicing(terms: int) -> Slicing:
 
     Example:
         >>> slicing(784)
-        Slicing(terms=784, bits=18, count=5, error=1.2...e-22)
+        Slicing(terms=784, bits=18, slices=5, error=1.2...e-22)
     """
     # A sum of `terms` products of two slices, with spare bits and a sign each, has to fit into 53 bits.
     bits = (53 - terms.bit_length() - 2 * (SPARE_BITS + 1)) // 2
@@ -111,7 +111,7 @@ def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
         # What is left of the first number is exact; as it shrinks, the second joins it.
         return Pair(*difference(left.high - part, -left.low)), part
 
-    units = 2.0 ** (-how.bits * np.arange(1.0, how.count + 1))
+    units = 2.0 ** (-how.bits * np.arange(1.0, how.slices + 1))
     return lax.scan(body, number, jnp.asarray(units, number.high.dtype))[1]
 
 
@@ -133,8 +133,8 @@ def product(a: Float[Array, "c ... k"], b: Float[Array, "c k m"], how: Slicing) 
     """
     # All slices of b side by side: one product.
     beside = jnp.moveaxis(b, 0, 1).reshape(b.shape[1], -1)
-    parts = jnp.matmul(a, beside, precision="highest").reshape(*a.shape[:-1], how.count, b.shape[2])
-    places = sorted((i + j, i, j) for i in range(how.count) for j in range(how.count - i))
+    parts = jnp.matmul(a, beside, precision="highest").reshape(*a.shape[:-1], how.slices, b.shape[2])
+    places = sorted((i + j, i, j) for i in range(how.slices) for j in range(how.slices - i))
     _, of_a, of_b = np.array(places).T
     # Slices of a and b ahead of all else, then the pairs of slices in order of size.
     return total(jnp.moveaxis(parts, -2, 0)[of_b, of_a])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from hullx.types import Array
 
 
-def gamma(operations: int | Array, dtype) -> float | Array:
+def gamma(operations: int | Array, dtype: DTypeLike) -> float | Array:
     """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
 
     Infinite where the dtype has not digits enough for so many operations to be bounded at all.

@@ -28,6 +28,7 @@ Where the projection is not differentiable, a choice is made, and never NaN:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +73,7 @@ def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Ar
         return getattr(found, name)
 
     @own_settings
-    def rule(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
         found, queries, points = primals
         # A lane of NaN would spoil the derivatives in the points, which all lanes share.
         clean = found._replace(

@@ -94,7 +94,8 @@ def lines(axes: Axes, table: Mapping[str, np.ndarray], x: str, y: str, *, by: st
     for name, colour in colours(names).items():
         mine = table[by] == name
         if mine.any():
-            axes.plot(table[x][mine], table[y][mine], **{"color": colour, "label": name, **style})
+            look: dict[str, Any] = {"color": colour, "label": name, **style}
+            axes.plot(table[x][mine], table[y][mine], **look)
 
 
 def curves(

@@ -46,7 +46,7 @@ class Solver(Protocol):
             hull: what `hull_of(points)` returns.
         """
 
-    def update(self, state, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int) -> Any:
+    def update(self, state: Any, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int) -> Any:
         """The state after one more step (or round), its answer certified.
 
         Args:

@@ -84,7 +84,7 @@ class ProjectedGradient:
         root = state.lipschitz**0.5
         rows, placed = hull.placed / root, query / root
 
-        def step(_: Array, pair: tuple) -> tuple:
+        def step(_: Array, pair: tuple[Any, ...]) -> tuple[Any, ...]:
             return tuple(jaxopt_solver().update(*pair, rows=rows, query=placed))
 
         weights, inner = lax.fori_loop(0, self.steps, step, loop_start((state.weights, state.jaxopt), query, hull.placed))

@@ -23,7 +23,7 @@ class Input(NamedTuple):
     points: np.ndarray | Sequence[np.ndarray]  # (n, d), or parts that are read a chunk at a time
     dtype: np.dtype
     chunked: bool
-    count: int  # n
+    n: int
 
     @property
     def dimension(self) -> int:
@@ -111,8 +111,8 @@ def _check_start(start: Any, given: Input) -> None:
             f"warm_start: got {len(support) if support.ndim else 1} projections, supports of shape {support.shape} and weights "
             f"of shape {weights.shape}, expected one a query, {m}: give a result for the same queries"
         )
-    if support.size and (support.min() < 0 or support.max() >= given.count or (weights < 0).any()):
+    if support.size and (support.min() < 0 or support.max() >= given.n or (weights < 0).any()):
         raise ArgumentError(
             f"warm_start: got rows from {support.min()} to {support.max()} and weights from {np.nanmin(weights)} on, expected "
-            f"rows of the {given.count} points and weights of 0 or more: give a result for the same points"
+            f"rows of the {given.n} points and weights of 0 or more: give a result for the same points"
         )

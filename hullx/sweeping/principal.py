@@ -52,11 +52,11 @@ def principal(source: DeviceSource) -> Principal | None:
     hull = source.placed.hull
     if hull.points.shape[1] < WORTHWHILE:
         return None
-    directions = basis(hull.placed, int(hull.count))
+    directions = basis(hull.placed, int(hull.n))
     rows, squares = _turned(hull.placed, directions)
     # In the units of the points' frame: raw and placed rows are one array, and nothing is proved there.
     frame = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(hull.frame.scale), hull.frame.radius)
-    return Principal(DeviceSource(Hull(rows, rows, squares, hull.count, frame)), source.frame, directions)
+    return Principal(DeviceSource(Hull(rows, rows, squares, hull.n, frame)), source.frame, directions)
 
 
 def basis(placed: Array, count: int) -> np.ndarray:

@@ -116,7 +116,7 @@ class _Search(NamedTuple):
 
 
 def _search(given: Input, mesh: Mesh | None, rtol: float, max_iter: int | None) -> _Search:
-    goal = Goal(rtol, step_limit(given.count, given.dimension) if max_iter is None else max_iter, given.dtype)
+    goal = Goal(rtol, step_limit(given.n, given.dimension) if max_iter is None else max_iter, given.dtype)
     if mesh is not None:
         return _Search(MeshSource(Chunks(given.points, given.dtype), mesh), None, goal, given)
     if given.chunked:
@@ -132,8 +132,8 @@ def _swept(search: _Search, queries: np.ndarray, start: Start | None, tally: Tal
     def run(part: slice, tally: Tally) -> Projection:
         mine, first = queries[part], start and start.part(part)
         if first is None and directions is not None:
-            first = begin(mine, directions, given.count, goal, tally)
-        return drain(mine, source, stages(given.count, given.dimension, len(mine), source), goal, first, tally)[0]
+            first = begin(mine, directions, given.n, goal, tally)
+        return drain(mine, source, stages(given.n, given.dimension, len(mine), source), goal, first, tally)[0]
 
     result = side_by_side(run, len(queries), max(min(source.threads, len(queries) // SMALLEST_BATCH), 1), tally)
     return result if given.chunked else _refined(result, queries, np.asarray(given.points), goal.rtol)

@@ -70,7 +70,7 @@ def init_state(
     variables = dict(model.init(init_key, images[:1]))
     variables.pop("representations", None)
 
-    def scaled(path: tuple, leaf: Array) -> Array:
+    def scaled(path: tuple[Any, ...], leaf: Array) -> Array:
         return leaf * scale if path[-1].key == "kernel" else leaf
 
     variables["params"] = jax.tree_util.tree_map_with_path(scaled, variables["params"])

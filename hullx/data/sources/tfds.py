@@ -89,7 +89,7 @@ def _is_jpeg(folder: Path) -> bool:
     return features["image"]["image"].get("encodingFormat") == "jpeg"
 
 
-def _split(builder, part: str) -> Split:
+def _split(builder: Any, part: str) -> Split:
     import tensorflow_datasets as tfds
 
     # TFDS's own decoding costs ten times the bytes' reading and Pillow's decoding together.

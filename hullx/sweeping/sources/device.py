@@ -73,7 +73,7 @@ class Placed(NamedTuple):
         def of(some: int) -> tuple[Array, Array]:
             offset = hull.half_squares if nearest else jnp.zeros((), jnp.float32)
             values, rows = top(nearness(vectors[:some], hull.placed, offset), count)
-            rows = jnp.where(rows < hull.count, rows, 0).astype(jnp.int32)
+            rows = jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
             missing = (0, len(vectors) - some), (0, 0)
             return jnp.pad(values, missing), jnp.pad(rows, missing)
 

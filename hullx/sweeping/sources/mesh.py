@@ -51,7 +51,7 @@ class MeshSource:
         step = mesh.shape.get("points", 1) * GROUP
         self.rows = rows = -(-chunks.count // step) * step
 
-        def read(index) -> np.ndarray:
+        def read(index: Any) -> np.ndarray:
             start, stop, _ = index[0].indices(rows)
             return chunks.read(start, stop)
 
