@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
 from hullx.numerics.norms import gamma, norm_bound, unit
-from hullx.types import Array, Status
+from hullx.types import Array, Number, Status
 
 # A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,
 # the bound of the distance's own rounding error aside. Σ a_i x_i over k points is itself off by about √k such units
@@ -244,7 +244,7 @@ def inside_level(radius: Array, terms: Array, lost: Array, data_dtype: DTypeLike
     return (INSIDE_ULPS * eps_data + (2 * terms + 4) * eps) * radius + 2 * lost
 
 
-def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array, rtol: float) -> Int[Array, "..."]:
+def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array, rtol: Number) -> Int[Array, "..."]:
     """CONVERGED or INSIDE where the bracket says so, NONFINITE where it is not finite, −1 where it decides nothing.
 
     Args:

@@ -10,6 +10,9 @@ from jaxtyping import Bool, Float, Int
 
 # A jax.Array or a numpy.ndarray; the functions that take one take the other.
 Array = Any
+# A number, and a whole one: Python's, or an array that may be traced.
+Number = Float[Array, ""] | float
+Count = Int[Array, ""] | int
 
 
 class Status(enum.IntEnum):

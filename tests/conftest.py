@@ -17,6 +17,24 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import jax
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# Shapes and dtypes are checked against the signatures while the tests run; an int is a float, as to any type checker. Left out
+# is what checks its own arguments, for there a wrong one is to meet hullx's own error: project, distance, sweep, fit, load,
+# corrupted, the settings of solvers, checkpoints. And what has no shapes in its signatures.
+CHECKED = {
+    "hullx": ["certificate", "geometry", "models", "numerics", "types"],
+    "hullx.core": ["hull", "pool", "refine", "scores", "sliced"],
+    "hullx.data": ["augmentation", "dataset", "preprocessing", "sources", "synthetic"],
+    "hullx.projection": ["derivatives"],
+    "hullx.solvers": ["base"],
+    "hullx.sweeping": ["results", "sources"],
+    "hullx.training": ["history", "steps"],
+}
+install_import_hook(
+    [f"{folder}.{name}" for folder, names in CHECKED.items() for name in names],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 
 from hullx.data import load
 

@@ -23,7 +23,7 @@ from hullx.numerics import extended
 from hullx.numerics.extended import Slicing
 from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import unit
-from hullx.types import Answer, Array, Status
+from hullx.types import Answer, Array, Number, Status
 
 # Rows scored at a time: their slices are what takes memory.
 CHUNK = 1024
@@ -45,7 +45,7 @@ class _Problem(NamedTuple):
     placed: Float[Array, "c d"]  # its slices
     hull: Hull
     how: Slicing
-    rtol: float
+    rtol: Number
 
 
 class _State(NamedTuple):
@@ -68,7 +68,7 @@ class _Solved(NamedTuple):
     entered: Array  # some candidate joined the support
 
 
-def refine(query: Float[Array, "d"], hull: Hull, start: Answer, rtol: float) -> Answer:
+def refine(query: Float[Array, "d"], hull: Hull, start: Answer, rtol: Number) -> Answer:
     """The same projection with a narrower bracket, where rounding or want of room had left it wider than rtol.
 
     Args:

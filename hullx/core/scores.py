@@ -13,8 +13,10 @@ from hullx.types import Array
 GROUP = 16
 
 
-def nearness(vectors: Float[Array, "... d"], placed: Float[Array, "n d"], half_squares: Float[Array, "n"]) -> Array:
-    """−‖x_j − v‖²/2 up to a constant for each v, as one product: (..., n)."""
+def nearness(
+    vectors: Float[Array, "... d"], placed: Float[Array, "n d"], half_squares: Float[Array, "n"] | Float[Array, ""]
+) -> Float[Array, "... n"]:
+    """−‖x_j − v‖²/2 up to a constant for each v, as one product; ⟨x_j, v⟩ where half_squares are 0."""
     return jnp.matmul(vectors, placed.T, precision="highest") - half_squares
 
 
@@ -22,7 +24,8 @@ def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"
     """The `count` largest scores of each query, in falling order, and their columns: exact, in two stages."""
     queries, rows = scores.shape
     if rows // GROUP < 2 * count:
-        return lax.top_k(scores, count)
+        values, columns = lax.top_k(scores, count)
+        return values, columns
     # The largest scores lie in the groups with the largest maxima.
     groups = rows // GROUP
     _, best = lax.top_k(scores.reshape(queries, GROUP, groups).max(1), count)

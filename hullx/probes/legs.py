@@ -49,9 +49,11 @@ def through_surface(queries: Float[np.ndarray, "m d"], found: hullx.Projection, 
         ArgumentError: some queries are not certified to be outside.
 
     Example:
-        >>> found = hullx.sweep(test.rows, train.rows)
+        >>> _, train, test, _ = hullx.data.load("digits", train_size=100, test_size=8)
+        >>> found = hullx.sweep(test.rows, train.rows, progress=False)
         >>> path = through_surface(test.rows, found, class_means(found, train.rows, train.labels))
-        >>> at(path, [4, 2, 1, 0.5, 0, -0.1, -0.5]).shape  # (7, m, d)
+        >>> at(path, [4, 2, 1, 0.5, 0, -0.1, -0.5]).shape  # coordinates, legs, dimensions
+        (7, 8, 64)
     """
     if inside := int((~np.asarray(found.outside)).sum()):
         raise ArgumentError(f"queries: got {inside} that are not certified to be outside, expected none: leave them out")

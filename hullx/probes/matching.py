@@ -43,8 +43,9 @@ def matched(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *
         ArgumentError: the groups have other covariates, or one has no point.
 
     Example:
-        >>> pairs = matched(np.column_stack([nearest_in, share_in]), np.column_stack([nearest_out, share_out]))
-        >>> difference_interval(inside[pairs.first], outside[pairs.second], paired=True)
+        >>> pairs = matched(np.array([[0.1], [0.9], [3.0]]), np.array([[1.0], [0.2], [9.0], [8.0]]))
+        >>> pairs.first, pairs.second
+        (array([0, 1]), array([1, 0]))
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not len(first) or not len(second):

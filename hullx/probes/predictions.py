@@ -27,7 +27,10 @@ def logits(
         members: whether there is such an axis.
 
     Example:
-        >>> labels = logits(fitted.state.variables, images, model=model).argmax(-1)  # (m, n)
+        >>> model, images = MLP(classes=10), jnp.zeros((5, 8, 8, 1))
+        >>> members = jax.vmap(lambda key: model.init(key, images))(jax.random.split(jax.random.key(0), 3))
+        >>> logits(members, images, model=model).argmax(-1).shape
+        (3, 5)
     """
     n = len(images)
     size = min(n, EVALUATED)

@@ -36,8 +36,9 @@ def mixtures(
         concentration: of the symmetric Dirichlet law of the weights; 1 is uniform on the simplex, less leans to its corners.
 
     Example:
-        >>> inside = mixtures(np.random.default_rng(0), train.rows, 100, 5)
-        >>> bool((hullx.sweep(inside.points, train.rows).status == hullx.Status.INSIDE).all())
+        >>> rows = hullx.data.load("digits", train_size=100).train.rows
+        >>> inside = mixtures(np.random.default_rng(0), rows, 8, 5)
+        >>> bool((hullx.sweep(inside.points, rows, progress=False).status == hullx.Status.INSIDE).all())
         True
     """
     _check_size(len(rows), k)

@@ -16,7 +16,7 @@ from hullx.core.refine import refine
 from hullx.numerics.batching import over_queries
 from hullx.projection import derivatives
 from hullx.projection.arguments import promoted, settings
-from hullx.types import Array, Projection, Status
+from hullx.types import Array, Count, Number, Projection, Status
 
 
 @own_settings
@@ -96,27 +96,27 @@ def distance(
 
 # Compiled as one program each, or an eager call would compile its loops anew each time.
 @partial(jax.jit, static_argnames="solver")
-def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+def _project(queries: Array, points: Array, solver: solvers.Solver, rtol: Number, max_iter: Count | None) -> Projection:
     flat = queries.reshape(-1, queries.shape[-1])
     found = derivatives.differentiable(_solved(flat, points, solver, rtol, max_iter), flat, points)
     return jax.tree.map(lambda field: field.reshape(*queries.shape[:-1], *field.shape[1:]), found)
 
 
 @partial(jax.jit, static_argnames="solver")
-def _distance(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Array:
+def _distance(queries: Array, points: Array, solver: solvers.Solver, rtol: Number, max_iter: Count | None) -> Array:
     flat = queries.reshape(-1, queries.shape[-1])
     found = _solved(flat, points, solver, rtol, max_iter)
     return derivatives.distance(found, flat, points).reshape(queries.shape[:-1])
 
 
-def _solved(queries: Array, points: Array, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+def _solved(queries: Array, points: Array, solver: solvers.Solver, rtol: Number, max_iter: Count | None) -> Projection:
     """The projections of a batch, as constants."""
     queries, points = lax.stop_gradient((queries, points))
     hull = hull_of(points)
     return over_queries(lambda query: _solve(query, hull, solver, rtol, max_iter), queries)
 
 
-def _solve(query: Array, hull: Hull, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+def _solve(query: Array, hull: Hull, solver: solvers.Solver, rtol: Number, max_iter: Count | None) -> Projection:
     frame = hull.frame
     placed = frame.place(query)
     finite = jnp.isfinite(placed).all() & jnp.isfinite(frame.radius)

@@ -19,7 +19,7 @@ from hullx.core.pool.factored import PoolSolution, solve_pool
 from hullx.core.rounds import stalled
 from hullx.core.scores import next_candidates, repeated
 from hullx.solvers.base import certified, given_up, nearest, slots, until_done
-from hullx.types import Answer, Array, Status
+from hullx.types import Answer, Array, Count, Number, Status
 
 
 class ActiveSetState(NamedTuple):
@@ -71,7 +71,7 @@ class ActiveSet:
         candidates = nearest(query, hull, min(n, self.candidates))
         return ActiveSetState(first_answer(query, candidates[0], slots(n, d, self.capacity)), candidates)
 
-    def update(self, state: ActiveSetState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> ActiveSetState:
+    def update(self, state: ActiveSetState, query: Array, hull: Hull, *, rtol: Number, max_iter: Count) -> ActiveSetState:
         """One round: solve on the pool, score all points, certify."""
         before = state.answer
         pool = pooled(before, state.candidates, query, hull)
@@ -83,7 +83,7 @@ class ActiveSet:
         candidates = next_candidates(scores, support, solution.weights > 0, len(state.candidates))
         return ActiveSetState(answer, candidates)
 
-    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> ActiveSetState:
+    def run(self, query: Array, hull: Hull, *, rtol: Number, max_iter: Count | None) -> ActiveSetState:
         """Rounds until the bracket is within rtol, or nothing more can be done."""
         limit = step_limit(*hull.placed.shape) if max_iter is None else max_iter
         return until_done(self, query, hull, rtol, limit)
@@ -140,7 +140,7 @@ def pooled(answer: Answer, candidates: Array, query: Array, hull: Hull) -> Pool:
     )
 
 
-def judged(before: Answer, answer: Answer, solution: PoolSolution, max_iter: int) -> Answer:
+def judged(before: Answer, answer: Answer, solution: PoolSolution, max_iter: Count) -> Answer:
     """The answer of a round, ended if another round will not do better.
 
     Args:

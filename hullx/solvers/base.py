@@ -13,7 +13,7 @@ the last answer into a `Projection`. To watch a solver, step it by hand:
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jax import lax
@@ -23,7 +23,7 @@ from hullx import certificate
 from hullx.core.hull import Hull
 from hullx.core.scores import nearness
 from hullx.numerics.loops import loop_start
-from hullx.types import Answer, Array, Status
+from hullx.types import Answer, Array, Count, Number, Status
 
 
 class State(Protocol):
@@ -35,6 +35,7 @@ class State(Protocol):
         ...
 
 
+@runtime_checkable
 class Solver(Protocol):
     """Projects one query, in the frame, onto the hull of points; a hashable object, for it is static under jit."""
 
@@ -46,7 +47,7 @@ class Solver(Protocol):
             hull: what `hull_of(points)` returns.
         """
 
-    def update(self, state: Any, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int) -> Any:
+    def update(self, state: Any, query: Float[Array, "d"], hull: Hull, *, rtol: Number, max_iter: Count) -> Any:
         """The state after one more step (or round), its answer certified.
 
         Args:
@@ -56,7 +57,7 @@ class Solver(Protocol):
             max_iter: most iterations in all; an answer that has reached them is done, with Status.MAX_ITER.
         """
 
-    def run(self, query: Float[Array, "d"], hull: Hull, *, rtol: float, max_iter: int | None) -> Any:
+    def run(self, query: Float[Array, "d"], hull: Hull, *, rtol: Number, max_iter: Count | None) -> Any:
         """The state at the end: updates until its answer is done.
 
         Args:
@@ -85,7 +86,7 @@ def certified(
     support: Int[Array, "s"],
     weights: Float[Array, "s"],
     iterations: Int[Array, ""],
-    rtol: float,
+    rtol: Number,
 ) -> tuple[Answer, Float[Array, "n"]]:
     """The answer that weights on a support are, proved by one product with all points, and the points' scores ⟨x_j, u⟩.
 
@@ -147,7 +148,7 @@ def given_up(answer: Answer, when: Bool[Array, ""], status: Status) -> Answer:
     return answer._replace(status=jnp.where(ends, status, answer.status).astype(jnp.int32), done=answer.done | ends)
 
 
-def until_done(solver: Solver, query: Float[Array, "d"], hull: Hull, rtol: float, max_iter: int) -> Any:
+def until_done(solver: Solver, query: Float[Array, "d"], hull: Hull, rtol: Number, max_iter: Count) -> Any:
     """The state of a solver whose answer is done: updates in a `lax.while_loop`.
 
     Args:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from hullx.arguments import check_count
 from hullx.core.hull import Hull
 from hullx.solvers.base import certified, given_up, nearest, until_done
-from hullx.types import Answer, Array, Status
+from hullx.types import Answer, Array, Count, Number, Status
 
 # Steps after which it gives up if nothing is said.
 LIMIT = 10_000
@@ -62,7 +62,7 @@ class FrankWolfe:
         answer, scores = certified(query, hull, support, weights, jnp.zeros((), jnp.int32), 0.0)
         return FrankWolfeState(answer, scores)
 
-    def update(self, state: FrankWolfeState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> FrankWolfeState:
+    def update(self, state: FrankWolfeState, query: Array, hull: Hull, *, rtol: Number, max_iter: Count) -> FrankWolfeState:
         """One step, certified."""
         support, weights = state.answer.support, state.answer.weights
         used, slot = weights > 0, jnp.arange(len(weights))
@@ -93,6 +93,6 @@ class FrankWolfe:
         answer = given_up(answer, length == 0, Status.ROUNDING)
         return FrankWolfeState(given_up(answer, answer.iterations >= max_iter, Status.MAX_ITER), scores)
 
-    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> FrankWolfeState:
+    def run(self, query: Array, hull: Hull, *, rtol: Number, max_iter: Count | None) -> FrankWolfeState:
         """Steps until the bracket is within rtol, or nothing more can be done."""
         return until_done(self, query, hull, rtol, LIMIT if max_iter is None else max_iter)

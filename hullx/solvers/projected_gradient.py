@@ -24,7 +24,7 @@ from hullx.core.hull import Hull
 from hullx.errors import PackageError
 from hullx.numerics.loops import loop_start
 from hullx.solvers.base import certified, given_up, until_done
-from hullx.types import Answer, Array, Status
+from hullx.types import Answer, Array, Count, Number, Status
 
 # Steps after which it gives up if nothing is said.
 LIMIT = 20_000
@@ -78,7 +78,7 @@ class ProjectedGradient:
         return ProjectedGradientState(answer, weights, state, lipschitz)
 
     def update(
-        self, state: ProjectedGradientState, query: Array, hull: Hull, *, rtol: float, max_iter: int
+        self, state: ProjectedGradientState, query: Array, hull: Hull, *, rtol: Number, max_iter: Count
     ) -> ProjectedGradientState:
         """Some steps, then the certificate."""
         root = state.lipschitz**0.5
@@ -94,7 +94,7 @@ class ProjectedGradient:
         answer = given_up(answer, iterations >= max_iter, Status.MAX_ITER)
         return ProjectedGradientState(answer, weights, inner, state.lipschitz)
 
-    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> ProjectedGradientState:
+    def run(self, query: Array, hull: Hull, *, rtol: Number, max_iter: Count | None) -> ProjectedGradientState:
         """Steps until the bracket is within rtol, or nothing more can be done."""
         return until_done(self, query, hull, rtol, LIMIT if max_iter is None else max_iter)
 

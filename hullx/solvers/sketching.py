@@ -28,7 +28,7 @@ from hullx.core.scores import next_candidates
 from hullx.numerics.loops import loop_start
 from hullx.solvers.active_set import first_answer, judged, pooled, step_limit
 from hullx.solvers.base import certified, nearest, slots, until_done
-from hullx.types import Answer, Array
+from hullx.types import Answer, Array, Count, Number
 
 
 class SketchingState(NamedTuple):
@@ -78,7 +78,7 @@ class Sketching:
         answer = first_answer(query, sketch[0], slots(n, d, self.capacity))
         return SketchingState(answer, sketch, jnp.asarray(min(n, self.first), jnp.int32))
 
-    def update(self, state: SketchingState, query: Array, hull: Hull, *, rtol: float, max_iter: int) -> SketchingState:
+    def update(self, state: SketchingState, query: Array, hull: Hull, *, rtol: Number, max_iter: Count) -> SketchingState:
         """One sketch: Cauchy point, exact solve, certificate, and the next sketch."""
         before = state.answer
         pool = pooled(before, state.sketch, query, hull)
@@ -93,7 +93,7 @@ class Sketching:
         size = jnp.minimum(self.growth * state.size, len(sketch))
         return SketchingState(answer, sketch, size.astype(jnp.int32))
 
-    def run(self, query: Array, hull: Hull, *, rtol: float, max_iter: int | None) -> SketchingState:
+    def run(self, query: Array, hull: Hull, *, rtol: Number, max_iter: Count | None) -> SketchingState:
         """Sketches until the bracket is within rtol, or nothing more can be done."""
         limit = step_limit(*hull.placed.shape) if max_iter is None else max_iter
         return until_done(self, query, hull, rtol, limit)

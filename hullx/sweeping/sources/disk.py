@@ -14,7 +14,7 @@ from hullx.core.rounds import Batch, Method, Solution
 from hullx.core.scores import nearness
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.types import Array
+from hullx.types import Array, Count
 
 
 class DiskSource:
@@ -29,13 +29,13 @@ class DiskSource:
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
 
-    def solve(self, batch: Batch, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""
         start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self.chunks.rows(start.members)
         return _solve(self.frame, batch.queries, rows, start, left, active, method=method)
 
-    def best(self, vectors: np.ndarray, count: int, active: np.ndarray, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in self.chunks:
@@ -48,7 +48,7 @@ class DiskSource:
         return values, np.where(rows < self.chunks.count, rows, 0).astype(np.int32)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, others: np.ndarray, active: np.ndarray
+        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, others: np.ndarray, active: Count
     ) -> Array:
         """As `rounds.Source`."""
         return _certify(self.frame, queries, self.chunks.rows(candidates), directions, others, active)
@@ -62,4 +62,5 @@ _certify = jax.jit(gathered.certify)
 def _best(frame: Frame, chunk: Array, vectors: Array, *, count: int, nearest: bool) -> tuple[Array, Array]:
     placed = frame.place(chunk).astype(jnp.float32)
     offset = half_squares(placed) if nearest else jnp.zeros((), jnp.float32)
-    return lax.top_k(nearness(vectors, placed, offset), count)
+    values, rows = lax.top_k(nearness(vectors, placed, offset), count)
+    return values, rows

@@ -24,7 +24,7 @@ from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.types import Array
+from hullx.types import Array, Count
 
 AXES = ("points", "queries")
 
@@ -59,7 +59,7 @@ class MeshSource:
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
 
-    def solve(self, batch: Batch, left: np.ndarray, active: np.ndarray, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""
         start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self._gathered(start.members)
@@ -67,7 +67,7 @@ class MeshSource:
         found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, method=method))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
-    def best(self, vectors: Array, count: int, active: np.ndarray, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         arguments = self.placed, self.half_squares, self._filled(vectors)
@@ -79,7 +79,7 @@ class MeshSource:
         return values, np.where(rows < self.count, rows, 0).astype(np.int32)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, others: np.ndarray, active: np.ndarray
+        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, others: np.ndarray, active: Count
     ) -> np.ndarray:
         """As `rounds.Source`."""
         rows = self._gathered(candidates)
