@@ -86,9 +86,10 @@ class Source(Protocol):
     """Points, wherever they are, as rounds need them; batches of queries are padded, the first `active` of them count.
 
     - solve(batch, steps left (b,), active, method): each query's solve on the pool of its support and candidates.
-    - best(vectors (b, d) float32, count, nearest, active): the largest scores ⟨x_j, v⟩, or with `nearest` the largest
+    - best(vectors (b, d), count, active, nearest): in float32, the largest scores ⟨x_j, v⟩, or with `nearest` the largest
       −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
-    - certify(queries, candidates, directions, others (b,), active): `lower_bound`, the candidates scored in float64.
+    - certify(queries, candidates, directions, scores, active): `lower_bound`, the candidates scored in float64; `scores` are
+      those that `best` has found.
     """
 
     @property
@@ -113,7 +114,7 @@ class Source(Protocol):
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]: ...
 
-    def certify(self, queries: Array, candidates: Array, directions: Array, others: Array, active: Array) -> Array: ...
+    def certify(self, queries: Array, candidates: Array, directions: Array, scores: Array, active: Array) -> Array: ...
 
 
 def nearest(source: Source, queries: Array, *, count: int) -> Array:
@@ -126,9 +127,8 @@ def advance(source: Source, batch: Batch, left: Array, active: Array, *, method:
     """One round of the first `active` queries, each of which takes at most so many steps as are left."""
     count = batch.candidates.shape[1]
     solution = source.solve(batch, left, active, method)
-    scores, candidates = source.best(solution.direction.astype(np.float32), count, active, nearest=False)
-    others = scores[:, -1] if count < source.rows else np.full(len(scores), -np.inf, np.float32)
-    lower = source.certify(batch.queries, candidates, solution.direction, others, active)
+    scores, candidates = source.best(solution.direction, count, active, nearest=False)
+    lower = source.certify(batch.queries, candidates, solution.direction, scores, active)
     return Round(solution, candidates, lower)
 
 
@@ -223,6 +223,11 @@ def refined_weights(frame: Frame, query: Array, rows: Array, weights: Array, inv
 def largest(frame: Frame, rows: Array, direction: Array) -> Array:
     """The largest score of some raw rows along a direction, in float64."""
     return jnp.matmul(frame.place(rows.astype(jnp.float64)), direction).max()
+
+
+def others(scores: Array, rows: int) -> Array:
+    """What no point scores more than that is not among the candidates, whose scores these are, of so many rows."""
+    return scores[:, -1] if scores.shape[1] < rows else jnp.full(len(scores), -jnp.inf, scores.dtype)
 
 
 def lower_bound(frame: Frame, queries: Array, directions: Array, largest: Array, others: Array) -> Array:

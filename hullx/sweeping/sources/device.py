@@ -72,7 +72,7 @@ class Placed(NamedTuple):
 
         def of(some: int) -> tuple[Array, Array]:
             offset = hull.half_squares if nearest else jnp.zeros((), jnp.float32)
-            values, rows = top(nearness(vectors[:some], hull.placed, offset), count)
+            values, rows = top(nearness(vectors[:some].astype(jnp.float32), hull.placed, offset), count)
             rows = jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
             missing = (0, len(vectors) - some), (0, 0)
             return jnp.pad(values, missing), jnp.pad(rows, missing)
@@ -80,13 +80,13 @@ class Placed(NamedTuple):
         few = min(FEW, len(vectors))
         return lax.cond(active <= few, lambda: of(few), lambda: of(len(vectors)))
 
-    def certify(self, queries: Array, candidates: Array, directions: Array, others: Array, active: Array) -> Array:
+    def certify(self, queries: Array, candidates: Array, directions: Array, scores: Array, active: Array) -> Array:
         """As `rounds.Source`."""
         frame, points = self.hull.frame, self.hull.points
         together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
         pairs = candidates, directions
         largest = over_first(lambda rows, along: rounds.largest(frame, points[rows], along), pairs, active, together)
-        return rounds.lower_bound(frame, queries, directions, largest, others)
+        return rounds.lower_bound(frame, queries, directions, largest, rounds.others(scores, self.rows))
 
 
 _solve = jax.jit(Placed.solve, static_argnames=("method",))
@@ -118,9 +118,9 @@ class DeviceSource:
         shape = "best", len(vectors), count, nearest
         return self._one_by_one(shape, False, partial(_best, self.placed, vectors, count, active, nearest=nearest))
 
-    def certify(self, queries: Array, candidates: Array, directions: Array, others: Array, active: Array) -> Array:
+    def certify(self, queries: Array, candidates: Array, directions: Array, scores: Array, active: Array) -> Array:
         """As `rounds.Source`."""
-        arguments = queries, candidates, directions, others, active
+        arguments = queries, candidates, directions, scores, active
         return self._one_by_one(("certify", *candidates.shape), False, partial(_certify, self.placed, *arguments))
 
     def _one_by_one(self, shape: Any, always: bool, run: Callable[[], Any]) -> Any:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
 from hullx.core.rounds import Batch, Method, Solution
 from hullx.core.scores import nearness
@@ -37,6 +38,7 @@ class DiskSource:
 
     def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
+        vectors = np.asarray(vectors, np.float32)
         values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in self.chunks:
             more = _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
@@ -48,9 +50,10 @@ class DiskSource:
         return values, np.where(rows < self.chunks.count, rows, 0).astype(np.int32)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, others: np.ndarray, active: Count
+        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, scores: np.ndarray, active: Count
     ) -> Array:
         """As `rounds.Source`."""
+        others = np.asarray(rounds.others(scores, self.rows))
         return _certify(self.frame, queries, self.chunks.rows(candidates), directions, others, active)
 
 

@@ -17,6 +17,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
 from hullx.core.rounds import Batch, Method, Pool, Solution
 from hullx.core.scores import GROUP, nearness, top
@@ -70,7 +71,7 @@ class MeshSource:
     def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
-        arguments = self.placed, self.half_squares, self._filled(vectors)
+        arguments = self.placed, self.half_squares, self._filled(np.asarray(vectors, np.float32))
         found = self._everywhere(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
         values, rows = (field[: len(vectors)] for field in found)
         order = np.argsort(-values, axis=1, kind="stable")[:, :count]
@@ -79,10 +80,11 @@ class MeshSource:
         return values, np.where(rows < self.count, rows, 0).astype(np.int32)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, others: np.ndarray, active: Count
+        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, scores: np.ndarray, active: Count
     ) -> np.ndarray:
         """As `rounds.Source`."""
         rows = self._gathered(candidates)
+        others = np.asarray(rounds.others(scores, self.rows))
         queries, directions, others = (self._filled(field) for field in (queries, directions, others))
         return self._everywhere(_certify(self.frame, queries, rows, directions, others, mesh=self.mesh))[: len(candidates)]
 
