@@ -100,16 +100,6 @@ class Source(Protocol):
         """Padded number of points, the most candidates there can be."""
         ...
 
-    @property
-    def batch(self) -> int:
-        """Most queries that it is worth giving to one call."""
-        ...
-
-    @property
-    def threads(self) -> int:
-        """How many may call it side by side."""
-        ...
-
     def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution: ...
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]: ...

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from hullx.core.rounds import nearest
 from hullx.numerics.batching import filled
 from hullx.sweeping.sources.device import on_device
 
@@ -83,7 +82,7 @@ def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarra
         size = min(512, len(queries))
         for start in range(0, len(queries), size):
             batch = queries[start : start + size]
-            rows = np.asarray(nearest(source, filled(batch, size), count=1))[: len(batch), 0]
+            rows = np.asarray(source.nearest(filled(batch, size), 1))[: len(batch), 0]
             result[start : start + len(batch)] = np.linalg.norm(batch - points[rows], axis=1)
     return result
 

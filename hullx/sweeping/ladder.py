@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hullx.core.rounds import Method, Source
+from hullx.core.rounds import Method
+from hullx.sweeping.sources import Points
 
 # Scores of a batch are one array of float32: at most this many bytes.
 SCORE_BYTES = 2**27
@@ -24,7 +25,7 @@ class Stage(NamedTuple):
     batch: int
 
 
-def stages(n: int, d: int, m: int, source: Source) -> list[Stage]:
+def stages(n: int, d: int, m: int, source: Points) -> list[Stage]:
     """Rounds of growing capacity in float32, then in float64 up to the largest affinely independent support, twice.
 
     Args:
@@ -41,7 +42,7 @@ def stages(n: int, d: int, m: int, source: Source) -> list[Stage]:
     return [fitted(stage, most, source) for stage in ladder]
 
 
-def batch_of(m: int, source: Source) -> int:
+def batch_of(m: int, source: Points) -> int:
     """How many of m queries go together: as many as the source makes use of, and as their scores find room for."""
     batch = SMALLEST_BATCH
     while batch < min(m, source.batch) and 2 * batch * source.rows * 4 <= SCORE_BYTES:
@@ -49,7 +50,7 @@ def batch_of(m: int, source: Source) -> int:
     return batch
 
 
-def fitted(stage: Stage, most: int, source: Source) -> Stage:
+def fitted(stage: Stage, most: int, source: Points) -> Stage:
     """A stage no larger than the problem, whose supports have at most so many points.
 
     Args:

@@ -16,11 +16,12 @@ import numpy as np
 from hullx import certificate
 from hullx.core import rounds
 from hullx.core.hull import Frame
-from hullx.core.rounds import Batch, Method, Round, Source
+from hullx.core.rounds import Batch, Method, Round
 from hullx.numerics.batching import filled
 from hullx.runs.progress import Tally
 from hullx.sweeping.ladder import Stage, following
 from hullx.sweeping.results import nothing_yet, recorded
+from hullx.sweeping.sources import Points
 from hullx.types import Projection, Status
 
 # A start's support may grow by so much before it needs a wider stage.
@@ -80,7 +81,7 @@ class Line:
         """Whether nobody waits."""
         return not len(self.fresh) and not any(len(each.query) for each in self.waiting)
 
-    def take(self, queries: np.ndarray, source: Source, ladder: list[Stage]) -> tuple[int, Waiting]:
+    def take(self, queries: np.ndarray, source: Points, ladder: list[Stage]) -> tuple[int, Waiting]:
         """The next batch and its stage: one that is full, or else more queries to fill one, or else what is left.
 
         Args:
@@ -107,7 +108,7 @@ class Line:
 
 
 def drain(
-    queries: np.ndarray, source: Source, ladder: list[Stage], goal: Goal, start: Start | None, tally: Tally
+    queries: np.ndarray, source: Points, ladder: list[Stage], goal: Goal, start: Start | None, tally: Tally
 ) -> tuple[Projection, np.ndarray]:
     """The projections of queries onto a source's points, and each query's best candidates, as many as the first stage has.
 
@@ -146,11 +147,11 @@ def drain(
     return result, last
 
 
-def _advance(source: Source, queries: np.ndarray, waiting: Waiting, stage: Stage, limit: int) -> Round:
+def _advance(source: Points, queries: np.ndarray, waiting: Waiting, stage: Stage, limit: int) -> Round:
     """One round of a batch, as NumPy arrays."""
     batch = Batch(queries[waiting.query], waiting.support, waiting.weights, waiting.candidates)
     padded, left = jax.tree.map(lambda field: filled(field, stage.batch), (batch, limit - waiting.steps))
-    found = rounds.advance(source, padded, left, np.int32(len(waiting.query)), method=stage.method)
+    found = source.advance(padded, left, np.int32(len(waiting.query)), stage.method)
     return jax.tree.map(lambda field: np.asarray(field)[: len(waiting.query)], found)
 
 
@@ -178,12 +179,12 @@ def _judged(frame: Frame, goal: Goal, found: Round, steps: np.ndarray, lost: np.
     return status
 
 
-def _begun(source: Source, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:
+def _begun(source: Points, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:
     """Queries before their first round: on the nearest point, with the nearest points as candidates."""
     count, first = len(rows), np.arange(stage.capacity) == 0
     candidates = np.zeros((0, stage.candidates), np.int32)
     if count:
-        found = rounds.nearest(source, filled(queries[rows], stage.batch), count=stage.candidates)
+        found = source.nearest(filled(queries[rows], stage.batch), stage.candidates)
         candidates = np.asarray(found)[:count]
     return Waiting(
         query=rows,

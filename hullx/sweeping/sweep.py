@@ -12,7 +12,6 @@ from jax.sharding import Mesh
 from jaxtyping import Float
 
 from hullx.ambient import own_settings
-from hullx.core.rounds import Source
 from hullx.numerics.batching import LOCKSTEP, filled
 from hullx.projection.project import project
 from hullx.runs.progress import Tally
@@ -25,6 +24,7 @@ from hullx.sweeping.principal import Principal, begin, principal
 from hullx.sweeping.queue import Goal, Start, drain
 from hullx.sweeping.results import replaced
 from hullx.sweeping.resume import in_batches
+from hullx.sweeping.sources import Points
 from hullx.sweeping.sources.chunks import Chunks
 from hullx.sweeping.sources.device import on_device
 from hullx.sweeping.sources.disk import DiskSource
@@ -109,7 +109,7 @@ def sweep(
 class _Search(NamedTuple):
     """The points where they live, the same in their principal directions, and when a query is done."""
 
-    source: Source
+    source: Points
     directions: Principal | None
     goal: Goal
     given: Input

@@ -16,7 +16,7 @@ from jax import lax
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, Hull, centre_of, frame_of, half_squares, spread
-from hullx.core.rounds import Batch, Method, Solution
+from hullx.core.rounds import Batch, Method, Round, Solution
 from hullx.core.scores import GROUP, nearness, top
 from hullx.numerics.batching import lockstep, over_first
 from hullx.types import Array
@@ -89,13 +89,12 @@ class Placed(NamedTuple):
         return rounds.lower_bound(frame, queries, directions, largest, rounds.others(scores, self.rows))
 
 
-_solve = jax.jit(Placed.solve, static_argnames=("method",))
-_best = jax.jit(Placed.best, static_argnames=("count", "nearest"))
-_certify = jax.jit(Placed.certify)
+_nearest = jax.jit(rounds.nearest, static_argnames=("count",))
+_advance = jax.jit(rounds.advance, static_argnames=("method",))
 
 
 class DeviceSource:
-    """The points on a device, for a sweep: `rounds.Source`, each of its parts a program of its own."""
+    """The points on a device, for a sweep: a round is one program."""
 
     def __init__(self, hull: Hull) -> None:
         self.placed, self.rows = Placed(hull), len(hull.placed)
@@ -105,23 +104,16 @@ class DeviceSource:
         self.threads = (os.cpu_count() or 1) if on_cpu else 1
         self._compiling, self._compiled = Lock(), set[Any]()
 
-    def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution:
-        """As `rounds.Source`."""
-        shape = "solve", *batch.support.shape, batch.candidates.shape[1], method
+    def nearest(self, queries: Array, count: int) -> Array:
+        """`rounds.nearest`."""
+        return self._one_by_one(("nearest", len(queries), count), False, partial(_nearest, self.placed, queries, count=count))
+
+    def advance(self, batch: Batch, left: Array, active: Array, method: Method) -> Round:
+        """`rounds.advance`."""
+        shape = *batch.support.shape, batch.candidates.shape[1], method
         # Programs with batched LAPACK kernels run one at a time, for two may each hold a thread that the other waits for.
-        return self._one_by_one(
-            shape, method is Method.FACTORED, partial(_solve, self.placed, batch, left, active, method=method)
-        )
-
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.Source`."""
-        shape = "best", len(vectors), count, nearest
-        return self._one_by_one(shape, False, partial(_best, self.placed, vectors, count, active, nearest=nearest))
-
-    def certify(self, queries: Array, candidates: Array, directions: Array, scores: Array, active: Array) -> Array:
-        """As `rounds.Source`."""
-        arguments = queries, candidates, directions, scores, active
-        return self._one_by_one(("certify", *candidates.shape), False, partial(_certify, self.placed, *arguments))
+        run = partial(_advance, self.placed, batch, left, active, method=method)
+        return self._one_by_one(shape, method is Method.FACTORED, run)
 
     def _one_by_one(self, shape: Any, always: bool, run: Callable[[], Any]) -> Any:
         """Threads that meet a new shape wait for the first of them, or each would compile it."""

@@ -11,7 +11,7 @@ from jax import lax
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Solution
+from hullx.core.rounds import Batch, Method, Round, Solution
 from hullx.core.scores import nearness
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
@@ -29,6 +29,14 @@ class DiskSource:
 
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
+
+    def nearest(self, queries: np.ndarray, count: int) -> np.ndarray:
+        """`rounds.nearest`."""
+        return rounds.nearest(self, queries, count=count)
+
+    def advance(self, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
+        """`rounds.advance`."""
+        return rounds.advance(self, batch, left, active, method=method)
 
     def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""

@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Pool, Solution
+from hullx.core.rounds import Batch, Method, Pool, Round, Solution
 from hullx.core.scores import GROUP, nearness, top
 from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
@@ -59,6 +59,14 @@ class MeshSource:
         sharding = NamedSharding(mesh, P("points") if "points" in mesh.axis_names else P())
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
+
+    def nearest(self, queries: np.ndarray, count: int) -> np.ndarray:
+        """`rounds.nearest`."""
+        return rounds.nearest(self, queries, count=count)
+
+    def advance(self, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
+        """`rounds.advance`."""
+        return rounds.advance(self, batch, left, active, method=method)
 
     def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""
