@@ -49,6 +49,11 @@ _SENTENCES = {
 }
 
 
+def decided(status: Int[Array, "..."]) -> Bool[Array, "..."]:
+    """Whether queries are settled, within rtol or the data's rounding: CONVERGED or INSIDE."""
+    return (status == Status.CONVERGED) | (status == Status.INSIDE)
+
+
 class Projection(NamedTuple):
     """Projections of queries onto the convex hull of points, each with its certificate.
 
@@ -91,7 +96,7 @@ class Projection(NamedTuple):
     @property
     def decided(self) -> Bool[Array, "..."]:
         """Whether each query is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
-        return (self.status == Status.CONVERGED) | (self.status == Status.INSIDE)
+        return decided(self.status)
 
     @property
     def support_size(self) -> Int[Array, "..."]:

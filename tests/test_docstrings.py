@@ -33,8 +33,6 @@ NAMES = {
     "MLP": hullx.models.MLP,
     "square": jnp.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]),
 }
-# Their examples need a run's folder.
-LEFT_OUT = "hullx.runs"
 
 
 def examples(module: str) -> Iterator[doctest.DocTest]:
@@ -54,7 +52,7 @@ def examples(module: str) -> Iterator[doctest.DocTest]:
 def modules() -> list[str]:
     """Those that have examples."""
     found = ["hullx", *(each.name for each in pkgutil.walk_packages(hullx.__path__, "hullx."))]
-    return [name for name in found if not name.startswith(LEFT_OUT) and "__main__" not in name and any(examples(name))]
+    return [name for name in found if "__main__" not in name and any(examples(name))]
 
 
 @pytest.mark.parametrize("module", modules())

@@ -11,8 +11,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status
-from hullx.sweeping import principal as sketch
-from hullx.sweeping import resume
+from hullx.sweeping import principal, resume
 from hullx.sweeping.parallel import side_by_side
 from hullx.sweeping.results import nothing_yet
 
@@ -112,9 +111,9 @@ def test_sets_of_similar_size_share_programs(rng: np.random.Generator, compilati
     assert len(compilations) - seen <= 3 * 4
 
 
-def test_search_that_begins_among_sketches(rng: np.random.Generator) -> None:
-    """In so many dimensions `sweep` searches sketches first; the answer is that of SciPy, for inside queries too."""
-    d = sketch.WORTHWHILE + 5
+def test_search_that_begins_in_principal_directions(rng: np.random.Generator) -> None:
+    """In so many dimensions `sweep` searches in few directions first; the answer is that of SciPy, for inside queries too."""
+    d = principal.WORTHWHILE + 5
     points = (rng.normal(size=(100, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(100, d))).astype(np.float32)
     queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(60, d))])
     queries = queries.astype(np.float32)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -82,6 +82,7 @@ class Round(NamedTuple):
     lower: Array
 
 
+@runtime_checkable
 class Source(Protocol):
     """Points, wherever they are, as rounds need them; batches of queries are padded, the first `active` of them count.
 

@@ -52,7 +52,9 @@ class Claim(NamedTuple):
         """A claim for which an estimate stands.
 
         Example:
-            >>> Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", all_of(share), unit="%")
+            >>> share = Estimate(1.0, 0.99, 1.0, 360)
+            >>> Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", all_of(share), unit="%").verdict
+            'holds'
         """
         value = None if np.isnan(measured.value) else measured.value
         return cls(name, source, expected, value, measured.interval, verdict, **more)

@@ -125,8 +125,7 @@ class Run(Generic[C]):
 
         The name stands for the arguments: it may be used once. A piece whose file is damaged is computed anew, with a warning.
 
-        Example:
-            >>> result = run.keep("digits, test images", hullx.sweep, test, train)
+            result = run.keep("digits, test images", hullx.sweep, test, train)
         """
         folder, stem = self.folder / PIECES, self._take(name)
         data, damaged = pieces.found(folder, stem)

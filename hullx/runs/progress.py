@@ -32,9 +32,9 @@ def progress(title: str, total: int, unit: str, *, shown: bool = True) -> Iterat
     """Shows how far a job of `total` items is: a live bar on a terminal, a line every 15 seconds elsewhere.
 
     Example:
-        >>> with progress("training", 100, "steps") as report:
-        ...     for step in range(100):
-        ...         report(step + 1, f"loss {loss:.3f}")
+        >>> with progress("training", 3, "steps", shown=False) as report:
+        ...     for step in range(3):
+        ...         report(step + 1, f"loss {1 / (step + 1):.3f}")
     """
     console = Console(stderr=True)
     start = time.monotonic()

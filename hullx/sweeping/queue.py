@@ -22,7 +22,7 @@ from hullx.runs.progress import Tally
 from hullx.sweeping.ladder import Stage, following
 from hullx.sweeping.results import nothing_yet, recorded
 from hullx.sweeping.sources import Points
-from hullx.types import Projection, Status
+from hullx.types import Projection, Status, decided
 
 # A start's support may grow by so much before it needs a wider stage.
 ROOM = 1.2
@@ -132,17 +132,17 @@ def drain(
         stuck = solution.full | rounds.stalled(waiting.upper, waiting.width, solution.upper, width, solution.entered)
         to = _onwards(ladder, now, solution.full, stuck)
         status = _judged(source.frame, goal, found, steps, stuck & (to == now))
-        decided = status >= 0
-        query, ended, steps_taken, how = _some((waiting.query, found, steps, status), decided)
+        over = status >= 0
+        query, ended, steps_taken, how = _some((waiting.query, found, steps, status), over)
         result = recorded(result, query, ended, steps_taken, how, float(source.frame.scale))
         last[waiting.query] = found.candidates[:, : last.shape[1]]
         kept = Waiting(waiting.query, solution.support, solution.weights, found.candidates, solution.upper, width, steps)
-        line.put(_some(kept, ~decided), to[~decided], ladder)
+        line.put(_some(kept, ~over), to[~over], ladder)
         wider, _ = following(ladder, now)
         if now == line.entry and ladder[wider].method is Method.FLOAT32 and solution.full.mean() > CROWDED:
             line.entry = wider
-        done += int(decided.sum())
-        certified += int(((status == Status.CONVERGED) | (status == Status.INSIDE)).sum())
+        done += int(over.sum())
+        certified += int(decided(status).sum())
         tally(done, certified)
     return result, last
 

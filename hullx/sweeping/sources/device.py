@@ -51,28 +51,30 @@ class Placed(NamedTuple):
         """As `rounds.Source`."""
         hull, (queries, _, _, candidates) = self.hull, batch
 
-        def one(lane: Batch, steps: Array) -> Solution:
-            start = rounds.pool(*lane[1:])
+        def one(mine: Batch, steps: Array) -> Solution:
+            start = rounds.pool(*mine[1:])
 
             def placed(slots: Array) -> Array:
                 rows = start.members[slots]
-                return hull.placed[rows] if method is Method.FLOAT32 else hull.frame.place(_float64(hull.points[rows]))
+                if method is Method.FLOAT32:
+                    return hull.placed[rows]
+                return hull.frame.place(hull.points[rows].astype(jnp.float64))
 
             def raw(slots: Array) -> Array:
                 return hull.points[start.members[slots]]
 
-            return rounds.solve(hull.frame, lane.queries, start, steps, method=method, raw=raw, placed=placed)
+            return rounds.solve(hull.frame, mine.queries, start, steps, method=method, raw=raw, placed=placed)
 
         together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
         return over_first(one, (batch, left), active, together)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
         """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
-        hull = self.hull
+        hull, vectors = self.hull, vectors.astype(jnp.float32)
 
         def of(some: int) -> tuple[Array, Array]:
             offset = hull.half_squares if nearest else jnp.zeros((), jnp.float32)
-            values, rows = top(nearness(vectors[:some].astype(jnp.float32), hull.placed, offset), count)
+            values, rows = top(nearness(vectors[:some], hull.placed, offset), count)
             rows = jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
             missing = (0, len(vectors) - some), (0, 0)
             return jnp.pad(values, missing), jnp.pad(rows, missing)
@@ -158,7 +160,3 @@ def _placed(points: Array, frame: Frame, count: Array, *, rows: int) -> tuple[Ar
     # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
     placed = jnp.where(jnp.arange(rows)[:, None] < count, placed, 0)
     return placed, half_squares(placed)
-
-
-def _float64(rows: Array) -> Array:
-    return rows.astype(jnp.float64)

@@ -11,32 +11,22 @@ from jax import lax
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Round, Solution
+from hullx.core.rounds import Batch, Method, Solution
 from hullx.core.scores import nearness
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
 from hullx.types import Array, Count
 
 
-class DiskSource:
+class DiskSource(gathered.Gathered):
     """Chunks of points, for a sweep: `rounds.Source`.
 
     Raises:
         ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
     """
 
-    batch, threads = 1024, 1
-
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
-
-    def nearest(self, queries: np.ndarray, count: int) -> np.ndarray:
-        """`rounds.nearest`."""
-        return rounds.nearest(self, queries, count=count)
-
-    def advance(self, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
-        """`rounds.advance`."""
-        return rounds.advance(self, batch, left, active, method=method)
 
     def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""
@@ -50,12 +40,9 @@ class DiskSource:
         values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in self.chunks:
             more = _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
-            values = np.concatenate([values, np.asarray(more[0])], 1)
-            rows = np.concatenate([rows, start + np.asarray(more[1])], 1)
-            order = np.argsort(-values, axis=1, kind="stable")[:, :count]
-            values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
-        # A row past the last point is padding.
-        return values, np.where(rows < self.chunks.count, rows, 0).astype(np.int32)
+            both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
+            values, rows = gathered.merged(*both, count)
+        return values, gathered.points_only(rows, self.chunks.count)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, directions: Array, scores: np.ndarray, active: Count

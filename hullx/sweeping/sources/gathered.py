@@ -1,4 +1,8 @@
-"""What sources have in common whose rows the host gathers for each pool: solves and certificates on rows at hand."""
+"""What sources have in common whose rows the host gathers for each pool.
+
+A round is several programs, which the host calls in turn: solves and certificates on rows at hand, and the best scores of
+several parts of the points, merged.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,44 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hullx.core import rounds
 from hullx.core.hull import Frame
-from hullx.core.rounds import Method, Pool, Solution
+from hullx.core.rounds import Batch, Method, Pool, Round, Solution
 from hullx.numerics.batching import lockstep, over_first
 from hullx.types import Array
 
 pools = jax.jit(jax.vmap(rounds.pool))
+
+
+class Gathered:
+    """Rounds in several programs, of a `rounds.Source`: what such a source inherits."""
+
+    batch, threads = 1024, 1
+
+    def nearest(self: rounds.Source, queries: np.ndarray, count: int) -> Array:
+        """`rounds.nearest`."""
+        return rounds.nearest(self, queries, count=count)
+
+    def advance(self: rounds.Source, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
+        """`rounds.advance`."""
+        return rounds.advance(self, batch, left, active, method=method)
+
+
+def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` largest of each query's scores, in falling order, and their rows: (b, count) each.
+
+    Args:
+        values, rows: (b, c), the best of each part of the points side by side.
+    """
+    order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
+
+
+def points_only(rows: np.ndarray, n: int) -> np.ndarray:
+    """Rows of points: one past the last of n is padding, which becomes row 0."""
+    return np.where(rows < n, rows, 0).astype(np.int32)
 
 
 def solve(

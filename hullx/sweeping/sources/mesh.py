@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Pool, Round, Solution
+from hullx.core.rounds import Batch, Method, Pool, Solution
 from hullx.core.scores import GROUP, nearness, top
 from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
@@ -30,15 +30,13 @@ from hullx.types import Array, Count
 AXES = ("points", "queries")
 
 
-class MeshSource:
+class MeshSource(gathered.Gathered):
     """Points sharded over a mesh, for a sweep: `rounds.Source`; each process reads the rows of its own devices only.
 
     Raises:
         ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
             size that their dtype cannot compute with.
     """
-
-    batch, threads = 1024, 1
 
     def __init__(self, chunks: Chunks, mesh: Mesh) -> None:
         if not mesh.axis_names or not set(mesh.axis_names) <= set(AXES):
@@ -60,14 +58,6 @@ class MeshSource:
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
 
-    def nearest(self, queries: np.ndarray, count: int) -> np.ndarray:
-        """`rounds.nearest`."""
-        return rounds.nearest(self, queries, count=count)
-
-    def advance(self, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
-        """`rounds.advance`."""
-        return rounds.advance(self, batch, left, active, method=method)
-
     def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
         """As `rounds.Source`."""
         start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
@@ -82,10 +72,8 @@ class MeshSource:
         arguments = self.placed, self.half_squares, self._filled(np.asarray(vectors, np.float32))
         found = self._everywhere(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
         values, rows = (field[: len(vectors)] for field in found)
-        order = np.argsort(-values, axis=1, kind="stable")[:, :count]
-        values, rows = np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
-        # A row past the last point is padding.
-        return values, np.where(rows < self.count, rows, 0).astype(np.int32)
+        values, rows = gathered.merged(values, rows, count)
+        return values, gathered.points_only(rows, self.count)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, scores: np.ndarray, active: Count
