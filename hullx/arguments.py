@@ -13,9 +13,6 @@ import numpy as np
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.types import Array
 
-# Rows that are looked at together: the masks of a whole set would take a quarter of its memory.
-ROWS = 4096
-
 
 def check_array(name: str, value: Any) -> None:
     """Whether a value is an array of real floating numbers of a dtype that JAX has.
@@ -58,9 +55,9 @@ def look(value: Array) -> Numbers:
         if not finite or largest > 0:
             return Numbers(bool(finite), largest)
         value = np.asarray(value)  # for numbers that compiled code takes for 0
-    # A part at a time: masks of the whole would take a quarter of its memory.
-    parts = [value[start : start + ROWS] for start in range(0, len(value), ROWS)]
-    return Numbers(all(np.isfinite(part).all() for part in parts), max(float(np.abs(part).max()) for part in parts))
+    # NaN and infinity both survive into NumPy's extremes, which take no copy of the array.
+    largest = float(np.max([value.max(), -value.min()]))
+    return Numbers(bool(np.isfinite(largest)), largest)
 
 
 @jax.jit

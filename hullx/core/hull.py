@@ -95,7 +95,7 @@ def centre_of(sample: np.ndarray) -> np.ndarray:
 
 
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
-    """The largest coordinate of rows about a centre, NaN if some are not finite, and a close bound of the largest norm.
+    """The largest coordinate of rows about a centre, and a close bound of the largest norm, NaN if some are not finite.
 
     Args:
         rows: (n, d), n ≥ 1, of NumPy or of JAX.
@@ -131,10 +131,11 @@ def _scale(largest: float, dtype: np.dtype) -> float:
 # In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
 @jax.jit
 def _largest(rows: Array, centre: Array) -> Array:
-    # A maximum may drop NaN: XLA's on a CPU does.
-    return jnp.where(jnp.isfinite(rows).all(), jnp.abs(rows - centre).max(), jnp.nan)
+    return jnp.abs(rows - centre).max()
 
 
 @jax.jit
 def _largest_norm(rows: Array, centre: Array, unit: Array) -> Array:
-    return jnp.sqrt((((rows - centre) / unit) ** 2).sum(1).max())
+    squares = (((rows - centre) / unit) ** 2).sum(1)
+    # A maximum may drop NaN: XLA's on a CPU does.
+    return jnp.where(jnp.isfinite(squares).all(), jnp.sqrt(squares.max()), jnp.nan)

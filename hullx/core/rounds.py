@@ -142,20 +142,21 @@ def pool(support: Array, weights: Array, candidates: Array) -> Pool:
 def solve(
     frame: Frame,
     query: Array,
+    members: Array,
     start: Pool,
     max_steps: Array,
     *,
     method: Method,
     raw: Callable[[Array], Array],
-    placed: Callable[[Array], Array],
 ) -> Solution:
     """One query's exact solve on its pool.
 
     Args:
         query: raw.
-        raw, placed: the pool's rows by their place in it, as they came, and in the frame.
+        members: the pool's rows in the frame, (c, d).
+        raw: the same by their place in the pool, as they came.
     """
-    rows = placed(jnp.arange(len(start.members))).astype(method.dtype)
+    rows = members.astype(method.dtype)
     weights = start.weights.astype(rows.dtype)
     capacity = len(weights)
     residual = weights @ (frame.place(query.astype(jnp.float64)).astype(rows.dtype) - rows[:capacity])

@@ -54,16 +54,14 @@ class Placed(NamedTuple):
         def one(mine: Batch, steps: Array) -> Solution:
             start = rounds.pool(*mine[1:])
 
-            def placed(slots: Array) -> Array:
-                rows = start.members[slots]
-                if method is Method.FLOAT32:
-                    return hull.placed[rows]
-                return hull.frame.place(hull.points[rows].astype(jnp.float64))
-
             def raw(slots: Array) -> Array:
                 return hull.points[start.members[slots]]
 
-            return rounds.solve(hull.frame, mine.queries, start, steps, method=method, raw=raw, placed=placed)
+            if method is Method.FLOAT32:
+                members = hull.placed[start.members]
+            else:
+                members = hull.frame.place(hull.points[start.members].astype(jnp.float64))
+            return rounds.solve(hull.frame, mine.queries, members, start, steps, method=method, raw=raw)
 
         together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
         return over_first(one, (batch, left), active, together)

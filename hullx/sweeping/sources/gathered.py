@@ -72,13 +72,8 @@ def solve(
     """
 
     def one(query: Array, rows: Array, start: Pool, steps: Array) -> Solution:
-        def raw(slots: Array) -> Array:
-            return rows[slots]
-
-        def placed(slots: Array) -> Array:
-            return frame.place(rows[slots].astype(jnp.float64))
-
-        return rounds.solve(frame, query, start, steps, method=method, raw=raw, placed=placed)
+        members = frame.place(rows.astype(jnp.float64))
+        return rounds.solve(frame, query, members, start, steps, method=method, raw=lambda slots: rows[slots])
 
     together = together or lockstep(rows[0].size * 4, len(rows))
     return over_first(one, (queries, rows, start, left), active, together)
