@@ -100,6 +100,7 @@ def test_simplex_projection_is_known(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(result.point, nearest, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_support_as_large_as_the_dimension_allows() -> None:
     """The centroid of a simplex needs all of its vertices: more than the first stages of `sweep` have slots."""

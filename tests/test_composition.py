@@ -46,7 +46,6 @@ def test_leading_shape_is_kept(problem) -> None:
     assert hullx.project(queries[:0], points).distance.shape == (0,)
 
 
-@pytest.mark.slow  # the Jacobians below are of batched hulls too
 def test_batched_hulls(problem) -> None:
     queries, points = (array.astype(jnp.float32) for array in problem)
     hulls = jnp.stack([points, points + 1])
@@ -90,6 +89,7 @@ def test_gradients_in_every_order(problem, order: str) -> None:
     np.testing.assert_allclose(ORDERS[order](hullx.distance)(queries, points), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_jacobians_of_points_in_batches_of_hulls(problem) -> None:
     """vmap over queries, over hulls and over both, nested either way."""
     queries, points = (array.astype(jnp.float32) for array in problem)

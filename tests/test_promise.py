@@ -20,6 +20,7 @@ from rational import proves, squared_distance
 import hullx
 from hullx import Status
 from hullx.core.rounds import Method
+from hullx.numerics.conversion import widened
 from hullx.sweeping import ladder
 
 DIMENSIONS = (3, 10)
@@ -138,16 +139,15 @@ def test_a_hundred_thousand_brackets(path: str, dtype: type) -> None:
 @pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
 def test_subnormal_numbers_keep_their_value_in_a_wider_dtype(narrow: str) -> None:
     """Compiled code takes a subnormal float32 for 0, also where it is to become an ordinary float64."""
-    numbers = [[0, 0], [1.25e-40, -3e-41], [1, 0.5], [-0.0, 2e-40]]
+    numbers = [[0, 0], [1.25e-40, -3e-41], [1, 0.5], [-0.0, 2e-40], [0, 0]]  # of test_any_input's shape
     with jax.enable_x64(True):
         points = jnp.asarray(np.array(numbers).astype(jnp.dtype(narrow)))
-        query = jnp.array([1.25e-31, -1e-33])
+        queries = jnp.array([[1.25e-31, -1e-33], [2e-40, 1e-40], [-1, 2e-40]])
         exact = np.asarray(points).astype(np.float64)
         assert np.count_nonzero(exact) >= 4
-        square = squared_distance(np.asarray(query), exact)
-        for project in (hullx.project, jax.jit(hullx.project)):
-            result = project(query, points)
-            assert Fraction(float(result.lower)) ** 2 <= square <= Fraction(float(result.distance)) ** 2
+        result = hullx.project(queries, points)
+        for query, lower, upper in zip(np.asarray(queries), result.lower, result.distance, strict=True):
+            assert Fraction(float(lower)) ** 2 <= squared_distance(query, exact) <= Fraction(float(upper)) ** 2
         # The conversion is differentiable, at 0 as elsewhere.
-        gradient = jax.grad(hullx.distance, argnums=1)(jnp.array([-1.0, -1.0]), points[:1])
-        np.testing.assert_allclose(gradient.astype(np.float64), [[0.5**0.5] * 2], rtol=1e-2)
+        slope = jax.grad(lambda narrow: (widened(narrow, np.dtype(np.float64)) ** 2).sum())(points)
+        np.testing.assert_allclose(slope.astype(np.float64), 2 * exact, rtol=1e-2, atol=1e-38)

@@ -9,15 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hard_instances import DIMENSION, POINTS, QUERIES
 
 import hullx
 from hullx import Status
 
-COUNT = 24
+# Pixels about the middle of a digit, which differ most; the shape is the hard instances', whose programs are there.
+PIXELS = np.arange(64).reshape(8, 8)[2:6, 2:5].ravel()
 
 
 def projected(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
-    return jax.jit(hullx.project)(queries, points)
+    return hullx.project(queries, points)
 
 
 def swept(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
@@ -30,14 +32,20 @@ def solve(request: pytest.FixtureRequest, x64: None) -> Callable[..., hullx.Proj
 
 
 @pytest.fixture
-def cloud(digits) -> tuple[np.ndarray, np.ndarray]:
-    """A few digits as queries, and 200 as points, in float64."""
-    return digits[0][:COUNT].astype(np.float64), digits[1][:200].astype(np.float64)
+def narrow(digits) -> tuple[np.ndarray, np.ndarray]:
+    """A few digits' pixels as points, and others', farther from the middle, as queries; in float32."""
+    return 3 * digits[0][:QUERIES, PIXELS] - 1, np.ascontiguousarray(digits[1][:POINTS, PIXELS])
+
+
+@pytest.fixture
+def cloud(narrow) -> tuple[np.ndarray, np.ndarray]:
+    """The same in float64."""
+    return tuple(rows.astype(np.float64) for rows in narrow)
 
 
 def test_translation(solve, cloud, rng: np.random.Generator) -> None:
     queries, points = cloud
-    shift = rng.normal(size=64) * 100
+    shift = rng.normal(size=DIMENSION) * 100
     before, after = solve(queries, points), solve(queries + shift, points + shift)
     np.testing.assert_allclose(after.distance, before.distance, rtol=1e-11)
     np.testing.assert_allclose(after.point, before.point + shift, atol=1e-9)
@@ -45,7 +53,7 @@ def test_translation(solve, cloud, rng: np.random.Generator) -> None:
 
 def test_rotation(solve, cloud, rng: np.random.Generator) -> None:
     queries, points = cloud
-    turn, _ = np.linalg.qr(rng.normal(size=(64, 64)))
+    turn, _ = np.linalg.qr(rng.normal(size=(DIMENSION, DIMENSION)))
     before, after = solve(queries, points), solve(queries @ turn, points @ turn)
     np.testing.assert_allclose(after.distance, before.distance, rtol=1e-12)
     np.testing.assert_allclose(after.point, before.point @ turn, atol=1e-11)
@@ -53,8 +61,8 @@ def test_rotation(solve, cloud, rng: np.random.Generator) -> None:
 
 def test_permutation_and_duplicates(solve, cloud, rng: np.random.Generator) -> None:
     queries, points = cloud
-    half = points[:100]
-    order = rng.permutation(100)
+    half = points[: POINTS // 2]
+    order = rng.permutation(len(half))
     before, after = solve(queries, np.resize(half, points.shape)), solve(queries, np.concatenate([half[order], half]))
     np.testing.assert_allclose(after.distance, before.distance, rtol=1e-13)
     np.testing.assert_allclose(after.point, before.point, atol=1e-12)
@@ -72,9 +80,9 @@ def test_units_and_origin(solve, cloud, factor: float, offset: float) -> None:
 
 
 @pytest.mark.parametrize("factor", [1e-21, 1e-18, 1.0, 1e18])
-def test_units_in_float32(digits, factor: float) -> None:
+def test_units_in_float32(narrow, factor: float) -> None:
     """The same without x64: float32's own range is enough."""
-    queries, points = digits[0][:COUNT], digits[1][:200]
+    queries, points = narrow
     scale = np.float32(factor)
     before, after = projected(queries, points), projected(queries * scale, points * scale)
     assert after.distance.dtype == np.float32
@@ -86,10 +94,10 @@ def test_units_in_float32(digits, factor: float) -> None:
     np.testing.assert_allclose(far.distance, np.asarray(before.distance, np.float64) * factor, rtol=2e-5)
 
 
-def test_offset_in_float32(digits) -> None:
+def test_offset_in_float32(narrow) -> None:
     """Far from the origin float32 rounds the data; what is projected is the rounded data, and the bracket is theirs."""
     offset = np.float32(9e4)
-    queries, points = digits[0][:COUNT] + offset, digits[1][:200] + offset
+    queries, points = (rows + offset for rows in narrow)
     truth = hullx.sweep(queries, points, progress=False)
     result = projected(queries, points)
     assert (result.lower <= truth.distance).all()
@@ -99,7 +107,7 @@ def test_offset_in_float32(digits) -> None:
 
 def test_more_points_never_increase_the_distance(solve, cloud) -> None:
     queries, points = cloud
-    distances = [solve(queries, np.resize(points[:count], points.shape)) for count in (50, 100, 200)]
+    distances = [solve(queries, np.resize(points[:count], points.shape)) for count in (24, 48, POINTS)]
     for fewer, more in itertools.pairwise(distances):
         assert (more.lower <= fewer.distance).all()
 
@@ -114,7 +122,7 @@ def test_distance_is_lipschitz(solve, cloud) -> None:
 
 def test_convex_combinations_are_inside_and_moved_out_are_not(solve, cloud, rng: np.random.Generator) -> None:
     queries, points = cloud
-    inside = rng.dirichlet(np.full(len(points), 0.1), COUNT) @ points
+    inside = rng.dirichlet(np.full(len(points), 0.1), QUERIES) @ points
     assert (solve(inside, points).status == Status.INSIDE).all()
     # A point t beyond its projection along the residual is at distance t from the hull.
     base = solve(queries, points)
@@ -136,8 +144,8 @@ def test_project_and_sweep_agree_whatever_the_batch(cloud) -> None:
     np.testing.assert_allclose(hullx.project(queries, points).distance, whole.distance, rtol=1e-13)
 
 
-def test_sweep_certifies_in_float64_whatever_jax_is_set_to(digits) -> None:
-    queries, points = digits[0][:COUNT], digits[1]
+def test_sweep_certifies_in_float64_whatever_jax_is_set_to(narrow) -> None:
+    queries, points = narrow
     without = swept(queries, points)
     with jax.enable_x64(True):
         with_x64 = swept(queries, points)

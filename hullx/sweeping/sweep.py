@@ -144,10 +144,11 @@ def _refined(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: 
     rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
     if not len(rest):
         return result
-    # Full batches, or each number of queries would compile a program of its own.
-    batch = filled(queries[rest], -(-len(rest) // LOCKSTEP) * LOCKSTEP)
-    sharper = jax.tree.map(lambda field: np.asarray(field)[: len(rest)], project(batch, points, rtol=rtol))
-    return replaced(result, rest, sharper)
+    for start in range(0, len(rest), LOCKSTEP):  # full batches, or each number of queries would compile a program of its own
+        some = rest[start : start + LOCKSTEP]
+        sharper = project(filled(queries[some], LOCKSTEP), points, rtol=rtol)
+        result = replaced(result, some, jax.tree.map(lambda field: np.asarray(field)[: len(some)], sharper))  # noqa: B023
+    return result
 
 
 def _start(earlier: Projection) -> Start:
