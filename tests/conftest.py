@@ -17,6 +17,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 import jax
 import numpy as np
 import pytest
+from hard_instances import POINTS, QUERIES
 from jaxtyping import install_import_hook
 
 # Shapes and dtypes are checked against the signatures while the tests run; an int is a float, as to any type checker. Left out
@@ -79,6 +80,16 @@ def compilations() -> Iterator[list[str]]:
     jax.monitoring.register_event_duration_secs_listener(listen)
     yield found
     jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture
+def narrow(digits: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels about the middle of digits as points, and others', farther out, as queries; float32.
+
+    Of the hard instances' shape, whose programs are there.
+    """
+    pixels = np.arange(64).reshape(8, 8)[2:6, 2:5].ravel()
+    return 3 * digits[0][:QUERIES, pixels] - 1, np.ascontiguousarray(digits[1][:POINTS, pixels])
 
 
 @pytest.fixture(scope="session")

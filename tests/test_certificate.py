@@ -12,79 +12,74 @@ import hullx
 from hullx import Status, certificate
 from hullx.numerics.norms import norm, power_of_two, unit
 
-# One program for all of this file.
-COUNT = 64
 
-
-def projected(digits, dtype: type, max_iter: int = 10_000) -> hullx.Projection:
-    queries, points = (value.astype(dtype) for value in digits)
+def projected(narrow, dtype: type, max_iter: int = 10_000) -> hullx.Projection:
+    queries, points = (value.astype(dtype) for value in narrow)
     with jax.enable_x64(dtype is np.float64):
-        return jax.tree.map(np.asarray, hullx.project(queries[:COUNT], points, max_iter=max_iter))
+        return jax.tree.map(np.asarray, hullx.project(queries, points, max_iter=max_iter))
 
 
-@pytest.fixture(scope="module")
-def found(digits) -> hullx.Projection:
-    return projected(digits, np.float64)
+@pytest.fixture
+def found(narrow) -> hullx.Projection:
+    return projected(narrow, np.float64)
 
 
-@pytest.fixture(scope="module")
-def found_in_float32(digits) -> hullx.Projection:
-    return projected(digits, np.float32)
+@pytest.fixture
+def found_in_float32(narrow) -> hullx.Projection:
+    return projected(narrow, np.float32)
 
 
-@pytest.fixture(scope="module")
-def oracle(digits) -> np.ndarray:
-    """SciPy's distances of all test images."""
-    return np.array([nnls_distance(query, digits[1])[0] for query in digits[0]])
+def oracle(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """SciPy's distances."""
+    return np.array([nnls_distance(query, points)[0] for query in queries])
 
 
-def test_bracket_contains_nnls_for_all_digits(digits, found, oracle) -> None:
-    queries, points = digits
-    for result in (hullx.sweep(queries, points, progress=False), found):
-        count = len(result.distance)
+def test_bracket_contains_nnls_for_all_digits(digits, narrow, found) -> None:
+    for (queries, points), result in ((digits, hullx.sweep(*digits, progress=False)), (narrow, found)):
+        truth = oracle(queries, points)
         # 1e-14 is the oracle's own rounding error.
-        assert (result.lower <= oracle[:count] * (1 + 1e-14)).all()
-        assert (oracle[:count] <= result.distance * (1 + 1e-14)).all()
-        np.testing.assert_allclose(result.distance, oracle[:count], rtol=1e-12)
+        assert (result.lower <= truth * (1 + 1e-14)).all()
+        assert (truth <= result.distance * (1 + 1e-14)).all()
+        np.testing.assert_allclose(result.distance, truth, rtol=1e-12)
         assert (result.status == Status.CONVERGED).all()
-        check_bracket(result, queries[:count], points, rtol=1e-6)
+        check_bracket(result, queries, points, rtol=1e-6)
 
 
-def test_bracket_is_valid_without_x64(digits, found_in_float32, oracle) -> None:
-    result = found_in_float32
+def test_bracket_is_valid_without_x64(narrow, found_in_float32) -> None:
+    result, truth = found_in_float32, oracle(*narrow)
     assert result.distance.dtype == np.float32
-    assert (result.lower.astype(np.float64) <= oracle[:COUNT]).all()
-    assert (oracle[:COUNT] <= result.distance.astype(np.float64)).all()
-    check_bracket(result, digits[0][:COUNT], digits[1])
+    assert (result.lower.astype(np.float64) <= truth).all()
+    assert (truth <= result.distance.astype(np.float64)).all()
+    check_bracket(result, *narrow)
     assert (result.status == Status.ROUNDING).all()
-    # As narrow as float32 can prove: γ_64 times a few radii.
+    # As narrow as float32 can prove: γ_12 times a few radii.
     assert ((result.distance - result.lower) / result.distance < 1e-4).all()
 
 
-def test_weights_are_optimal(digits, found) -> None:
+def test_weights_are_optimal(narrow, found) -> None:
     """The optimality conditions: all points of the support have the same score along r, and no point a larger one."""
-    queries, points = (value.astype(np.float64) for value in digits)
+    queries, points = (value.astype(np.float64) for value in narrow)
     for query, point, support, weights in zip(queries, found.point, found.support, found.weights, strict=False):
         scores = (points - point) @ (query - point)
         assert scores.max() < 1e-13
         np.testing.assert_allclose(scores[support[weights > 0]], 0, atol=1e-13)
 
 
-@pytest.mark.parametrize("limit", [1, 6])
-def test_max_iter_gives_a_valid_bracket(digits, found, limit: int) -> None:
-    queries, points = digits
-    swept = hullx.sweep(queries[:COUNT].astype(np.float64), points.astype(np.float64), max_iter=limit, progress=False)
-    for result in (projected(digits, np.float64, limit), swept):
+@pytest.mark.parametrize("limit", [1, 2])
+def test_max_iter_gives_a_valid_bracket(narrow, found, limit: int) -> None:
+    queries, points = narrow
+    swept = hullx.sweep(queries.astype(np.float64), points.astype(np.float64), max_iter=limit, progress=False)
+    for result in (projected(narrow, np.float64, limit), swept):
         stopped = result.status == Status.MAX_ITER
-        assert stopped.sum() > COUNT / 2
+        assert stopped.any()
         assert (result.iterations <= limit).all()
         assert (result.lower <= found.distance).all()
         assert (found.lower <= result.distance).all()
-        check_bracket(result, queries[:COUNT], points)
+        check_bracket(result, queries, points)
 
 
-def test_separating_hyperplane(digits, found_in_float32) -> None:
-    queries, points = digits
+def test_separating_hyperplane(narrow, found_in_float32) -> None:
+    queries, points = narrow
     normal, offset = certificate.separating_hyperplane(jnp.asarray(points), jnp.asarray(found_in_float32.direction[0]))
     assert (points @ normal <= offset + 1e-5).all()
     assert queries[0] @ normal - offset >= float(found_in_float32.lower[0])
@@ -92,9 +87,9 @@ def test_separating_hyperplane(digits, found_in_float32) -> None:
 
 
 @pytest.mark.usefixtures("x64")
-def test_gap_bounds_the_error_of_any_weights(digits, found, rng: np.random.Generator) -> None:
+def test_gap_bounds_the_error_of_any_weights(narrow, found, rng: np.random.Generator) -> None:
     """‖p − p*‖² ≤ gap, and the gap vanishes at the projection, for the support's dense weights."""
-    query, points = digits[0][0].astype(np.float64), digits[1].astype(np.float64)
+    query, points = narrow[0][0].astype(np.float64), narrow[1].astype(np.float64)
     result = jax.tree.map(lambda field: jnp.asarray(field[0]), found)
     dense = result.dense_weights(len(points))
     np.testing.assert_allclose(dense @ points, result.point, atol=1e-14)

@@ -133,6 +133,7 @@ def test_foreign_checkpoints_are_refused(few: Split, tmp_path: Path) -> None:
             trained(few, folder, epochs=2)
 
 
+@pytest.mark.slow
 def test_fingerprints_of_functions_are_the_same_in_every_process(few: Split, tmp_path: Path) -> None:
     """Optimizers and augmentations are closures: what they compute is what counts, and not where they lie in memory."""
     trained(few, tmp_path / "run", epochs=1, optimizer=optax.adam(optax.exponential_decay(1e-2, 3, 0.9)))

@@ -14,9 +14,6 @@ from hard_instances import DIMENSION, POINTS, QUERIES
 import hullx
 from hullx import Status
 
-# Pixels about the middle of a digit, which differ most; the shape is the hard instances', whose programs are there.
-PIXELS = np.arange(64).reshape(8, 8)[2:6, 2:5].ravel()
-
 
 def projected(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
     return hullx.project(queries, points)
@@ -32,14 +29,8 @@ def solve(request: pytest.FixtureRequest, x64: None) -> Callable[..., hullx.Proj
 
 
 @pytest.fixture
-def narrow(digits) -> tuple[np.ndarray, np.ndarray]:
-    """A few digits' pixels as points, and others', farther from the middle, as queries; in float32."""
-    return 3 * digits[0][:QUERIES, PIXELS] - 1, np.ascontiguousarray(digits[1][:POINTS, PIXELS])
-
-
-@pytest.fixture
 def cloud(narrow) -> tuple[np.ndarray, np.ndarray]:
-    """The same in float64."""
+    """A few digits' pixels, in float64."""
     return tuple(rows.astype(np.float64) for rows in narrow)
 
 

@@ -29,7 +29,7 @@ def problem(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 @x64
 @pytest.mark.parametrize(
-    "name", [name if name in ("active_set", "frank_wolfe") else pytest.param(name, marks=pytest.mark.slow) for name in BY_NAME]
+    "name", [name if name == "active_set" else pytest.param(name, marks=pytest.mark.slow) for name in BY_NAME]
 )
 def test_every_solver_finds_the_projection(problem, name: str) -> None:
     """And its derivatives, which all solvers share: Σ_j −w_i u over the queries outside."""
@@ -79,7 +79,11 @@ def test_every_solver_can_be_stepped_by_hand(problem, solver) -> None:
     np.testing.assert_allclose(state.answer.upper * hull.frame.scale, truth, rtol=2e-3)
 
 
-@pytest.mark.parametrize("solver", [ActiveSet(capacity=2), FrankWolfe(capacity=2), Sketching(capacity=2)], ids=str)
+@pytest.mark.parametrize(
+    "solver",
+    [ActiveSet(capacity=2), pytest.param(FrankWolfe(capacity=2), marks=pytest.mark.slow), Sketching(capacity=2)],
+    ids=str,
+)
 def test_a_support_without_room_is_said(problem, solver) -> None:
     queries, points = (array.astype(np.float32) for array in problem)
     wide = hullx.project(queries, points)

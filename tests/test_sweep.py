@@ -99,6 +99,7 @@ def test_warm_start_of_another_size_is_refused(digits, whole) -> None:
         hullx.sweep(digits[0][:10], digits[1], warm_start=whole, progress=False)
 
 
+@pytest.mark.slow
 def test_sets_of_similar_size_share_programs(rng: np.random.Generator, compilations: list) -> None:
     queries, points = 3 * rng.normal(size=(40, 5)), rng.normal(size=(960, 5))
     hullx.sweep(queries, points, progress=False)

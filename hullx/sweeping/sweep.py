@@ -144,9 +144,10 @@ def _refined(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: 
     rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
     if not len(rest):
         return result
-    for start in range(0, len(rest), LOCKSTEP):  # full batches, or each number of queries would compile a program of its own
-        some = rest[start : start + LOCKSTEP]
-        sharper = project(filled(queries[some], LOCKSTEP), points, rtol=rtol)
+    size = min(LOCKSTEP, len(queries))  # full batches, or each number of queries would compile a program of its own
+    for start in range(0, len(rest), size):
+        some = rest[start : start + size]
+        sharper = project(filled(queries[some], size), points, rtol=rtol)
         result = replaced(result, some, jax.tree.map(lambda field: np.asarray(field)[: len(some)], sharper))  # noqa: B023
     return result
 

@@ -1,0 +1,85 @@
+"""Linear least squares in closed form: what is found in the limit, after so many steps of gradient descent, or with a penalty.
+
+    fit = decomposed(features)                        minimises ‖features · θ − targets‖² in different ways
+    minimum_norm(fit, targets)                        the shortest θ of all that fit best
+    minimum_norm(fit, targets, start=θ₀)              the nearest to θ₀: where gradient descent from there ends
+    descended(fit, targets, 1000, start=θ₀)           where gradient descent is after 1,000 steps
+    ridge(fit, targets, 1e-3)                         with a penalty on ‖θ‖²
+
+All of them are θ₀ + Σ f(s) ⟨u, targets − features · θ₀⟩ v over the singular triplets (u, s, v) of the features, and differ in
+f: 1/s, (1 − (1 − η s²/n)^t)/s and s/(s² + n λ).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class LeastSquares(NamedTuple):
+    """The singular triplets of features (n, p) that are not 0 in float64: left (n, r), values (r,), right (r, p)."""
+
+    left: Float[np.ndarray, "n r"]
+    values: Float[np.ndarray, "r"]
+    right: Float[np.ndarray, "r p"]
+
+
+def decomposed(features: Float[np.ndarray, "n p"]) -> LeastSquares:
+    """The singular value decomposition; what is below the rounding of float64 is taken for 0, as `numpy.linalg.pinv` does."""
+    left, values, right = np.linalg.svd(np.asarray(features, np.float64), full_matrices=False)
+    kept = values > np.finfo(np.float64).eps * max(features.shape) * values[0]
+    return LeastSquares(left[:, kept], values[kept], right[kept])
+
+
+def minimum_norm(
+    fit: LeastSquares, targets: Float[np.ndarray, "n k"], *, start: Float[np.ndarray, "p k"] | None = None
+) -> Float[np.ndarray, "p k"]:
+    """Of all best fits the one nearest to a start, 0 if none is given: the limit of gradient descent from there.
+
+    Example:
+        >>> features, targets = np.array([[1.0, 1.0]]), np.array([[2.0]])
+        >>> minimum_norm(decomposed(features), targets).ravel().round(6) + 0.0
+        array([1., 1.])
+    """
+    return _filtered(fit, targets, 1 / fit.values, start)
+
+
+def descended(
+    fit: LeastSquares,
+    targets: Float[np.ndarray, "n k"],
+    steps: int,
+    *,
+    rate: float = 1.0,
+    start: Float[np.ndarray, "p k"] | None = None,
+) -> Float[np.ndarray, "p k"]:
+    """Where gradient descent on ‖features · θ − targets‖²/2 is after some steps.
+
+    Args:
+        rate: learning rate, in units of 1/(largest singular value)², up to which it never overshoots.
+        start: where it begins, 0 if not given.
+
+    Reference: Ali, Kolter and Tibshirani (2019), "A continuous-time view of early stopping for least squares regression".
+    """
+    relative = rate * (fit.values / fit.values[0]) ** 2
+    # 1 − (1 − x)^t without cancellation where x is small.
+    with np.errstate(divide="ignore"):
+        done = -np.expm1(steps * np.log1p(-relative)) if rate <= 1 else 1 - (1 - relative) ** steps
+    return _filtered(fit, targets, done / fit.values, start)
+
+
+def ridge(fit: LeastSquares, targets: Float[np.ndarray, "n k"], penalty: float) -> Float[np.ndarray, "p k"]:
+    """The minimum of ‖features · θ − targets‖²/n + penalty · ‖θ‖².
+
+    Reference: Hoerl and Kennard (1970), "Ridge regression".
+    """
+    return _filtered(fit, targets, fit.values / (fit.values**2 + len(fit.left) * penalty), None)
+
+
+def _filtered(fit: LeastSquares, targets: np.ndarray, factors: np.ndarray, start: np.ndarray | None) -> np.ndarray:
+    wanted = fit.left.T @ targets
+    if start is not None:
+        wanted = wanted - fit.values[:, None] * (fit.right @ start)
+    found = fit.right.T @ (factors[:, None] * wanted)
+    return found if start is None else start + found
