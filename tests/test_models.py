@@ -67,7 +67,7 @@ def test_parameter_counts(model: nn.Module, shape: tuple[int, ...], count: int) 
 )
 def test_representations(model: nn.Module, shape: tuple[int, ...], shapes: dict) -> None:
     images = drawn(shape)
-    variables = model.init(jax.random.key(0), images)
+    variables = model.init(jax.random.key(0), 2 * images)  # of which nothing is to be seen
     found = representations(model, variables, images)
     assert {name: values.shape[1:] for name, values in found.items() if name in shapes} == shapes
     np.testing.assert_array_equal(found["logits"], model.apply(variables, images))

@@ -32,5 +32,7 @@ def representations(model: nn.Module, variables: Any, images: Float[Array, "b h 
         >>> representations(model, variables, images)["hidden_2"].shape
         (5, 64)
     """
-    _, sown = model.apply(variables, images, mutable=["representations"])
+    # `init` leaves what it has sown for its own images, to which `apply` would add.
+    others = {name: each for name, each in variables.items() if name != "representations"}
+    _, sown = model.apply(others, images, mutable=["representations"])
     return {name: values[0] for name, values in sown["representations"].items()}
