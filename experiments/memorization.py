@@ -112,7 +112,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             means = (each.mean(-1) for each in (history.loss.mean(1), history.train_accuracy, history.test_accuracy))
             steps = history.loss.shape[1] * np.arange(1, len(history.loss) + 1)
             curves += [(model, condition, *row) for row in zip(steps, *means, strict=True)]
-            run.table("curves", dict(zip(CURVES, zip(*curves, strict=True), strict=True)))
+            run.tabulate("curves", CURVES, curves)
     distances = {}
     for name, changed in sets.items():
         for way, split in zip(WAYS, (data.test, changed.test), strict=True):

@@ -188,6 +188,29 @@ def test_hull_penalty(tmp_path: Path) -> None:
     assert results.claims[1]["verdict"] == runs.UNSETTLED
 
 
+def test_polynomial(tmp_path: Path) -> None:
+    """In the plane a fit of the true degree is right outside more often than any other, and the data say so."""
+    results = runs.Results(start("polynomial", "--boundaries", 6, "--queries", 300, "--out", tmp_path).folder)
+    assert results.total("undecided") == (0, 2 * 6 * 300)
+    found, degrees = results.arrays("plane"), results.config["degrees"]
+    assert {name: found[name].shape for name in ("outside", "by distance")} == {
+        "outside": (6, len(degrees), 6),
+        "by distance": (6, len(degrees), 6, 8),
+    }
+    assert found["outside"][0].mean(-1).argmin() == degrees.index(3)
+    # With as many functions as points and more, the norms are limits that fit each point.
+    assert (found["training"][:3, degrees.index(10) :] == 0).all()
+    # Descent from 0 comes to the minimum norm where that is well determined.
+    np.testing.assert_array_equal(found["inside"][0, :4], found["inside"][4, :4])
+    table = results.table("errors")
+    first = (table["regime"] == "ridge") & (table["functions"] == 10) & (table["space"] == "plane, 60 points")
+    np.testing.assert_allclose(table["outside"][first], found["outside"][3, degrees.index(3)].mean())
+    assert {path.name for path in (results.folder / "figures").iterdir()} == {"by-degree.png", "by-distance.png"}
+    verdicts = [claim["verdict"] for claim in results.claims]
+    assert len(verdicts) == 10
+    assert {verdicts[2], verdicts[4]} != {runs.HOLDS}  # the claim and the counter-claim
+
+
 @pytest.mark.parametrize(
     ("experiment", "flag", "known"),
     [("memorization", "--models", "mlp 1×512"), ("memorization", "--conditions", "gaussian")],

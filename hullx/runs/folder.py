@@ -21,7 +21,7 @@ import json
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -106,6 +106,10 @@ class Run(Generic[C]):
     def table(self, name: str, columns: Mapping[str, Any]) -> None:
         """tables/<name>.csv: equally long columns by name."""
         write(self.folder / "tables" / f"{slug(name)}.csv", tables.from_columns(columns))
+
+    def tabulate(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """The same from rows, each as long as there are columns."""
+        self.table(name, dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
     def arrays(self, name: str, **arrays: np.ndarray) -> None:
         """arrays/<name>.npz."""

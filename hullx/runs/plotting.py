@@ -99,10 +99,17 @@ def lines(axes: Axes, table: Mapping[str, np.ndarray], x: str, y: str, *, by: st
 
 
 def curves(
-    title: str, table: Mapping[str, np.ndarray], x: str, quantities: Mapping[str, str], *, columns: str, by: str
+    title: str,
+    table: Mapping[str, np.ndarray],
+    x: str,
+    quantities: Mapping[str, str],
+    *,
+    columns: str,
+    by: str,
+    **axes_look: Any,
 ) -> Figure:
     """Panels of lines: a row for each of the quantities (columns of the table, with their labels), a column for each name that
-    stands under `columns`, and in each panel a line for each name that stands under `by`.
+    stands under `columns`, and in each panel a line for each name that stands under `by`. The rest is set on all axes.
     """
     across, names = (list(dict.fromkeys(table[name])) for name in (columns, by))
     size = 2 + 3.8 * len(across), 1.2 + 2.4 * len(quantities)
@@ -111,7 +118,7 @@ def curves(
         mine = {key: values[table[columns] == name] for key, values in table.items()}
         for place, (quantity, label) in zip(column, quantities.items(), strict=True):
             lines(place, mine, x, quantity, by=by, names=names)
-            place.set(ylabel=label, ylim=(0, None))
+            place.set(**{"ylabel": label, "ylim": (0, None), **axes_look})
         column[0].set_title(name)
         column[-1].set_xlabel(x)
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -1,0 +1,180 @@
+"""Where a polynomial's sign changes: what fits of every degree make of it inside the hull of the training points, and outside.
+
+Claim (arXiv 2101.09849): to recover a decision boundary outside the hull, over-parameterization and the training regime are
+needed together. Counter-claim (openreview dbzTXYhIO9): with a fixed basis and more functions than points, recovery outside is
+unattainable. Both are tested here side by side, on a line and in the plane, where everything is known.
+
+    python -m experiments.polynomial                        8 boundaries, seconds
+    python -m experiments.polynomial cpu                    100 boundaries, minutes
+    python -m experiments.polynomial paper                  1,000 boundaries
+
+A true polynomial of degree 3 has random coefficients; points uniform in [−1, 1]^d carry its sign, ±1, and all polynomials up
+to a degree are fitted to them by least squares. Training regimes: the minimum norm, in Legendre's basis (orthonormal on
+[−1, 1]) and in that of powers; a norm that weighs a function of degree k by (1 + k)²; ridge; gradient descent from 0 and from
+random starts. Test points fill [−2, 2]^d and are sorted by their certified distance to the hull.
+
+Fixed before the run: a fit recovers the boundary outside if its share of wrong signs there, up to a distance of `REACH`, is at
+most `MARGIN` above that of the minimum-norm fit of the true degree. Which over-parameterized fit (more functions than points)
+is best, and which is worst, is chosen on one half of the boundaries and judged on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import comb
+
+import numpy as np
+
+import hullx
+from hullx import runs
+from hullx.models.polynomials import polynomials
+from hullx.probes import pairwise
+from hullx.runs import plotting
+from hullx.runs.progress import progress
+from hullx.training.least_squares import decomposed, descended, minimum_norm, ridge
+
+TRUE_DEGREE, REACH, MARGIN, PENALTY, STEPS = 3, 0.5, 0.02, 1e-3, 10_000  # of ridge; of gradient descent
+PAPER, COUNTER = "arXiv 2101.09849", "openreview dbzTXYhIO9"
+REGIMES = "minimum norm", "minimum norm, powers", "smooth norm", "ridge", "descent from 0", "descent, random start"
+SPACES, EDGES = {"line": 1, "plane": 2}, np.linspace(0, 1, 9)  # dimensions; edges of the distances taken together
+ERRORS = "space", "regime", "functions", "training", "inside", "outside"
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        boundaries: true polynomials, each with points of its own.
+        points: training points, on the line and in the plane.
+        degrees: of the fits; the errors of the last are shown by distance.
+        queries: test points of each boundary.
+    """
+
+    boundaries: int = 8
+    points: tuple[int, int] = (10, 60)
+    degrees: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 9, 10, 12, 15, 20)
+    queries: int = 1000
+
+
+PRESETS = {"smoke": Config(), "cpu": Config(boundaries=100, queries=4000), "paper": Config(boundaries=1000, queries=4000)}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Errors by space, regime and degree, inside and outside, and by distance."""
+    errors, distances = [], []
+    for (space, dimension), points in zip(SPACES.items(), config.points, strict=True):
+        found, data = run.keep(space, fitted, config, dimension, points), f"{space}, {points} points"
+        run.record("undecided", found.pop("undecided"), data=data, statistic="count")
+        run.arrays(space, **found)
+        for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):
+            shares = {name: found[name][i, j] for name in ERRORS[3:]}
+            for name, values in shares.items():
+                run.record(f"{name} error share", values, data=data, group=f"{regime}, degree {degree}")
+            errors.append((data, regime, comb(degree + dimension, degree), *(share.mean() for share in shares.values())))
+        curves: dict[str, np.ndarray] = dict(zip(REGIMES, found["by distance"][:, -1], strict=True))
+        curves[f"degree {TRUE_DEGREE}, minimum norm"] = found["by distance"][0, config.degrees.index(TRUE_DEGREE)]
+        distances += [(data, name, *row) for name in curves for row in zip(EDGES[1:], curves[name].mean(0), strict=True)]
+    run.tabulate("errors", ERRORS, errors)
+    run.tabulate("distances", ("space", "fit", "distance", "error"), distances)
+
+
+def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]:
+    """Shares of wrong signs in training, inside, up to `REACH` outside, and by distance: (regimes, degrees, boundaries)."""
+    shape = len(REGIMES), len(config.degrees), config.boundaries
+    found = dict[str, np.ndarray]({name: np.empty(shape) for name in ERRORS[3:]})
+    found |= {f"apart {place}": np.empty(config.boundaries) for place in ("inside", "outside")}
+    found["by distance"] = np.empty((*shape, len(EDGES) - 1))
+    found["undecided"] = np.empty((config.boundaries, config.queries), bool)
+    with progress(f"{dimension} dimensions", config.boundaries, "boundaries") as report:
+        for k in range(config.boundaries):
+            rng = runs.generator(config.seed, "boundary", str(dimension), str(k))
+            x, queries = rng.uniform(-1, 1, (points, dimension)), rng.uniform(-2, 2, (config.queries, dimension))
+            labels, truth = boundary(rng, x, queries)
+            fits = [fits_of(rng, x, labels, queries, degree) for degree in config.degrees]
+            trained, said = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
+            projected = hullx.sweep(queries, x, rtol=config.rtol, progress=False)
+            distance, found["undecided"][k] = np.where(projected.outside, projected.distance, 0.0), ~projected.decided
+            places = {"inside": distance == 0, "outside": (distance > 0) & (distance <= REACH)}
+            wrong, bins = said != truth, np.digitize(distance, EDGES, right=True)
+            found["training"][:, :, k] = (trained != labels).mean(-1)
+            for place, mine in places.items():
+                found[place][:, :, k] = wrong[:, :, mine].mean(-1)
+                found[f"apart {place}"][k] = 1 - pairwise(said[:, -1, mine].astype(int), 2).mean()
+            for each in range(1, len(EDGES)):
+                found["by distance"][:, :, k, each - 1] = wrong[:, :, bins == each].mean(-1)
+            report(k + 1)
+    return found
+
+
+def boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a true polynomial is positive: of the points, of which each sign has a fifth or more, and of the queries."""
+    at, there = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
+    while True:
+        coefficients = rng.standard_normal(at.shape[1])
+        labels = at @ coefficients > 0
+        if 0.2 <= labels.mean() <= 0.8:
+            return labels, there @ coefficients > 0
+
+
+def fits_of(
+    rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What the fits of all `REGIMES`, in their order, are worth at the points and at the queries."""
+    at, legendre = polynomials(x, degree), [polynomials(each, degree).values for each in (x, queries)]
+    powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
+    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decomposed(at.values), (1.0 + at.degree[:, None]) ** 2
+    start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
+    found = [
+        (legendre, minimum_norm(fit, targets)),
+        (powers, minimum_norm(decomposed(powers[0]), targets)),
+        (legendre, minimum_norm(decomposed(at.values / weights.T), targets) / weights),
+        (legendre, ridge(fit, targets, PENALTY)),
+        (legendre, descended(fit, targets, STEPS)),
+        (legendre, descended(fit, targets, STEPS, start=start)),
+    ]
+    return [((at_points @ head)[:, 0], (at_queries @ head)[:, 0]) for (at_points, at_queries), head in found]
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """What fits share inside and outside; the claim and the counter-claim."""
+    config, true = results.config, results.config["degrees"].index(TRUE_DEGREE)
+    for (space, dimension), points, data in zip(SPACES.items(), config["points"], results.names("data"), strict=True):
+        found, about = results.arrays(space), {"data": data, "unit": "%"}
+        right = found["outside"][0, true].mean()
+        lost = found["outside"] - found["outside"][0, true]  # a boundary's fits against its own
+        over = [comb(degree + dimension, degree) > points for degree in config["degrees"]]
+        chosen = np.where(over, lost[:, :, ::2].mean(-1), np.nan)
+        best, worst = (np.unravel_index(pick(chosen), chosen.shape) for pick in (np.nanargmin, np.nanargmax))
+        names = [f"{REGIMES[i]}, degree {config['degrees'][j]}" for i, j in (best, worst)]
+        good, bad, below = (runs.mean_interval(each) for each in (lost[best][1::2], lost[worst][1::2], lost[0, true - 1]))
+        inside, outside = found["apart inside"], found["apart outside"]
+        apart, note = runs.difference_interval(outside, inside, paired=True), f"pairs apart: {inside.mean():.1%} inside"
+        name = "fits of the largest degree part outside more than inside"
+        yield runs.Claim.of(apart, name, PAPER, "more than 0", runs.above(apart, 0), note=note, seeds=apart.n, **about)
+        above, at_most = f"more than {MARGIN:.0%} above the true degree's error", f"at most {MARGIN:.0%} above"
+        for estimate, name, source, expected, compare, note in (
+            (below, "a degree too low does not recover the boundary outside", PAPER, above, runs.above, f"true: {right:.1%}"),
+            (good, "over-parameterization with the right regime recovers it", PAPER, at_most, runs.below, names[0]),
+            (bad, "with another regime it does not", PAPER, above, runs.above, names[1]),
+            (good, "no over-parameterized fit with a fixed basis recovers it", COUNTER, above, runs.above, names[0]),
+        ):
+            verdict = compare(estimate, MARGIN)
+            yield runs.Claim.of(estimate, name, source, expected, verdict, note=note, seeds=estimate.n, **about)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Errors by degree, inside and outside, and by distance."""
+    truth = f"signs of random polynomials of degree {TRUE_DEGREE} (means over {results.config['boundaries']})"
+    quantities = {"training": "wrong in training", "inside": "wrong inside", "outside": f"wrong up to {REACH:g} outside"}
+    title, table, look = f"Fits to {truth}", results.table("errors"), {"xscale": "log", "ylim": (-0.02, 0.6)}
+    yield "by degree", plotting.curves(title, table, "functions", quantities, columns="space", by="regime", **look)
+    title, quantity = f"Fits of degree {results.config['degrees'][-1]} to {truth}", {"error": "share of signs wrong"}
+    yield "by distance", plotting.curves(title, results.table("distances"), "distance", quantity, columns="space", by="fit")
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()
