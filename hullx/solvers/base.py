@@ -104,7 +104,7 @@ def certified(
         >>> hull = hullx.solvers.hull_of(square)
         >>> query, half = hull.frame.place(jnp.array([2.0, 0.5])), jnp.array([0.5, 0.5])
         >>> answer, scores = certified(query, hull, jnp.array([1, 3]), half, jnp.array(1), rtol=1e-3)
-        >>> Status(answer.status).name, scores
+        >>> Status(int(answer.status)).name, scores
         ('CONVERGED', Array([-0.5,  0.5, -0.5,  0.5], dtype=float32))
     """
     frame = hull.frame
