@@ -5,7 +5,7 @@ needed together. Counter-claim (openreview dbzTXYhIO9): with a fixed basis and m
 unattainable. Both are tested here side by side, on a line and in the plane, where everything is known.
 
     python -m experiments.polynomial                        8 boundaries, seconds
-    python -m experiments.polynomial cpu                    100 boundaries, minutes
+    python -m experiments.polynomial cpu                    100 boundaries, a minute
     python -m experiments.polynomial paper                  1,000 boundaries
 
 A true polynomial of degree 3 has random coefficients; points uniform in [−1, 1]^d carry its sign, ±1, and all polynomials up
@@ -123,7 +123,7 @@ def fits_of(
     rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """What the fits of all `REGIMES`, in their order, are worth at the points and at the queries."""
-    at, legendre = polynomials(x, degree), [polynomials(each, degree).values for each in (x, queries)]
+    at, legendre = (basis := polynomials(x, degree)), (basis.values, polynomials(queries, degree).values)
     powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
     targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decomposed(at.values), (1.0 + at.degree[:, None]) ** 2
     start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
