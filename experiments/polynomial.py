@@ -123,7 +123,8 @@ def fits_of(
     rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """What the fits of all `REGIMES`, in their order, are worth at the points and at the queries."""
-    at, legendre = (basis := polynomials(x, degree)), (basis.values, polynomials(queries, degree).values)
+    at = polynomials(x, degree)
+    legendre = at.values, polynomials(queries, degree).values
     powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
     targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decomposed(at.values), (1.0 + at.degree[:, None]) ** 2
     start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
@@ -143,8 +144,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     config, true = results.config, results.config["degrees"].index(TRUE_DEGREE)
     for (space, dimension), points, data in zip(SPACES.items(), config["points"], results.names("data"), strict=True):
         found, about = results.arrays(space), {"data": data, "unit": "%"}
-        right = found["outside"][0, true].mean()
-        lost = found["outside"] - found["outside"][0, true]  # a boundary's fits against its own
+        right, lost = found["outside"][0, true].mean(), found["outside"] - found["outside"][0, true]  # within a boundary
         over = [comb(degree + dimension, degree) > points for degree in config["degrees"]]
         chosen = np.where(over, lost[:, :, ::2].mean(-1), np.nan)
         best, worst = (np.unravel_index(pick(chosen), chosen.shape) for pick in (np.nanargmin, np.nanargmax))

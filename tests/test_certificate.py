@@ -12,7 +12,6 @@ import hullx
 from hullx import Status, certificate
 from hullx.numerics.norms import norm, power_of_two, unit
 
-
 # Whole digits that are projected together, by one program.
 COUNT = 64
 
