@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from hullx.ambient import own_settings
 from hullx.numerics.batching import filled
 from hullx.sweeping.sources.device import on_device
 
@@ -60,6 +61,7 @@ def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs:
     return Extent(diameter, float(lengths.mean()), float(lengths.std() / np.sqrt(pairs)))
 
 
+@own_settings  # those of a sweep, whose programs for the same points are then there
 def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m"]:
     """The distance of each query to the nearest point.
 

@@ -8,12 +8,13 @@ import flax.linen as nn
 from jaxtyping import Float
 
 from hullx.models.cnn import CNN, SmallAlexNet
+from hullx.models.lenet import LeNet
 from hullx.models.linear import Polynomial, RandomFeatures
 from hullx.models.mlp import ACTIVATIONS, MLP
 from hullx.models.resnet import ResNet
 from hullx.types import Array
 
-__all__ = ["ACTIVATIONS", "CNN", "MLP", "Polynomial", "RandomFeatures", "ResNet", "SmallAlexNet", "representations"]
+__all__ = ["ACTIVATIONS", "CNN", "MLP", "LeNet", "Polynomial", "RandomFeatures", "ResNet", "SmallAlexNet", "representations"]
 
 
 def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:

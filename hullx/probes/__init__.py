@@ -1,9 +1,10 @@
 """What is asked of trained models, inside and outside the hull: do they agree, where do labels change, how flat are they?"""
 
-from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority
+from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority, with_others
 from hullx.probes.crossings import Crossings, crossings
-from hullx.probes.legs import Legs, at, before_surface, behind_surface, class_means, through_surface, within
+from hullx.probes.legs import Legs, at, before_surface, behind_surface, class_means, kink, through_surface, within
 from hullx.probes.matching import Matched, matched
+from hullx.probes.places import Place, places
 from hullx.probes.predictions import logits
 from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 
@@ -13,12 +14,14 @@ __all__ = [
     "Inside",
     "Legs",
     "Matched",
+    "Place",
     "agreement",
     "at",
     "before_surface",
     "behind_surface",
     "class_means",
     "crossings",
+    "kink",
     "largest_class_share",
     "logits",
     "matched",
@@ -27,7 +30,9 @@ __all__ = [
     "of_one_class",
     "on_the_surface",
     "pairwise",
+    "places",
     "through_surface",
     "with_majority",
+    "with_others",
     "within",
 ]

@@ -49,6 +49,18 @@ def with_majority(labels: Int[np.ndarray, "m n"], classes: int) -> Float[np.ndar
     return np.stack([(labels == k).sum(0) for k in range(classes)]).max(0) / members
 
 
+def with_others(labels: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m"]:
+    """Of each member, the share of points on which it says what another member says: the mean over the others.
+
+    Example:
+        >>> with_others(np.array([[0, 1], [0, 2], [0, 1]]))
+        array([0.75, 0.5 , 0.75])
+    """
+    members = _checked(labels, int(labels.max(initial=0)) + 1)
+    same = np.stack([(labels == mine).mean(1) for mine in labels])
+    return (same.sum(1) - 1) / (members - 1)
+
+
 def agreement(labels: Int[np.ndarray, "m n"], classes: int, *, rng: np.random.Generator, confidence: float = 0.95) -> Agreement:
     """Agreement with intervals over members and points: both are drawn anew, with replacement.
 

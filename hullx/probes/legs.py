@@ -88,6 +88,21 @@ def within(path: Legs, coordinates: Sequence[float] | Float[np.ndarray, "c"]) ->
     return -np.asarray(coordinates, np.float64)[:, None] * path.unit <= path.depth
 
 
+def kink(values: Float[np.ndarray, "... c m"], coordinates: Sequence[float], place: float, width: float) -> np.ndarray:
+    """The change of slope at a coordinate: its outer side's minus its inner side's, by differences over `width`.
+
+    Args:
+        values: of something at some coordinates of m legs.
+        coordinates: in any order; place and place ± width are among them.
+
+    Example:
+        >>> kink(np.array([[0.0], [1.0], [1.5]]), (-1, 0, 1), 0, 1)
+        array([-0.5])
+    """
+    inner, middle, outer = (values[..., list(coordinates).index(place + step), :] for step in (-width, 0, width))
+    return (inner - 2 * middle + outer) / width
+
+
 def class_means(
     found: hullx.Projection, rows: Float[np.ndarray, "n d"], labels: Int[np.ndarray, "n"]
 ) -> Float[np.ndarray, "m d"]:

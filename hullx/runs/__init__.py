@@ -25,6 +25,7 @@ from hullx.runs.statistics import (
     partial_rank_correlation,
     rank_correlation,
     share_interval,
+    two_way_interval,
 )
 
 __all__ = [
@@ -52,5 +53,6 @@ __all__ = [
     "rank_correlation",
     "share_interval",
     "slug",
+    "two_way_interval",
     "within",
 ]

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 
 from hullx.runs.atomic import write
 from hullx.runs.names import slug
+from hullx.runs.statistics import Estimate
 
 # Okabe and Ito (2008), told apart with any colour vision; and more of Tol (2021, "bright" and "muted") for long lists.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -155,6 +156,17 @@ def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "v
         medianprops={"color": COLOURS[0]},
         meanprops={"marker": "^", "markerfacecolor": COLOURS[1], "markeredgecolor": COLOURS[1], "markersize": 4},
     )
+
+
+def intervals(axes: Axes, estimates: Mapping[str, Estimate], xlabel: str, **style: Any) -> None:
+    """A row a name, from the top: a dot at the value, a bar over its interval, and a line at 0."""
+    rows = np.arange(len(estimates))
+    look: dict[str, Any] = {"fmt": "o", "color": COLOURS[0], "markersize": 4, "capsize": 2, **style}
+    values = np.array([estimate[:3] for estimate in estimates.values()])
+    ends = np.nan_to_num(np.stack([values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]))
+    axes.errorbar(values[:, 0], rows, xerr=np.maximum(ends, 0), **look)
+    axes.axvline(0, color="0.7", linewidth=1, zorder=0)
+    axes.set(yticks=rows, yticklabels=list(estimates), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
 
 
 BOXES = "box: quartiles, line: median, triangle: mean, whiskers: 5% and 95%"

@@ -17,7 +17,7 @@ from hullx.arguments import check_count, look
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs.fingerprint import digest
-from hullx.training.steps import DATA, MEMBERS, Augment, Layout
+from hullx.training.steps import DATA, MEMBERS, Augment, Layout, TrainState
 from hullx.types import Array
 
 
@@ -101,6 +101,33 @@ def one_each(name: str, value: Any, key: Array) -> Array:
     return jnp.broadcast_to(jnp.asarray(value, jnp.float32), key.shape)
 
 
+def started(state: TrainState, start: Any, key: Array, optimizer: optax.GradientTransformation) -> TrainState:
+    """A first state with other variables.
+
+    Args:
+        state: drawn.
+        start: variables of the same layers and shapes.
+        key: one key, or (m,).
+        optimizer: whose state begins with those variables.
+
+    Raises:
+        ArgumentError: they are of another model, or of another number of members, or not finite.
+    """
+    expected, got = (jax.tree.map(np.shape, variables) for variables in (state.variables, start))
+    if expected != got:
+        raise ArgumentError(f"start has {_shapes(got)}, expected {_shapes(expected)}: give variables of this model, one a key")
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(start)):
+        raise ArgumentError("start holds NaN or infinity: begin with variables of a run that has not diverged")
+    variables = jax.tree.map(lambda leaf, drawn: jnp.array(leaf, drawn.dtype), start, state.variables)
+    init = jax.vmap(optimizer.init) if key.ndim else optimizer.init
+    return state._replace(variables=variables, optimizer=init(variables["params"]))
+
+
+def _shapes(tree: Any) -> str:
+    leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda each: isinstance(each, tuple))
+    return ", ".join(f"{jax.tree_util.keystr(path, simple=True, separator='/')} {shape}" for path, shape in leaves)
+
+
 def fingerprint(
     key: Array,
     model: nn.Module,
@@ -111,6 +138,7 @@ def fingerprint(
     layout: Layout,
     rates: Array,
     scales: Array,
+    start: Any,
 ) -> dict[str, Any]:
     """What decides a run: hashes and descriptions by name, which a checkpoint's folder keeps.
 
@@ -118,6 +146,7 @@ def fingerprint(
         key, model, optimizer, train, batch, augment: as given to `fit`.
         layout: how many networks, and whether they share batches.
         rates, scales: one a network.
+        start: variables given to begin with, or None.
     """
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     images = jnp.ones((2, *train.images.shape[1:]))
@@ -132,7 +161,7 @@ def fingerprint(
         "layout": layout.value,
         "rate": digest([np.asarray(rates)]),
         "scale": digest([np.asarray(scales)]),
-    }
+    } | ({} if start is None else {"start": digest([np.asarray(leaf) for leaf in jax.tree.leaves(start)])})
 
 
 def _program(function: Callable[[], Any]) -> str:

@@ -28,7 +28,7 @@ from hullx.ambient import own_settings
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentTypeError
 from hullx.runs.progress import progress
-from hullx.training.arguments import check_fit, fingerprint, one_each
+from hullx.training.arguments import check_fit, fingerprint, one_each, started
 from hullx.training.checkpoints import opened
 from hullx.training.history import History, check_finite, note, reached, stacked, summary, unstacked
 from hullx.training.steps import (
@@ -111,6 +111,7 @@ def fit(
     test: Split | None = None,
     augment: Augment | None = None,
     until: float | None = None,
+    start: Any = None,
     ensemble: Ensemble = Ensemble(),
     mesh: Mesh | None = None,
     checkpoint: str | Path | Checkpointing | None = None,
@@ -131,6 +132,8 @@ def fit(
         augment: changes a batch, such as `hullx.data.CropFlip()`.
         until: stop once this share of the training images, from 0 to 1, is classified right by every member that has not
             diverged.
+        start: variables to begin with in place of drawn ones, such as another run's `fitted.state.variables`; of an ensemble
+            with a leading axis of members. What the initial scale would change it leaves as it is.
         ensemble: in what members differ; `rate` and `scale` serve a single network too.
         mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
         checkpoint: a folder, or `Checkpointing`. A run that finds checkpoints there goes on from the last, to the same losses
@@ -173,8 +176,10 @@ def fit(
         _on_device(train, key, mesh), None if test is None else _on_device(test, key, mesh), _members(rates, key, mesh)
     )
     first = _begun(key, scales, jnp.asarray(train.images[:1]), model=model, optimizer=optimizer)
+    if start is not None:
+        first = started(first, start, key, optimizer)
     state = _members(first, key, mesh)
-    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales)
+    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales, start)
 
     rows, last = list[History](), time.monotonic()
     with nullcontext() if checkpoints is None else opened(checkpoints.folder, whose()) as saved:

@@ -1,0 +1,85 @@
+"""Where networks that fit the same training images are asked: what experiments on minimizers and widths have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hullx
+from hullx import probes, runs
+from hullx.data import Sample, Split
+from hullx.probes.places import INSIDE
+
+VERIFIED = 32  # points of each kind inside
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of experiments that ask networks.
+
+    Attributes:
+        data: a data set; of its training images the first are fitted, others may serve as poison.
+        points: training images.
+        queries: test images that are projected; test errors are of the others.
+    """
+
+    data: Sample = Sample("digits")
+    points: int = 300
+    queries: int = 60
+
+
+class Asked(NamedTuple):
+    """What networks fit, and where they are asked.
+
+    - title: of the data.
+    - classes: how many.
+    - train, pool: images to fit, and others.
+    - queries, found: test images outside the hull, and their projections.
+    - test: the other test images.
+    - places: points inside, on the surface, outside.
+    """
+
+    title: str
+    classes: int
+    train: Split
+    pool: Split
+    queries: Split
+    found: hullx.Projection
+    test: Split
+    places: dict[str, probes.Place]
+
+    def labels(self, model: nn.Module, variables: Any, points: np.ndarray) -> np.ndarray:
+        """What each member calls the points (..., d): (members, ...)."""
+        images = jnp.asarray(points.reshape(-1, *self.train.images.shape[1:]), jnp.float32)
+        found = np.asarray(probes.logits(variables, images, model=model).argmax(-1))
+        return found.reshape(len(found), *points.shape[:-1])
+
+    def agreement(self, model: nn.Module, variables: Any) -> np.ndarray:
+        """The share of pairs of members that agree, at each point of each place: (places, points)."""
+        said = [self.labels(model, variables, place.points) for place in self.places.values()]
+        return np.stack([probes.pairwise(each, self.classes) for each in said])
+
+    def errors(self, model: nn.Module, variables: Any) -> np.ndarray:
+        """Each member's share of wrong labels of test images."""
+        return (self.labels(model, variables, self.test.rows) != self.test.labels).mean(1)
+
+
+def prepared(config: Config, run: runs.Run[Any]) -> Asked:
+    """The data in their parts, and the points; inside ones are verified by projecting some of them."""
+    data = config.data.load(seed=config.seed, data_dir=config.data_dir)
+    train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
+    queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
+    found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.part("projections"))
+    run.distances(found, data=data.title, group="test images")
+    outside = np.flatnonzero(found.outside)
+    queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
+    where = run.keep("places", probes.places, runs.generator(config.seed, "places"), train, queries.rows, found)
+    some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
+    status = hullx.sweep(some, train.rows, resume=run.part("verified"), progress=False).status
+    run.record("share certified inside", status == hullx.Status.INSIDE, data=data.title, group="points inside")
+    return Asked(data.title, len(data.classes), train, pool, queries, found, test, where)
