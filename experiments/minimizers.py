@@ -29,13 +29,14 @@ from experiments.asking import Asked, prepared
 from experiments.families import FAMILIES, PRESETS, UNITS, Config, trained
 from hullx import probes, runs
 from hullx.models import MLP
-from hullx.probes.places import INSIDE, OUTSIDE
+from hullx.probes.places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
 SOURCE, BEST, BAD, TOLERANCE = "arXiv 2203.10366", "Adam", 0.6, 0.01
 # Signed distances in units of the test image's own: outside, on the surface, inside.
 COORDINATES = 4.0, 2.0, 1.0, 0.75, 0.5, 0.25, 0.1, 0.0, -0.1, -0.25, -0.5, -0.75, -1.0
+SHOWN = "mixtures of 5", ONE_CLASS, SURFACE, *OUTSIDE  # in the closing table; all are in arrays/
 WIDTH = 0.25  # of the differences that a slope is
 THROUGH, HALF, QUERY, INNER = "at the surface", "at half the distance, outside", "at the test image", "at a quarter, inside"
 STRAIGHT = {"straight on, outside": 0.5, "straight on, inside": -0.5}
@@ -58,7 +59,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         along.append(np.stack([each.reshape(len(COORDINATES), -1) for each in agreeing.values()]))
         there.append(asked.agreement(model, family.variables))
         for place, agreement in zip(asked.places, there[-1], strict=True):
-            run.record(f"share agreeing, {place}", agreement, data=asked.title, group=name)
+            if place in SHOWN:
+                run.record(f"share agreeing, {place}", agreement, data=asked.title, group=name)
         right = (found[THROUGH] == asked.queries.labels).mean((0, 2))
         rows += [(name, *row) for row in zip(COORDINATES, along[-1][0].mean(1), right, strict=True)]
         run.tabulate("legs", ("family", "distance", "agreement", "accuracy"), rows)

@@ -42,7 +42,7 @@ FACTORS = {
     "augmentation": ("none", "shifts"),
     "optimizer": ("momentum", "Adam"),
     "learning rate": ("low", "high"),
-    "batch": ("128 images", "16 images"),
+    "batch": ("64 images", "16 images"),
     "weight decay": ("none", "some"),
 }
 QUANTITIES = ACCURACY, INSIDE, ON, OUTSIDE = (
@@ -113,7 +113,7 @@ def recipe(levels: tuple[int, ...]) -> Recipe:
     """The regime with these levels of all `FACTORS`."""
     augmentation, optimizer, rate, batch, decay = levels
     name = (MOMENTUM, ADAM)[optimizer]
-    return Recipe(name, RATES[name][rate], batch=(128, 16)[batch], decay=decay * DECAYS[name], shifted=bool(augmentation))
+    return Recipe(name, RATES[name][rate], batch=(64, 16)[batch], decay=decay * DECAYS[name], shifted=bool(augmentation))
 
 
 def effects(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:

@@ -44,6 +44,7 @@ def panels(title: str, columns: Sequence[Panel], members: int) -> Figure:
     names = sorted(set(np.concatenate([np.unique(column.labels) for column in columns]).tolist()))
     width = max(2.6 if len(columns) < 5 else 1.9, 8 / len(columns))
     drawn, axes = figure(2, len(columns), size=(width * len(columns) + 1.5, 2 * width + 1.2), title=title)
+    drawn.set_layout_engine("compressed")  # made for axes of fixed proportions
     look: dict[str, Any] = {"origin": "lower", "interpolation": "nearest"}
     colours, shown = ListedColormap([*COLOURS, *MORE][: len(names)]), None
     for (above, below), column in zip(axes.T, columns, strict=True):

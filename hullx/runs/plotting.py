@@ -18,6 +18,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hullx.runs.atomic import write
 from hullx.runs.names import slug
@@ -120,9 +121,14 @@ def curves(
         for place, (quantity, label) in zip(column, quantities.items(), strict=True):
             lines(place, mine, x, quantity, by=by, names=names)
             place.set(**{"ylabel": label, "ylim": (0, None), **axes_look})
+            if place.get_xscale() == "log":
+                place.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+                place.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+                place.xaxis.set_minor_formatter(NullFormatter())
         column[0].set_title(name)
         column[-1].set_xlabel(x)
-    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    if by != columns:
+        drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
 
 
