@@ -75,11 +75,12 @@ def prepared(config: Config, run: runs.Run[Any]) -> Asked:
     train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
     queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.part("projections"))
-    run.distances(found, data=data.title, group="test images")
+    title = f"{data.title.partition(',')[0]}, {config.points:,} training images"
+    run.distances(found, data=title, group="test images")
     outside = np.flatnonzero(found.outside)
     queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
     where = run.keep("places", probes.places, runs.generator(config.seed, "places"), train, queries.rows, found)
     some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
     status = hullx.sweep(some, train.rows, resume=run.part("verified"), progress=False).status
-    run.record("share certified inside", status == hullx.Status.INSIDE, data=data.title, group="points inside")
-    return Asked(data.title, len(data.classes), train, pool, queries, found, test, where)
+    run.record("share certified inside", status == hullx.Status.INSIDE, data=title, group="points inside")
+    return Asked(title, len(data.classes), train, pool, queries, found, test, where)

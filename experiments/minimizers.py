@@ -13,10 +13,11 @@ al. 2020). All are asked at the same points: of many kinds inside, on the surfac
 four times as far outside through a test image to its certified projection, and go on inside towards the mean of its class.
 
 Fixed before the run. (1) A family is bad if its test accuracy is less than 60% of Adam's. (2) Something happens at the surface
-if agreement changes its slope there otherwise than where legs turn elsewhere: the mean of the placebos that turn at half the
-test image's distance, outside, and at a quarter of it, inside; beyond one point of agreement a distance. (3) Inside and outside
-are compared between points matched in their distance to the nearest training image and in the largest class's share of weight.
-Agreement is that of pairs of one family; intervals are over families and points.
+if agreement changes its slope, by more than one point a distance: where legs turn there, more than where they make the same
+turn elsewhere (the mean of halfway outside, and a quarter of the distance behind the surface, reached by going straight on,
+which leaves the hull again, for it is thin); and where legs touch it, going straight on. (3) Inside and outside are compared
+between points matched in their distance to the nearest training image and in the largest class's share of weight. Agreement is
+that of pairs of one family; intervals are over families and points.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+import hullx
 from experiments.asking import Asked, prepared
 from experiments.families import FAMILIES, PRESETS, UNITS, Config, trained
 from hullx import probes, runs
@@ -38,9 +40,14 @@ SOURCE, BEST, BAD, TOLERANCE = "arXiv 2203.10366", "Adam", 0.6, 0.01
 COORDINATES = 4.0, 2.0, 1.0, 0.75, 0.5, 0.25, 0.1, 0.0, -0.1, -0.25, -0.5, -0.75, -1.0
 SHOWN = "mixtures of 5", ONE_CLASS, SURFACE, *OUTSIDE  # in the closing table; all are in arrays/
 WIDTH = 0.25  # of the differences that a slope is
-THROUGH, HALF, QUERY, INNER = "at the surface", "at half the distance, outside", "at the test image", "at a quarter, inside"
-STRAIGHT = {"straight on, outside": 0.5, "straight on, inside": -0.5}
-LEGS = {THROUGH: 0.0, HALF: 0.5, QUERY: 1.0, INNER: -WIDTH}  # where they turn
+THROUGH, HALF, QUERY, BEHIND = "turn at the surface", "turn halfway outside", "turn at the test image", "turn a quarter behind"
+LEGS = {THROUGH: 0.0, HALF: 0.5, QUERY: 1.0, BEHIND: -WIDTH}  # where they turn
+# Where they do not turn: a leg and a coordinate counted from its turn.
+STRAIGHT = {
+    (PASSING := "straight on at the surface"): (BEHIND, WIDTH),
+    "straight on, outside": (THROUGH, 0.5),
+    "straight on, inside": (THROUGH, -0.5),
+}
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
@@ -48,6 +55,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     runs.known("--families", config.families, FAMILIES)
     asked = prepared(config, run)
     model, legs = MLP(asked.classes, width=UNITS), legs_of(asked)
+    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], asked.train.rows, resume=run.part("behind"), progress=False)
+    run.record("share inside", behind.status == hullx.Status.INSIDE, data=asked.title, group="straight on, a quarter behind")
     along, there, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:
         family = trained(run, name, FAMILIES[name], model, asked)
@@ -73,17 +82,16 @@ def legs_of(asked: Asked) -> dict[str, np.ndarray]:
     """The points of the leg through the surface, and of those that turn elsewhere: (coordinates, legs, d)."""
     rows, queries = asked.train.rows, asked.queries.rows
     through = probes.through_surface(queries, asked.found, probes.class_means(asked.found, rows, asked.train.labels))
-    mean = np.broadcast_to(rows.mean(0, dtype=np.float64), queries.shape)
-    legs = {THROUGH: through} | {name: probes.before_surface(through, LEGS[name]) for name in (HALF, QUERY)}
-    legs[INNER] = probes.behind_surface(through, LEGS[INNER], mean)
+    legs = {name: probes.before_surface(through, place) for name, place in LEGS.items()}
     return {name: probes.at(leg, COORDINATES).astype(np.float32) for name, leg in legs.items()}
 
 
 def kinks(results: runs.Results) -> dict[str, np.ndarray]:
     """Changes of slope, in agreement a unit of distance, where legs turn and where they do not: (families, legs)."""
     legs = results.arrays("legs")["agreement"]
-    turning = {name: probes.kink(legs[:, i], COORDINATES, 0, WIDTH) for i, name in enumerate(LEGS)}
-    return turning | {name: probes.kink(legs[:, 0], COORDINATES, place, WIDTH) for name, place in STRAIGHT.items()}
+    found = {leg: legs[:, i] for i, leg in enumerate(LEGS)}
+    turning = {leg: probes.kink(values, COORDINATES, 0, WIDTH) for leg, values in found.items()}
+    return turning | {name: probes.kink(found[leg], COORDINATES, place, WIDTH) for name, (leg, place) in STRAIGHT.items()}
 
 
 def matched(results: runs.Results) -> tuple[np.ndarray, probes.Matched]:
@@ -107,11 +115,17 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     about = {"data": data, "seeds": len(accuracies)}
     yield runs.Claim.of(share, name, SOURCE, f"< {BAD:.0%} of Adam's", runs.below(share, BAD), note=note, unit="%", **about)
     bent = kinks(results)
-    change = runs.two_way_interval(bent[THROUGH] - (bent[HALF] + bent[INNER]) / 2)
-    beyond = [runs.above(change, TOLERANCE), runs.below(change, -TOLERANCE)]
-    verdict = runs.HOLDS if runs.HOLDS in beyond else runs.FAILS if set(beyond) == {runs.FAILS} else runs.UNSETTLED
-    name = "agreement changes its slope at the surface otherwise than elsewhere"
-    yield runs.Claim.of(change, name, "here", f"beyond ±{TOLERANCE:g} a distance", verdict, **about)
+    for name, values in (
+        (
+            "agreement bends where legs turn at the surface otherwise than elsewhere",
+            bent[THROUGH] - (bent[HALF] + bent[BEHIND]) / 2,
+        ),
+        ("agreement bends where legs touch the surface, going straight on", bent[PASSING]),
+    ):
+        change = runs.two_way_interval(values)
+        beyond = [runs.above(change, TOLERANCE), runs.below(change, -TOLERANCE)]
+        verdict = runs.HOLDS if runs.HOLDS in beyond else runs.FAILS if set(beyond) == {runs.FAILS} else runs.UNSETTLED
+        yield runs.Claim.of(change, name, "here", f"beyond ±{TOLERANCE:g} a distance", verdict, **about)
     found = results.arrays("places")
     means = {name: found["agreement"][:, list(found["names"]).index(name)] for name in ("mixtures of 5", "test images")}
     raw = runs.two_way_interval(means["mixtures of 5"] - means["test images"])

@@ -70,7 +70,24 @@ def measures(model: MLP, family: Trained, asked: Asked) -> dict[str, np.ndarray]
 
     Logarithms of what is positive and spreads over magnitudes; more is thought to be worse.
     """
-    images, labels = jnp.asarray(asked.train.images), jnp.asarray(asked.train.labels)
+    places = asked.places
+    apart = {
+        name: 1
+        - probes.with_others(asked.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
+        for name, kinds in DISAGREEMENT.items()
+    }
+    keys, train = jax.random.split(jax.random.key(0), family.members), jax.tree.map(jnp.asarray, asked.train)
+    others = from_literature(family.variables, family.initial, keys, train.images, train.labels, model=model)
+    return {"test error": asked.errors(model, family.variables), **apart} | {
+        name: np.asarray(values, np.float64) for name, values in others.items()
+    }
+
+
+@partial(jax.jit, static_argnames="model")
+def from_literature(
+    variables: Any, initial: Any, keys: jax.Array, images: jax.Array, labels: jax.Array, *, model: MLP
+) -> dict[str, jax.Array]:
+    """Margin, norms and flatness of each member, as `measures` gives them."""
 
     def one(variables: Any, initial: Any, key: jax.Array) -> dict[str, jax.Array]:
         params, loss = variables["params"], minima.loss_of(model, variables, images, labels)
@@ -87,17 +104,7 @@ def measures(model: MLP, family: Trained, asked: Asked) -> dict[str, np.ndarray]
             f"rise within {RADIUS:g}": jnp.log(minima.ascent(loss, params, RADIUS)),
         }
 
-    places = asked.places
-    apart = {
-        name: 1
-        - probes.with_others(asked.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
-        for name, kinds in DISAGREEMENT.items()
-    }
-    keys = jax.random.split(jax.random.key(0), family.members)
-    others = jax.jit(jax.vmap(one))(family.variables, family.initial, keys)
-    return {"test error": asked.errors(model, family.variables), **apart} | {
-        name: np.asarray(values, np.float64) for name, values in others.items()
-    }
+    return jax.vmap(one)(variables, initial, keys)
 
 
 def predictions(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
@@ -128,8 +135,9 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     verdict = runs.above(partial_rank, 0)
     yield runs.Claim.of(partial_rank, name, SOURCE, "more than 0", verdict, note=note, **about)
     better = partial(r2, held[OUTSIDE], confidence=1 - 0.05 / len(found))
-    for other in (WITHIN, max(set(found) - set(DISAGREEMENT), key=lambda name: r2(held[name]).value)):
-        gain, name = better(less=held[other]), f"disagreement outside predicts better than {other}"
+    for other in (WITHIN, ON, max(set(found) - set(DISAGREEMENT), key=lambda name: r2(held[name]).value)):
+        words = f"disagreement {other}" if other == ON else other
+        gain, name = better(less=held[other]), f"disagreement outside predicts better than {words}"
         note = f"R² {r2(held[OUTSIDE]).value:.2f} and {r2(held[other]).value:.2f} on families not seen"
         yield runs.Claim.of(gain, name, SOURCE, "more than 0", runs.above(gain, 0), note=note, **about)
 

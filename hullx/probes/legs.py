@@ -63,9 +63,9 @@ def through_surface(queries: Float[np.ndarray, "m d"], found: hullx.Projection, 
 
 
 def before_surface(path: Legs, coordinate: float) -> Legs:
-    """Placebo legs that turn at a coordinate > 0 of those through the surface, in the same direction.
+    """Placebo legs that make the same turn at another coordinate: above 0 before the surface; below 0 straight on through it.
 
-    Behind the turn their distance to the hull is not known until it is projected.
+    Behind the surface or the turn their distance to the hull is not known until it is projected.
     """
     turn = path.turn + (coordinate * path.unit)[:, None] * path.before
     return path._replace(turn=turn)

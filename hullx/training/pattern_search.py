@@ -1,0 +1,118 @@
+"""Minimizers by pattern search: one number of the weights is moved at a time, and no gradient is taken.
+
+Source: Hooke and Jeeves (1961), "Direct search solution of numerical and statistical problems"; as Chiang et al. (2023) use it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, Int
+
+from hullx.data.dataset import Split
+from hullx.training.guessing import Found, Scale, drawn, judged
+from hullx.types import Array
+
+
+class _State(NamedTuple):
+    """Of one network: its numbers in a row, the size of the moves, and how many failed in turn."""
+
+    numbers: Float[Array, "p"]
+    radius: Float[Array, ""]
+    failed: Int[Array, ""]
+
+
+def pattern_search(
+    key: Array,
+    model: nn.Module,
+    train: Split,
+    *,
+    members: int,
+    high: float,
+    scale: Scale,
+    steps: int = 1000,
+    at_once: int = 64,
+    radius: float = 1.0,
+) -> Found:
+    """Networks that pattern search brings from random weights to no error and a low normalised loss.
+
+    In each step `at_once` moves, each of one weight up or down by the radius, are tried, and the best is made if it lowers the
+    loss. Once as many in turn as there are moves have failed, the radius is halved.
+
+    Args:
+        key: of the first weights and of the moves.
+        model, train, scale: as for `hullx.training.guess`.
+        members: networks.
+        high: the normalised loss at which one stops.
+        steps: at most.
+        at_once: moves tried in a step.
+        radius: of the first moves.
+
+    Returns:
+        Those that came so far.
+
+    Example:
+        >>> digits = hullx.data.load("digits", train_size=3)
+        >>> found = pattern_search(
+        ...     jax.random.key(0), MLP(classes=10, width=8), digits.train, members=4, high=0.5, scale=lambda params: 1.0
+        ... )
+        >>> bool((found.loss <= 0.5).all())
+        True
+    """
+    images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
+    settings = {"model": model, "scale": scale, "members": members, "steps": steps, "at_once": at_once}
+    variables, loss = _searched(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings)
+    there = np.flatnonzero(np.isfinite(loss))
+    return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
+
+
+@partial(jax.jit, static_argnames=("model", "scale", "members", "steps", "at_once"))
+def _searched(
+    key: Array,
+    images: Array,
+    labels: Array,
+    high: Array,
+    radius: Array,
+    *,
+    model: nn.Module,
+    scale: Scale,
+    members: int,
+    steps: int,
+    at_once: int,
+) -> tuple[Any, Array]:
+    first, *keys = jax.random.split(key, 1 + members)
+    starts = drawn(first, model, images[:1], members)
+    _, restored = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], starts))
+
+    def judge(numbers: Array) -> tuple[Array, Array]:
+        return judged(restored(numbers), images, labels, model=model, scale=scale)
+
+    def step(state: _State, key: Array) -> tuple[_State, None]:
+        size = len(state.numbers)
+        place_key, sign_key = jax.random.split(key)
+        places = jax.random.randint(place_key, (at_once,), 0, size)
+        moves = state.radius * jax.random.rademacher(sign_key, (at_once,), jnp.float32)
+        _, losses = jax.vmap(lambda place, move: judge(state.numbers.at[place].add(move)))(places, moves)
+        best = losses.argmin()
+        right, loss = judge(state.numbers)
+        better = (losses[best] < loss) & ~(right & (loss <= high))
+        failed = jnp.where(better, 0, state.failed + at_once)
+        radius = jnp.where(failed >= 2 * size, state.radius / 2, state.radius)
+        moved = state.numbers.at[places[best]].add(jnp.where(better, moves[best], 0))
+        return _State(moved, radius, jnp.where(failed >= 2 * size, 0, failed)), None
+
+    def one(start: Any, key: Array) -> tuple[Any, Array]:
+        numbers, _ = ravel_pytree(start)
+        state = _State(numbers, radius, jnp.int32(0))
+        found, _ = lax.scan(step, state, jax.random.split(key, steps))
+        right, loss = judge(found.numbers)
+        return restored(found.numbers), jnp.where(right & (loss <= high), loss, jnp.inf)
+
+    return jax.vmap(one)(starts, jnp.stack(keys))
