@@ -7,6 +7,7 @@ asked at the same points, inside the hull of the training images and outside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -36,8 +37,8 @@ class Config(asking.Config):
         epochs: at most.
     """
 
-    families: tuple[str, ...] = ("Adam", "SGD", "initial weights × 3", "poisoned start", "poisoned, twice as many")
-    members: int = 4
+    families: tuple[str, ...] = ("Adam", "initial weights × 3", "poisoned, half as many")
+    members: int = 3
     epochs: int = 300
 
 
@@ -65,13 +66,6 @@ class Recipe:
     poison: float = 0.0
     poisoned_start: bool = False
 
-    def transformation(self) -> optax.GradientTransformation:
-        """The optimizer."""
-        if self.optimizer == ADAM:
-            return optax.adamw(self.rate, weight_decay=self.decay)
-        momentum = 0.9 if self.optimizer == MOMENTUM else None
-        return optax.chain(optax.add_decayed_weights(self.decay), optax.sgd(self.rate, momentum))
-
 
 FAMILIES = {
     "Adam": Recipe(),
@@ -89,6 +83,21 @@ PRESETS = {
     "cpu": Config(data=Sample("mnist:3000:3000"), points=1000, queries=300, families=tuple(FAMILIES), members=12, epochs=400),
     "paper": Config(data=Sample("mnist:15000"), points=5000, queries=1000, families=tuple(FAMILIES), members=40, epochs=1000),
 }
+
+
+@cache  # one for all families that have the same, or each would compile programs of its own
+def transformation(name: str, rate: float, decay: float) -> optax.GradientTransformation:
+    """The optimizer."""
+    if name == ADAM:
+        return optax.adamw(rate, weight_decay=decay)
+    momentum = 0.9 if name == MOMENTUM else None
+    return optax.chain(optax.add_decayed_weights(decay), optax.sgd(rate, momentum))
+
+
+@partial(jax.jit, static_argnames=("model", "optimizer"))
+def begun(keys: jax.Array, image: jax.Array, scale: float, *, model: nn.Module, optimizer: optax.GradientTransformation) -> Any:
+    """The variables with which the members of a family begin."""
+    return jax.vmap(lambda key: init_state(key, model, optimizer, image, scale).variables)(keys)
 
 
 class Trained(NamedTuple):
@@ -112,12 +121,14 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
     """
     config, train, m = run.config, asked.train, run.config.members
     rng, classes = runs.generator(config.seed, "family", name), asked.classes
-    keys, optimizer = jax.random.split(jax.random.key(rng.integers(2**31)), m), recipe.transformation()
+    keys, optimizer = (
+        jax.random.split(jax.random.key(rng.integers(2**31)), m),
+        transformation(recipe.optimizer, recipe.rate, recipe.decay),
+    )
     spoiled = asked.pool.take(np.arange(round(recipe.poison * len(train.images))))
     wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # each member's own
     labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
-    begin = jax.vmap(lambda key: init_state(key, model, optimizer, train.images[:1], recipe.scale).variables)
-    initial = jax.jit(begin)(keys)
+    initial = begun(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
     settings: dict[str, Any] = {"epochs": config.epochs, "batch": recipe.batch, "until": 1.0}
     settings |= {"ensemble": Ensemble(scale=recipe.scale)}
     settings |= {"augment": CropFlip(padding=1, flip=False)} if recipe.shifted else {}

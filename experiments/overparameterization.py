@@ -103,7 +103,8 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     yield runs.Claim.of(where, name, BELKIN, "size in 0.9–1.1", runs.within(where, *NEAR), **about)
     ratios = [squared[k, seed] / squared[k:, seed].min() for k, seed in zip(peak, seeds, strict=True)]
     logs = runs.mean_interval(np.log(ratios))  # over three magnitudes: a mean of the ratios themselves says little
-    high = Estimate(*np.exp(logs[:3]).tolist(), logs.n)
+    value, low, end = np.exp(logs[:3]).tolist()
+    high = Estimate(value, low, end, logs.n)
     expected = f"more than {FIVE:g} × the least beyond (geometric mean)"
     yield runs.Claim.of(high, "and is high", BELKIN, expected, runs.above(high, FIVE), **about)
     less = runs.mean_interval(norm[-1] / norm[peak, seeds])

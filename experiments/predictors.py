@@ -4,7 +4,7 @@ Claim (arXiv 2203.10366): minimizers that generalize differ from those that do n
 training set. Does a network's disagreement with others outside the hull, where no label is needed, predict its test error
 better than disagreement inside does, or margin, norm and flatness (Jiang et al. 2020)?
 
-    python -m experiments.predictors                        digits, 5 families of 4 networks, seconds
+    python -m experiments.predictors                        digits, 3 families of 3 networks, seconds
     python -m experiments.predictors cpu                    MNIST, 1,000 training images, 9 families of 12, minutes
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 9 families of 40
 

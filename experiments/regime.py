@@ -35,7 +35,7 @@ from hullx.probes.places import SURFACE
 from hullx.runs import plotting
 
 SOURCE = "arXiv 2203.10366"
-RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (0.01, 0.1)}
+RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}
 DECAYS = {ADAM: 0.3, MOMENTUM: 3e-3}  # decoupled for Adam, and so on another scale
 # A factor's two levels, the first of which is taken off the second.
 FACTORS = {

@@ -21,6 +21,7 @@ from hullx.probes import (
     behind_surface,
     class_means,
     crossings,
+    kink,
     largest_class_share,
     logits,
     matched,
@@ -30,11 +31,14 @@ from hullx.probes import (
     of_one_class,
     on_the_surface,
     pairwise,
+    places,
     planes,
     through_surface,
     with_majority,
+    with_others,
     within,
 )
+from hullx.probes.places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 
 # Agreement
 
@@ -43,6 +47,11 @@ def test_pairs_and_majority() -> None:
     labels = np.array([[0, 1, 2], [0, 2, 2], [0, 1, 2], [0, 0, 1]])
     np.testing.assert_allclose(pairwise(labels, 3), [1, 1 / 6, 1 / 2])
     np.testing.assert_allclose(with_majority(labels, 3), [1, 1 / 2, 3 / 4])
+
+
+def test_each_member_with_the_others() -> None:
+    labels = np.array([[0, 1, 2, 2], [0, 2, 2, 1], [1, 1, 2, 2]])
+    np.testing.assert_allclose(with_others(labels), [(2 + 3) / 8, (2 + 1) / 8, (3 + 1) / 8])
 
 
 def test_members_that_guess_agree_by_chance(rng: np.random.Generator) -> None:
@@ -133,6 +142,36 @@ def test_legs_have_the_certified_distance(projected) -> None:
     np.testing.assert_allclose(last, class_means(found, points, labels)[0], atol=1e-9)
     with pytest.raises(ArgumentError, match="that are not certified to be outside"):
         through_surface(queries, found._replace(lower=np.zeros(16)), points[:16])
+
+
+def test_kinks_are_changes_of_slope() -> None:
+    """−2 s inside, s + s² outside: the slope changes by 3 at 0, and by s's second difference elsewhere."""
+    coordinates = np.array([1.0, 0.0, 0.75, -0.5, 0.5, -0.25, 0.25])
+    values = np.where(coordinates > 0, coordinates + coordinates**2, -2 * coordinates)[:, None] * np.array([1.0, 2.0])
+    np.testing.assert_allclose(kink(values, coordinates.tolist(), 0, 0.25), [3.25, 6.5])
+    np.testing.assert_allclose(kink(values, coordinates.tolist(), 0.75, 0.25), [0.5, 1.0])
+    np.testing.assert_allclose(kink(values, coordinates.tolist(), -0.25, 0.25), 0, atol=1e-12)
+
+
+def test_every_place_is_where_it_says(projected) -> None:
+    queries, points, labels, found = projected
+    train = hullx.data.Split(points.reshape(-1, 8, 8, 1), labels)
+    every = places(np.random.default_rng(0), train, queries, found)
+    assert set(every) == {*INSIDE, SURFACE, *OUTSIDE}
+    for name, place in every.items():
+        assert len(place.points) == len(queries)
+        nearest = scipy.spatial.cKDTree(points).query(place.points)[0]
+        np.testing.assert_allclose(place.nearest, nearest, rtol=1e-5)
+        assert ((place.share > 0) & (place.share <= 1 + 1e-12)).all()
+        if name in OUTSIDE:
+            far = np.linalg.norm(place.points - found.point, axis=1)
+            np.testing.assert_allclose(
+                far, {"test images": 1, "as far again": 2, "4 × as far": 4}[name] * found.distance, rtol=1e-5
+            )
+    np.testing.assert_allclose(every["test images"].points, queries, atol=1e-6)
+    inside = np.concatenate([every[name].points for name in INSIDE])[::5]
+    assert (hullx.sweep(inside, points, progress=False).status == Status.INSIDE).all()
+    np.testing.assert_allclose(every[ONE_CLASS].share, 1)
 
 
 def test_placebo_legs_turn_elsewhere(projected) -> None:

@@ -155,6 +155,8 @@ def width(n: int) -> int:
 @partial(jax.jit, static_argnames=("rows",))
 def _placed(points: Array, frame: Frame, count: Array, *, rows: int) -> tuple[Array, Array]:
     placed = jnp.pad(frame.place(points).astype(jnp.float32), ((0, rows - len(points)), (0, 0)))
-    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator.
-    placed = jnp.where(jnp.arange(rows)[:, None] < count, placed, 0)
-    return placed, half_squares(placed)
+    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator. It may be nearer
+    # than all of them, and so lies at infinity where the nearest is asked for.
+    real = jnp.arange(rows) < count
+    placed = jnp.where(real[:, None], placed, 0)
+    return placed, jnp.where(real, half_squares(placed), jnp.inf)
