@@ -54,9 +54,9 @@ class Config(asking.Config):
     """
 
     features: tuple[float, ...] = (0.3, 0.6, 0.9, 1.0, 1.1, 2.0, 5.0)
-    widths: tuple[int, ...] = (4, 16, 128)
+    widths: tuple[int, ...] = (4, 64)
     seeds: int = 4
-    epochs: int = 150
+    epochs: int = 100
 
 
 SIZES = 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0

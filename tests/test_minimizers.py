@@ -1,0 +1,125 @@
+"""Experiments on minimizers: what their smoke presets leave, and that it fits together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_experiments import start
+
+from hullx import runs
+from hullx.data import load
+
+
+def figures(results: runs.Results) -> set[str]:
+    return {path.stem for path in (results.folder / "figures").iterdir()}
+
+
+def test_minimizers(tmp_path: Path) -> None:
+    results = runs.Results(start("minimizers", "--out", tmp_path).folder)
+    families = results.config["families"]
+    assert results.total("failed") == (0, 3 * len(families))
+    assert results.estimate("share certified inside").value == 1
+    assert figures(results) == {"along-legs", "kinks"}
+    # Where a leg passes the test image, and the surface, networks say what they say at those places.
+    legs, places = results.arrays("legs")["agreement"], results.arrays("places")
+    for coordinate, place in ((1.0, "test images"), (0.0, "projections of test images"), (4.0, "4 × as far")):
+        along = legs[:, 0, _coordinates(results).index(coordinate)]
+        np.testing.assert_allclose(along, places["agreement"][:, list(places["names"]).index(place)], atol=0.35)
+        np.testing.assert_allclose(along.mean(), places["agreement"][:, list(places["names"]).index(place)].mean(), atol=0.01)
+    accuracy = {row.group: row.value for row in results.select(quantity="test accuracy")}
+    assert accuracy["poisoned, half as many"] < accuracy["initial weights × 3"] < accuracy["Adam"]
+    assert len(results.claims) == 5
+
+
+def _coordinates(results: runs.Results) -> list[float]:
+    table = results.table("legs")
+    return table["distance"][table["family"] == "Adam"].tolist()
+
+
+def test_predictors(tmp_path: Path) -> None:
+    results = runs.Results(start("predictors", "--out", tmp_path).folder)
+    table = results.table("minimizers")
+    assert len(table["family"]) == 9
+    shares = [name for name in table if "disagreement" in name or "outside" in name or name == "on the surface"]
+    assert len(shares) == 5
+    for name in ("test error", *shares):
+        assert ((table[name] >= 0) & (table[name] <= 1)).all()
+    assert all(np.isfinite(values).all() for name, values in table.items() if name != "family")
+    # An error among 300 test images is one of 300.
+    counts = table["test error"] * 300
+    np.testing.assert_allclose(counts, counts.round(), atol=1e-6)
+    assert figures(results) == {"errors", "predictors"}
+    assert len(results.claims) == 7
+
+
+def test_overparameterization(tmp_path: Path) -> None:
+    """The test error of random features peaks where there are as many as images, and is five times the least beyond."""
+    results = runs.Results(start("overparameterization", "--out", tmp_path).folder)
+    found = results.arrays("random features, minimum norm")
+    squared, norm = found["numbers"][:, 2], found["numbers"][:, 3]
+    peak = squared.argmax(0)
+    assert ((found["size"][peak] >= 0.9) & (found["size"][peak] <= 1.1)).all()
+    assert (squared.max(0) >= 5 * squared[-1]).all()
+    assert (norm[-1] < norm.max(0)).all()
+    assert (found["numbers"][found["size"] >= 1, 0] == 0).all()
+    assert results.total("failed") == (0, 4 * 9)
+    assert figures(results) == {"agreement", "sizes"}
+
+
+def test_regime(tmp_path: Path) -> None:
+    results = runs.Results(start("regime", "--out", tmp_path).folder)
+    table = results.table("regimes")
+    assert len(table["batch"]) == 4
+    assert set(zip(table["augmentation"], table["learning rate"], strict=True)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    # Shifts only add points: the hull comes nearer to each image.
+    distances = results.arrays("distances")
+    assert (distances["shifted"] <= distances["plain"] * (1 + 1e-6)).all()
+    sizes = {row.group: row.value for row in results.select(quantity="images that span the hull")}
+    assert sizes == {"training images": 300, "training images and their shifts": 2700}
+    assert figures(results) == {"effects"}
+
+
+def test_boundaries(tmp_path: Path) -> None:
+    results = runs.Results(start("boundaries", "--out", tmp_path).folder)
+    sets, plane = results.arrays("sets"), results.arrays("plane")
+    assert sets["fitted"].shape == (3, 3, 4)
+    # Of the first set, what is drawn is what is counted.
+    outside = plane["distance"] > 0
+    for i in range(3):
+        np.testing.assert_allclose(sets["agreement"][0, i, 0], plane["shares"][i][~outside].mean())
+    assert sets["fitted"][:, -1].all()
+    image = results.arrays(next(path.stem for path in (results.folder / "arrays").glob("image-*")))
+    # The projection is on the surface, the test image as far as `distance` says, the training image inside.
+    data = load("digits")
+    assert image["label"] in data.test.labels
+    assert image["distance"].min() >= 0
+    assert figures(results) == {"plane", "images"}
+
+
+def test_guessing(tmp_path: Path) -> None:
+    results = runs.Results(start("guessing", "--out", tmp_path).folder)
+    table = results.table("models")
+    guessed = table["way"] == "guessed"
+    assert guessed.any()
+    assert (~guessed).any()
+    # In each range of the loss there are at most as many guesses as were asked for, and within its ends.
+    edges = np.array([0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65])
+    for n in (2, 4):
+        mine = guessed & (table["images"] == n)
+        assert np.histogram(table["loss"][mine], edges)[0].max() <= results.config["wanted"]
+        assert ((table["loss"][mine] > 0.3) & (table["loss"][mine] <= 0.65)).all()
+    assert table["accuracy"].min() >= 0
+    assert figures(results) == {"accuracy", "differences"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "flag", "known"),
+    [("minimizers", "--families", "poisoned start"), ("regime", "--factors", "weight decay")],
+)
+def test_unknown_names_get_one_line(experiment: str, flag: str, known: str, tmp_path: Path) -> None:
+    done = start(experiment, flag, "mpl", "--out", tmp_path)
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert known in line
