@@ -56,7 +56,7 @@ class Config(runs.Config):
 
     data: Sample = Sample("digits")
     sets: int = 1
-    images: tuple[int, ...] = (2, 4)
+    images: tuple[int, ...] = (4,)
     shapes: tuple[str, ...] = ()
     compared: int = 2
     wanted: int = 2

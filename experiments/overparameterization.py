@@ -155,7 +155,8 @@ def figures(results: runs.Results) -> plotting.Figures:
         for axes in drawn.axes:
             axes.axvline(1, color="0.8", zorder=0)
     for axes in sizes.axes[4:]:
-        axes.set(yscale="log", ylim=(None, None))
+        axes.autoscale(axis="y")
+        axes.set_yscale("log")
     yield "sizes", sizes
     yield "agreement", agreeing
 

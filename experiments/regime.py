@@ -40,7 +40,7 @@ DECAYS = {ADAM: 0.3, MOMENTUM: 3e-3}  # decoupled for Adam, and so on another sc
 # A factor's two levels, the first of which is taken off the second.
 FACTORS = {
     "augmentation": ("none", "shifts"),
-    "optimizer": ("momentum", "Adam"),
+    "optimizer": ("Adam", "momentum"),
     "learning rate": ("low", "high"),
     "batch": ("64 images", "16 images"),
     "weight decay": ("none", "some"),
@@ -112,7 +112,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 def recipe(levels: tuple[int, ...]) -> Recipe:
     """The regime with these levels of all `FACTORS`."""
     augmentation, optimizer, rate, batch, decay = levels
-    name = (MOMENTUM, ADAM)[optimizer]
+    name = (ADAM, MOMENTUM)[optimizer]
     return Recipe(name, RATES[name][rate], batch=(64, 16)[batch], decay=decay * DECAYS[name], shifted=bool(augmentation))
 
 
