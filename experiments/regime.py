@@ -67,7 +67,7 @@ class Config(asking.Config):
 
     factors: tuple[str, ...] = ("augmentation", "learning rate")
     members: int = 3
-    epochs: int = 200
+    epochs: int = 500
 
 
 CPU = Config(data=Sample("mnist:1000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
@@ -166,7 +166,9 @@ def figures(results: runs.Results) -> plotting.Figures:
     for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
         names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
         plotting.intervals(place, names, f"change of {quantity}")
-        place.sharex(axes[0, 0])
+    ends = [end for each in found.values() for effect in each.values() for end in effect[:3] if np.isfinite(end)]
+    for place in axes[0]:
+        place.set_xlim(1.1 * min(*ends, 0), 1.1 * max(*ends, 0))
     for place in axes[0, 1:]:
         place.set_yticklabels([])
     yield "effects", drawn

@@ -160,7 +160,7 @@ def test_every_place_is_where_it_says(projected) -> None:
     assert set(every) == {*INSIDE, SURFACE, *OUTSIDE}
     for name, place in every.items():
         assert len(place.points) == len(queries)
-        nearest = scipy.spatial.cKDTree(points).query(place.points)[0]
+        nearest = scipy.spatial.KDTree(points).query(place.points)[0]
         np.testing.assert_allclose(place.nearest, nearest, rtol=1e-5)
         assert ((place.share > 0) & (place.share <= 1 + 1e-12)).all()
         if name in OUTSIDE:
