@@ -77,9 +77,9 @@ CPU = Config(
     shapes=OTHERS,
     compared=4,
     wanted=10,
-    budget=50_000,
-    members=32,
-    steps=400,
+    budget=10_000,
+    members=16,
+    steps=200,
 )
 PRESETS = {
     "smoke": Config(),

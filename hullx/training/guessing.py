@@ -153,12 +153,10 @@ def stopped_descent(
         Those that came so far; the loss that descends is not normalised.
 
     Example:
-        >>> digits = hullx.data.load("digits", train_size=3)
-        >>> descended = stopped_descent(
-        ...     jax.random.key(0), MLP(classes=10, width=8), digits.train, members=8, high=0.5, scale=lambda params: 1.0
-        ... )
+        >>> train, model = hullx.data.load("digits", train_size=3).train, MLP(classes=10, width=8)
+        >>> descended = stopped_descent(jax.random.key(0), model, train, members=8, high=0.5, scale=lambda params: 1.0)
         >>> len(descended.loss), bool((descended.loss <= 0.5).all())
-        (8, True)
+        (4, True)
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     settings = {"model": model, "scale": scale, "members": members, "batch": min(batch, len(labels)), "steps": steps}
