@@ -169,6 +169,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     ends = [end for each in found.values() for effect in each.values() for end in effect[:3] if np.isfinite(end)]
     for place in axes[0]:
         place.set_xlim(1.1 * min(*ends, 0), 1.1 * max(*ends, 0))
+        place.locator_params(axis="x", nbins=4)
     for place in axes[0, 1:]:
         place.set_yticklabels([])
     yield "effects", drawn
