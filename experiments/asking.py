@@ -13,6 +13,7 @@ import numpy as np
 import hullx
 from hullx import probes, runs
 from hullx.data import Sample, Split
+from hullx.errors import ArgumentError
 from hullx.probes.places import INSIDE
 
 VERIFIED = 32  # points of each kind inside
@@ -72,6 +73,10 @@ class Asked(NamedTuple):
 def prepared(config: Config, run: runs.Run[Any]) -> Asked:
     """The data in their parts, and the points; inside ones are verified by projecting some of them."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
+    sizes = len(data.train.labels), len(data.test.labels)
+    if config.points > sizes[0] or config.queries >= sizes[1]:
+        said = f"got {config.points:,} and {config.queries:,} of {sizes[0]:,} training and {sizes[1]:,} test images"
+        raise ArgumentError(f"--points, --queries: {said}, expected fewer: lower them")
     train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
     queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.part("projections"))

@@ -20,7 +20,7 @@ from experiments.asking import Asked
 from hullx import runs
 from hullx.data import CropFlip, Sample, Split
 from hullx.data.corruptions import relabelled
-from hullx.errors import DivergedError
+from hullx.errors import ArgumentError, DivergedError
 from hullx.training import Ensemble, fit, init_state
 
 ADAM, SGD, MOMENTUM = "adam", "sgd", "momentum"
@@ -121,11 +121,11 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
     """
     config, train, m = run.config, asked.train, run.config.members
     rng, classes = runs.generator(config.seed, "family", name), asked.classes
-    keys, optimizer = (
-        jax.random.split(jax.random.key(rng.integers(2**31)), m),
-        transformation(recipe.optimizer, recipe.rate, recipe.decay),
-    )
-    spoiled = asked.pool.take(np.arange(round(recipe.poison * len(train.images))))
+    keys = jax.random.split(jax.random.key(rng.integers(2**31)), m)
+    optimizer, poison = transformation(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
+    if poison > (left := len(asked.pool.images)):
+        raise ArgumentError(f"--points: {name!r} needs {poison:,} images besides, and {left:,} are left of the data: lower it")
+    spoiled = asked.pool.take(np.arange(poison))
     wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # each member's own
     labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
     initial = begun(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)

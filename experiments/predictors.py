@@ -14,7 +14,7 @@ hull, at projections of test images, at those test images, and as far again and 
 other test images. Margins are the 10th percentile over training images.
 
 Fixed before the run: rank correlations with test error over all minimizers; partial ones, with disagreement inside, the margin
-over the Lipschitz estimate, the parameter norm and sharpness held fixed (those of the other four, for one of them); and R² on
+over the Lipschitz estimate, the parameter norm and sharpness held fixed (for one of these, the other three); and R² on
 families that the fit has not seen. Of twelve measures, intervals hold for all together (Bonferroni). A measure predicts if its
 rank correlation is above 0; disagreement outside (at test images) predicts better than another if its R² is.
 """

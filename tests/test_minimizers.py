@@ -115,6 +115,20 @@ def test_guessing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--points", 1438), "got 1,438 and 60 of 1,437 training and 360 test images"),
+        (("--queries", 360), "got 300 and 360 of 1,437 training and 360 test images"),
+        (("--points", 1000, "--families", "poisoned, half as many"), "needs 500 images besides, and 437 are left of the data"),
+    ],
+)
+def test_sizes_beyond_the_data_get_one_line(arguments: tuple[object, ...], message: str, tmp_path: Path) -> None:
+    done = start("minimizers", *arguments, "--out", tmp_path)
+    assert done.status == 2
+    assert message in done.errors.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
     ("experiment", "flag", "known"),
     [("minimizers", "--families", "poisoned start"), ("regime", "--factors", "weight decay")],
 )
