@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Bool, Float, Int
 
 from hullx.data.dataset import Split
@@ -76,35 +77,42 @@ def guess(
     firsts = np.unique(labels, return_index=True)[1]
     order = np.concatenate([firsts, np.setdiff1d(np.arange(len(labels)), firsts)])
     images, targets = jnp.asarray(np.asarray(train.images)[order]), jnp.asarray(labels[order])
-    judge = partial(_judged, images=images, labels=targets, first=len(firsts), model=model, scale=scale, count=at_once)
-    left, kept, losses, tried = np.full(len(edges) - 1, wanted), list[Any](), list[float](), 0
+    judge = partial(_judged, images=images, labels=targets, first=len(firsts), model=model, scale=scale)
+    size, restored = _unravelled(model, images[:1])
+    # NumPy draws several times as many numbers a second as JAX on a CPU, where drawing is most of the work.
+    rng = np.random.Generator(np.random.SFC64(np.asarray(jax.random.key_data(key)).tolist()))
+    left, kept, losses, tried = np.full(len(edges) - 1, wanted), [np.empty((0, size), np.float32)], list[float](), 0
     while left.any() and tried < budget:
-        batch = jax.random.fold_in(key, tried // at_once)
-        loss, tried = np.asarray(judge(batch)), tried + at_once
+        numbers = rng.random((at_once, size), np.float32)
+        loss, tried = np.asarray(judge(numbers)), tried + at_once
         bins = np.digitize(loss, edges, right=True) - 1
-        chosen = list[int]()
         for row in np.flatnonzero(np.isfinite(loss) & (bins >= 0) & (bins < len(left))):
             if left[bins[row]]:
                 left[bins[row]] -= 1
-                chosen.append(int(row))
-        if chosen:
-            variables = drawn(batch, model, images[:1], at_once)
-            kept.append(jax.tree.map(partial(_rows, chosen), variables))
-            losses += loss[chosen].tolist()
-    empty = jax.tree.map(np.asarray, drawn(key, model, images[:1], 0))
-    return Found(jax.tree.map(lambda *leaves: np.concatenate(leaves), empty, *kept), np.array(losses), tried)
+                kept.append(numbers[row : row + 1])
+                losses.append(float(loss[row]))
+    variables = jax.vmap(restored)(jnp.asarray(_weights(np.concatenate(kept))))
+    return Found(jax.tree.map(np.asarray, variables), np.array(losses), tried)
 
 
-def _rows(chosen: list[int], leaf: Array) -> np.ndarray:
-    return np.asarray(leaf)[np.array(chosen, int)]
+def _weights(numbers: Any) -> Any:
+    """From [0, 1) to [−1, 1)."""
+    return 2 * numbers - 1
 
 
-@partial(jax.jit, static_argnames=("first", "model", "scale", "count"))
-def _judged(key: Array, images: Array, labels: Array, *, first: int, model: nn.Module, scale: Scale, count: int) -> Array:
-    """The normalised losses of so many guesses, infinite of those that make an error."""
-    variables = drawn(key, model, images[:1], count)
+def _unravelled(model: nn.Module, image: Array) -> tuple[int, Callable[[Array], Any]]:
+    """How many numbers a network has, and what makes variables of so many in a row."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
+    numbers, restored = ravel_pytree({"params": jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)})
+    return len(numbers), restored
+
+
+@partial(jax.jit, static_argnames=("first", "model", "scale"))
+def _judged(numbers: Array, images: Array, labels: Array, *, first: int, model: nn.Module, scale: Scale) -> Array:
+    """The normalised losses of guesses (count, numbers), infinite of those that make an error."""
+    variables = jax.vmap(_unravelled(model, images[:1])[1])(_weights(numbers))
     passed, _ = jax.vmap(lambda one: judged(one, images[:first], labels[:first], model=model, scale=scale))(variables)
-    order, block = jnp.argsort(~passed), max(count // 8, 1)
+    order, block = jnp.argsort(~passed), max(len(numbers) // 8, 1)
 
     def look(state: tuple[Array, Array]) -> tuple[Array, Array]:
         taken, losses = state
@@ -113,7 +121,7 @@ def _judged(key: Array, images: Array, labels: Array, *, first: int, model: nn.M
         right, loss = jax.vmap(lambda one: judged(one, images, labels, model=model, scale=scale))(these)
         return taken + block, losses.at[rows].set(jnp.where(right, loss, jnp.inf))
 
-    start = jnp.int32(0), jnp.full(count, jnp.inf)
+    start = jnp.int32(0), jnp.full(len(numbers), jnp.inf)
     return lax.while_loop(lambda state: state[0] < passed.sum(), look, start)[1]
 
 
@@ -161,8 +169,8 @@ def stopped_descent(
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     settings = {"model": model, "scale": scale, "members": members, "batch": min(batch, len(labels)), "steps": steps}
     variables, loss = _descended(key, images, labels, jnp.float32(high), jnp.float32(rate), **settings)
-    there = np.flatnonzero(np.isfinite(loss)).tolist()
-    return Found(jax.tree.map(partial(_rows, there), variables), np.asarray(loss)[there], members)
+    there = np.flatnonzero(np.isfinite(loss))
+    return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
 
 
 @partial(jax.jit, static_argnames=("model", "scale", "members", "batch", "steps"))
