@@ -139,6 +139,16 @@ def difference_interval(
 def two_way_interval(values: Float[Array, "a b"], *, confidence: float = 0.95, seed: int = 0) -> Estimate:
     """The mean of values by two things that are both drawn anew, such as families of networks and points; n of the fewer.
 
+    Args:
+        values: one for each pair; both drawn independently.
+
+    Raises:
+        ArgumentError: not (a, b), or numbers that are not finite.
+
+    Example:
+        >>> two_way_interval([[1.0, 2.0], [3.0, 4.0]]).value
+        2.5
+
     Reference: Owen (2007), "The pigeonhole bootstrap", whose intervals are a little too long rather than too short.
     """
     values = np.asarray(values, np.float64)

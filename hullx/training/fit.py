@@ -133,7 +133,7 @@ def fit(
         until: stop once this share of the training images, from 0 to 1, is classified right by every member that has not
             diverged.
         start: variables to begin with in place of drawn ones, such as another run's `fitted.state.variables`; of an ensemble
-            with a leading axis of members. What the initial scale would change it leaves as it is.
+            with a leading axis of members. `ensemble.scale` does not apply to them.
         ensemble: in what members differ; `rate` and `scale` serve a single network too.
         mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
         checkpoint: a folder, or `Checkpointing`. A run that finds checkpoints there goes on from the last, to the same losses
