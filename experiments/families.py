@@ -6,6 +6,7 @@ asked at the same points, inside the hull of the training images and outside.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -151,3 +152,13 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
     run.record("epochs", epochs, data=asked.title, group=name)
     variables, initial = (jax.tree.map(lambda leaf: leaf[right], each) for each in (variables, initial))
     return Trained(variables, initial, int(right.sum()))
+
+
+def check_any(found: Sized) -> None:
+    """Whether some family has minimizers to compare.
+
+    Raises:
+        ArgumentError: none has.
+    """
+    if not found:
+        raise ArgumentError("no family has two networks without a training error: raise --epochs")

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.asking import Asked, prepared
-from experiments.families import FAMILIES, PRESETS, UNITS, Config, Trained, trained
+from experiments.families import FAMILIES, PRESETS, UNITS, Config, Trained, check_any, trained
 from hullx import probes, runs
 from hullx.models import MLP
 from hullx.probes import minima
@@ -62,6 +62,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.record("test error share", numbers["test error"], data=asked.title, group=name)
         for column, values in {"family": [name] * family.members, **numbers}.items():
             rows.setdefault(column, []).extend(values)
+    check_any(rows)
     run.table("minimizers", rows)
 
 

@@ -27,7 +27,7 @@ import numpy as np
 import hullx
 from experiments import asking
 from experiments.asking import prepared
-from experiments.families import ADAM, MOMENTUM, UNITS, Recipe, trained
+from experiments.families import ADAM, MOMENTUM, UNITS, Recipe, check_any, trained
 from hullx import runs
 from hullx.data import Sample
 from hullx.models import MLP
@@ -96,12 +96,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             run.record(words, values, data=asked.title, group=name)
         rows.append((*levels, *(values.mean() for values in numbers.values())))
         run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
-    images, moves = asked.train.images, list(product((-1, 0, 1), repeat=2))
+    check_any(rows)
+    images = asked.train.images
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    h, w = images.shape[1:3]
-    shifted = np.concatenate([padded[:, 1 + i : 1 + i + h, 1 + j : 1 + j + w] for i, j in moves]).reshape(
-        -1, asked.train.rows.shape[1]
-    )
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
+    shifted = np.moveaxis(windows, 3, -1).reshape(-1, asked.train.rows.shape[1])
     far = hullx.sweep(asked.queries.rows, shifted, rtol=config.rtol, resume=run.part("shifts"))
     for group, found, size in ((PLAIN, asked.found, len(images)), (SHIFTED, far, len(shifted))):
         run.distances(found, data=asked.title, group=group)

@@ -114,6 +114,15 @@ def test_guessing(tmp_path: Path) -> None:
     assert figures(results) == {"accuracy", "differences"}
 
 
+def test_no_minimizer_in_the_budget_gets_one_line(tmp_path: Path) -> None:
+    """The failed are counted, and what there is stays."""
+    done = start("minimizers", "--epochs", 1, "--families", "Adam", "--out", tmp_path)
+    assert done.status == 2
+    assert "no family has two networks without a training error: raise --epochs" in done.errors
+    (folder,) = tmp_path.glob("minimizers/*")
+    assert runs.Results(folder).total("failed") == (3, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
