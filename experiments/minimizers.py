@@ -17,7 +17,8 @@ the surface if agreement changes its slope, by more than one point a distance: w
 the same turn elsewhere (the mean of halfway outside, and a quarter of the distance behind the surface, reached by going
 straight on, which leaves the hull again, for it is thin); and where legs touch it, going straight on. (3) Inside and outside
 are compared between points matched in their distance to the nearest training image and in the largest class's share of weight.
-Agreement is that of pairs of one family; intervals are over families and points.
+Agreement is that of pairs of one family; intervals are over families and points. The placebo behind the surface is not of
+before the run: the first one turned towards the mean of all images, which is another turn, and was replaced after a look at it.
 """
 
 from __future__ import annotations
