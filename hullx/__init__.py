@@ -1,7 +1,7 @@
 """hullx: certified projections onto convex hulls, and experiments on how networks behave outside their training set's.
 
-`hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.probes`, `hullx.runs` and `hullx.training` are imported when they are
-first used, for some of what they stand on takes seconds to import.
+`hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.probes`, `hullx.runs`, `hullx.spaces` and `hullx.training` are imported
+when they are first used, for some of what they stand on takes seconds to import.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
 if TYPE_CHECKING:
-    from hullx import data, geometry, models, probes, runs, training
+    from hullx import data, geometry, models, probes, runs, spaces, training
 
 __all__ = [
     "HullxError",
@@ -29,6 +29,7 @@ __all__ = [
     "project",
     "runs",
     "solvers",
+    "spaces",
     "sweep",
     "training",
 ]

@@ -65,7 +65,9 @@ def test_examples(module: str) -> None:
     assert not runner.failures, "".join(said)
 
 
-@pytest.mark.parametrize("name", ["hullx", "hullx.data", "hullx.geometry", "hullx.models", "hullx.solvers", "hullx.training"])
+@pytest.mark.parametrize(
+    "name", ["hullx", "hullx.data", "hullx.geometry", "hullx.models", "hullx.solvers", "hullx.spaces", "hullx.training"]
+)
 def test_what_users_call_has_an_example(name: str) -> None:
     module = import_module(name)
     functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]

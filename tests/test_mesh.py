@@ -1,4 +1,4 @@
-"""A sweep over a mesh gives what one device gives: 8 virtual devices in a process, and two processes that talk."""
+"""A sweep over a mesh gives what one device gives, and a space as well: 8 virtual devices in a process, and two processes that talk."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ for i, shape in enumerate(({"points": 4, "queries": 2}, {"points": 8}, {"queries
     with jax.set_mesh(mesh) if i == 2 else nullcontext():
         result = hullx.sweep(data["queries"], data["points"], mesh=mesh, progress=False)
     np.savez(f"{folder}/{process}-{i}.npz", **result._asdict())
+if not address:
+    images = data["points"].reshape(-1, 8, 8, 1)
+    mesh = jax.make_mesh((8,), ("data",))
+    np.save(f"{folder}/rows.npy", hullx.spaces.rows(hullx.spaces.Wavelets((8, 8, 1), "db2"), images, batch=100, mesh=mesh))
 """
 
 
@@ -86,6 +90,8 @@ def test_eight_devices(problem, tmp_path: Path) -> None:
     run(tmp_path, devices=8)
     for i in range(3):
         check(saved(tmp_path / f"0-{i}.npz"), problem)
+    expected = hullx.spaces.Wavelets((8, 8, 1), "db2")(problem[1].reshape(-1, 8, 8, 1))
+    np.testing.assert_allclose(np.load(tmp_path / "rows.npy"), expected, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -81,12 +81,17 @@ def _check(name: str, train_size: int | None, test_size: int | None, seed: int, 
 def _as_dtype(images: np.ndarray, dtype: str) -> np.ndarray:
     if dtype == "uint8":
         return images if images.dtype == np.uint8 else np.rint(images * 255).astype(np.uint8)
-    pixels = _aligned(images.shape)
+    pixels = aligned(images.shape)
     return np.divide(images, 255 if images.dtype == np.uint8 else 1, out=pixels, dtype=np.float32, casting="same_kind")
 
 
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array that begins at a multiple of 64 bytes: JAX on a CPU uses such as they are, and copies others."""
+def aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """An empty float32 array that begins at a multiple of 64 bytes: JAX on a CPU uses such as they are, and copies others.
+
+    Example:
+        >>> aligned((3, 5)).ctypes.data % 64
+        0
+    """
     room = np.empty(4 * math.prod(shape) + 64, np.uint8)
     start = -room.ctypes.data % 64
     return room[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)

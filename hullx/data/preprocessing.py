@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Float
 
 from hullx.errors import ArgumentError
+from hullx.types import Array
 
 
-def centre_crop(images: Float[np.ndarray, "n h w c"], size: int) -> Float[np.ndarray, "n size size c"]:
+def centre_crop(images: Float[Array, "n h w c"], size: int) -> Float[Array, "n size size c"]:
     """The central size × size pixels of each image.
 
     Args:
-        images: float; they are not copied.
+        images: float, NumPy's, which are not copied, or JAX's.
         size: from 1 to the smaller of height and width.
 
     Raises:

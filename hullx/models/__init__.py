@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import flax.linen as nn
+from flax import traverse_util
 from jaxtyping import Float
 
+from hullx.models.autoencoder import Autoencoder
 from hullx.models.cnn import CNN, SmallAlexNet
 from hullx.models.lenet import LeNet
 from hullx.models.linear import Polynomial, RandomFeatures
@@ -14,11 +16,25 @@ from hullx.models.mlp import ACTIVATIONS, MLP
 from hullx.models.resnet import ResNet
 from hullx.types import Array
 
-__all__ = ["ACTIVATIONS", "CNN", "MLP", "LeNet", "Polynomial", "RandomFeatures", "ResNet", "SmallAlexNet", "representations"]
+__all__ = [
+    "ACTIVATIONS",
+    "CNN",
+    "MLP",
+    "Autoencoder",
+    "LeNet",
+    "Polynomial",
+    "RandomFeatures",
+    "ResNet",
+    "SmallAlexNet",
+    "representations",
+]
 
 
 def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:
-    """What a network makes of images on the way, by the layer names that the model's docstring lists.
+    """What a network makes of images on the way, by the layer names that the model's docstring lists, from first to last.
+
+    Of a model that is not hullx's, and sows no "representations", what each of its submodules returns, by its path; of one that
+    is called several times the first.
 
     Args:
         variables: of the model; those of one network, without a leading axis of members.
@@ -34,6 +50,9 @@ def representations(model: nn.Module, variables: Any, images: Float[Array, "b h 
         (5, 64)
     """
     # `init` leaves what it has sown for its own images, to which `apply` would add.
-    others = {name: each for name, each in variables.items() if name != "representations"}
-    _, sown = model.apply(others, images, mutable=["representations"])
-    return {name: values[0] for name, values in sown["representations"].items()}
+    others = {name: each for name, each in variables.items() if name not in ("representations", "intermediates")}
+    _, sown = model.apply(others, images, mutable=["representations"], capture_intermediates=True)
+    if "representations" in sown:
+        return {name: values[0] for name, values in sown["representations"].items()}
+    called: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(sown["intermediates"])
+    return {"/".join(path[:-1]): values[0] for path, values in called.items() if path[-1] == "__call__" and path[:-1]}

@@ -19,18 +19,20 @@ class CNN(nn.Module):
         classes: outputs.
         embedding: dimension of the last hidden layer, whose hull experiments look at.
         dropout: probability that a number is dropped, before the embedding and after it; in training only.
+        linear: whether the embedding is left as it is, as in that repository, in place of its positive part, as in PyTorch's.
 
     Example:
         >>> logits, _ = jax.eval_shape(CNN(classes=10).init_with_output, jax.random.key(0), jnp.zeros((5, 28, 28, 1)))
         >>> logits.shape
         (5, 10)
 
-    Reference: PyTorch's MNIST example, as used by SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation.
+    Reference: PyTorch's MNIST example; SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation.
     """
 
     classes: int
     embedding: int = 128
     dropout: tuple[float, float] = (0.25, 0.5)
+    linear: bool = False
 
     @nn.compact
     def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
@@ -40,7 +42,8 @@ class CNN(nn.Module):
             self.sow("representations", f"conv_{i}", values)
         values = nn.max_pool(values, (2, 2), (2, 2)).reshape(len(images), -1)
         values = nn.Dropout(self.dropout[0], deterministic=not train)(values)
-        values = nn.relu(nn.Dense(self.embedding, name="embed")(values))
+        values = nn.Dense(self.embedding, name="embed")(values)
+        values = values if self.linear else nn.relu(values)
         self.sow("representations", "embedding", values)
         values = nn.Dropout(self.dropout[1], deterministic=not train)(values)
         logits = nn.Dense(self.classes, name="head")(values)

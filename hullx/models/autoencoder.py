@@ -1,0 +1,54 @@
+"""A small autoencoder of vectors, such as a network's features."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+from jaxtyping import Float
+
+from hullx.models.mlp import activation
+from hullx.types import Array
+
+
+class Autoencoder(nn.Module):
+    """A hidden layer, a linear bottleneck, a hidden layer, and the vector again: d – width – bottleneck – width – d.
+
+    Unlike the other models it maps rows to rows, (n, d) to (n, d); both are best standardised. Its methods are applied by name:
+    `model.apply(variables, rows, method="encode")`.
+
+    Attributes:
+        features: d, of the rows.
+        bottleneck: dimension of the codes.
+        width: units of either hidden layer.
+        activation: a key of `ACTIVATIONS`.
+
+    Example:
+        >>> model, rows = Autoencoder(features=64, bottleneck=2), jnp.zeros((5, 64))
+        >>> variables = model.init(jax.random.key(0), rows)
+        >>> codes = model.apply(variables, rows, method="encode")
+        >>> codes.shape, model.apply(variables, codes, method="decode").shape
+        ((5, 2), (5, 64))
+
+    Reference: Hinton and Salakhutdinov (2006), "Reducing the dimensionality of data with neural networks", for the shape.
+    """
+
+    features: int
+    bottleneck: int
+    width: int = 64
+    activation: str = "relu"
+
+    def setup(self) -> None:
+        """The four layers."""
+        self.encoder = [nn.Dense(self.width), nn.Dense(self.bottleneck)]
+        self.decoder = [nn.Dense(self.width), nn.Dense(self.features)]
+
+    def encode(self, rows: Float[Array, "n d"]) -> Float[Array, "n k"]:
+        """The codes of rows."""
+        return self.encoder[1](activation(self.activation)(self.encoder[0](rows)))
+
+    def decode(self, codes: Float[Array, "n k"]) -> Float[Array, "n d"]:
+        """The rows of codes."""
+        return self.decoder[1](activation(self.activation)(self.decoder[0](codes)))
+
+    def __call__(self, rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """The rows as they come back."""
+        return self.decode(self.encode(rows))

@@ -1,0 +1,36 @@
+"""Spaces: maps from images (n, h, w, c) to the vectors (n, k) whose hull is taken, and back where there is a way.
+
+    space = hullx.spaces.Wavelets((28, 28, 1), "db2")
+    train, test = (hullx.spaces.rows(space, split.images) for split in (data.train, data.test))
+    hullx.sweep(test, train)
+
+Each is a pure, differentiable function and a pytree: `jax.jit`, `jax.grad` and `hullx.distance` compose with it. `rows` maps
+whole data sets, in chunks.
+"""
+
+from hullx.spaces.features import Features, layers
+from hullx.spaces.pixels import Crop, Pixels, SmoothSubsample
+from hullx.spaces.principal import Principal, components, pca
+from hullx.spaces.selected import Selected, pivots, selected
+from hullx.spaces.space import Invertible, Space, rows
+from hullx.spaces.wavelets import Wavelets, wavedec2, waverec2
+
+__all__ = [
+    "Crop",
+    "Features",
+    "Invertible",
+    "Pixels",
+    "Principal",
+    "Selected",
+    "SmoothSubsample",
+    "Space",
+    "Wavelets",
+    "components",
+    "layers",
+    "pca",
+    "pivots",
+    "rows",
+    "selected",
+    "wavedec2",
+    "waverec2",
+]
