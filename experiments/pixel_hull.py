@@ -28,7 +28,7 @@ import numpy as np
 import hullx
 from hullx import runs
 from hullx.data import Dataset, Sample, gaussian_like
-from hullx.geometry.extent import extent, nearest_distances
+from hullx.geometry import extent, neighbours
 from hullx.runs import pictures, plotting
 
 CONSIDERABLE = 0.1
@@ -93,7 +93,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             record("share considerably outside", result.distance > CONSIDERABLE * size.pairwise_mean)
             numbers = {"distance": result.distance, "lower": result.lower, "iterations": result.iterations}
             run.table(f"{title} {group}", numbers | {"status": [hullx.Status(code).name for code in result.status]})
-        nearest = run.keep(f"{title} nearest images", nearest_distances, test, train)
+        nearest = run.keep(f"{title} nearest images", neighbours, test, train).distance[:, 0]
         mixtures(run, data, found[TEST], nearest)
         classify(config, run, data, random("classifier"), swept)
 

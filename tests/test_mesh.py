@@ -1,4 +1,4 @@
-"""A sweep over a mesh gives what one device gives, and a space as well: 8 virtual devices in a process, and two processes that talk."""
+"""Sweeps and spaces over a mesh give what one device gives: 8 virtual devices in a process, and two processes that talk."""
 
 from __future__ import annotations
 

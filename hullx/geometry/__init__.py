@@ -1,5 +1,16 @@
-"""Yardsticks of a set of points."""
+"""Yardsticks of a set of points: its extent, nearest points, local density and dimension."""
 
-from hullx.geometry.extent import Extent, extent, nearest_distances
+from hullx.geometry.dimension import dimension_by_likelihood, dimension_by_moments, log_density
+from hullx.geometry.extent import Extent, extent
+from hullx.geometry.neighbours import Neighbours, neighbours, neighbours_within
 
-__all__ = ["Extent", "extent", "nearest_distances"]
+__all__ = [
+    "Extent",
+    "Neighbours",
+    "dimension_by_likelihood",
+    "dimension_by_moments",
+    "extent",
+    "log_density",
+    "neighbours",
+    "neighbours_within",
+]

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
-
-from hullx.ambient import own_settings
-from hullx.numerics.batching import filled
-from hullx.sweeping.sources.device import on_device
 
 
 class Extent(NamedTuple):
@@ -59,34 +54,6 @@ def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs:
             break
         diameter, ends = reached, np.unique(others)
     return Extent(diameter, float(lengths.mean()), float(lengths.std() / np.sqrt(pairs)))
-
-
-@own_settings  # those of a sweep, whose programs for the same points are then there
-def nearest_distances(queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "m"]:
-    """The distance of each query to the nearest point.
-
-    Which point is nearest is decided in float32, the distance to it computed in the arguments' dtype.
-
-    Args:
-        queries: one a row.
-        points: one a row, at least one.
-
-    Returns:
-        Distances in units of the data, float64.
-
-    Example:
-        >>> nearest_distances(np.array([[2.0, 0.0]], np.float32), np.asarray(square))
-        array([1.])
-    """
-    result = np.empty(len(queries))
-    with jax.enable_x64(True):
-        source = on_device(points)
-        size = min(512, len(queries))
-        for start in range(0, len(queries), size):
-            batch = queries[start : start + size]
-            rows = np.asarray(source.nearest(filled(batch, size), 1))[: len(batch), 0]
-            result[start : start + len(batch)] = np.linalg.norm(batch - points[rows], axis=1)
-    return result
 
 
 def _lengths(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 import hullx
 from hullx.data.dataset import Split
-from hullx.geometry import nearest_distances
+from hullx.geometry import neighbours
 from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 
 SURFACE = "projections of test images"
@@ -67,6 +67,6 @@ def places(
         samples[name] = Inside(beyond.astype(rows.dtype), surface.support, surface.weights)
 
     def place(sample: Inside) -> Place:
-        return Place(sample.points, nearest_distances(sample.points, rows), largest_class_share(sample, labels))
+        return Place(sample.points, neighbours(sample.points, rows).distance[:, 0], largest_class_share(sample, labels))
 
     return {name: place(sample) for name, sample in samples.items()}

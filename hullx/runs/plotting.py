@@ -122,14 +122,19 @@ def curves(
             lines(place, mine, x, quantity, by=by, names=names)
             place.set(**{"ylabel": label, "ylim": (0, None), **axes_look})
             if place.get_xscale() == "log":
-                place.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-                place.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
-                place.xaxis.set_minor_formatter(NullFormatter())
+                plain_ticks(place)
         column[0].set_title(name)
         column[-1].set_xlabel(x)
     if by != columns:
         drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return drawn
+
+
+def plain_ticks(axes: Axes) -> None:
+    """Plain numbers on a logarithmic x axis: 1, 3, 10, 30 …"""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabel: str) -> Figure:

@@ -57,8 +57,8 @@ def rows(
 
     Args:
         space: where to.
-        images: floating-point array (n, h, w, c), n ≥ 1, NumPy's or JAX's. A `numpy.memmap` or a sequence of arrays (n_i, h, w, c) is read a
-            chunk at a time, so that it may be larger than memory.
+        images: floating-point array (n, h, w, c), n ≥ 1, NumPy's or JAX's. A `numpy.memmap` or a sequence of arrays
+            (n_i, h, w, c) is read a chunk at a time, so that it may be larger than memory.
         batch: images at a time.
         mesh: spread each batch over its axis "data". None for JAX's default device.
         out: a file (.npy) for vectors that are larger than memory. It is written whole or not at all.
