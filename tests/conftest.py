@@ -22,8 +22,8 @@ from jaxtyping import install_import_hook
 
 # Shapes and dtypes are checked against the signatures while the tests run; an int is a float, as to any type checker. Left out
 # is what checks its own arguments, for there a wrong one is to meet hullx's own error: project, distance, sweep, fit, load,
-# corrupted, rows, the settings of solvers, checkpoints. And what has no shapes in its signatures, or, as the derivatives, hardly
-# any but functions within functions, which would be prepared for the check anew at each trace.
+# corrupted, rows, the settings of solvers, checkpoints. And what has no shapes in its signatures, or, as the derivatives,
+# hardly any but functions within functions, which would be prepared for the check anew at each trace.
 CHECKED = {
     "hullx": ["certificate", "geometry", "models", "numerics", "types"],
     "hullx.core": ["hull", "pool", "refine", "scores", "sliced"],

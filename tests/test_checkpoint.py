@@ -18,7 +18,7 @@ import pytest
 from hullx.data import CropFlip, Split, load
 from hullx.errors import CheckpointError
 from hullx.models import CNN
-from hullx.training import Checkpointing, Fit, fit
+from hullx.training import Checkpointing, Fit, fit, load_variables
 from hullx.training.checkpoints import opened
 
 pytestmark = pytest.mark.unoptimised
@@ -147,6 +147,20 @@ def test_fingerprints_of_functions_are_the_same_in_every_process(few: Split, tmp
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path / "run")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "2\n"
+
+
+def test_variables_are_read_without_an_optimizer(few: Split, tmp_path: Path) -> None:
+    fitted = trained(few, tmp_path / "run", epochs=1)
+    found = load_variables(tmp_path / "run")
+    assert jax.tree.structure(found) == jax.tree.structure(dict(fitted.state.variables))
+    for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(fitted.state.variables), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    with pytest.raises(CheckpointError, match="holds no training run: give a folder"):
+        load_variables(tmp_path)
+    for path in (tmp_path / "run" / "steps").rglob("d/*"):
+        path.write_bytes(bytes(reversed(path.read_bytes())))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_variables(tmp_path / "run")
 
 
 def test_save_and_restore_any_tree(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority, with_others
 from hullx.probes.crossings import Crossings, crossings
 from hullx.probes.legs import Legs, at, before_surface, behind_surface, class_means, kink, through_surface, within
+from hullx.probes.linear_head import Boundary, Head, apart, boundary, called, head_of
 from hullx.probes.matching import Matched, matched
 from hullx.probes.places import Place, places
 from hullx.probes.predictions import logits
@@ -10,17 +11,23 @@ from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neigh
 
 __all__ = [
     "Agreement",
+    "Boundary",
     "Crossings",
+    "Head",
     "Inside",
     "Legs",
     "Matched",
     "Place",
     "agreement",
+    "apart",
     "at",
     "before_surface",
     "behind_surface",
+    "boundary",
+    "called",
     "class_means",
     "crossings",
+    "head_of",
     "kink",
     "largest_class_share",
     "logits",

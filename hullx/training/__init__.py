@@ -1,5 +1,6 @@
 """Training of one network, or of dozens in one compiled program."""
 
+from hullx.training.checkpoints import load_variables
 from hullx.training.fit import Checkpointing, Ensemble, Fit, fit
 from hullx.training.guessing import Found, guess, stopped_descent
 from hullx.training.history import History
@@ -17,6 +18,7 @@ __all__ = [
     "fit",
     "guess",
     "init_state",
+    "load_variables",
     "pattern_search",
     "stopped_descent",
     "train_step",

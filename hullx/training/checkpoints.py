@@ -19,6 +19,7 @@ from hullx.types import Array
 
 # Checkpoints that stay: the last, and the one before in case the last is damaged.
 KEPT = 2
+VARIABLES = "variables"
 
 
 class Checkpoints(NamedTuple):
@@ -33,7 +34,7 @@ class Checkpoints(NamedTuple):
             step: its number, larger than those before.
         """
         state = jax.tree.map(_data, state)
-        hashes = {"state": _digest(state), "record": _digest(record)}
+        hashes = {"state": _digest(state), "record": _digest(record), VARIABLES: _digest(getattr(state, VARIABLES, ()))}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.StandardSave(record), hashes=ocp.args.JsonSave(hashes)
         )
@@ -67,11 +68,8 @@ class Checkpoints(NamedTuple):
                 "with it is damaged: remove it to go on from the one before, or choose another folder"
             ) from error
         record = {name: np.asarray(values) for name, values in found.record.items()}
-        if found.hashes != {"state": _digest(found.state), "record": _digest(record)}:
-            raise CheckpointError(
-                f"checkpoint {place} is damaged, for its contents differ from what was written: remove it to go on from the "
-                "one before, or choose another folder"
-            )
+        if (found.hashes["state"], found.hashes["record"]) != (_digest(found.state), _digest(record)):
+            raise _damaged(place)
         return jax.tree.map(_like, like, found.state), record
 
 
@@ -95,6 +93,45 @@ def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoi
         ocp.CheckpointManager(folder / "steps", options=options) as manager,
     ):
         yield Checkpoints(manager)
+
+
+def load_variables(folder: str | Path) -> Any:
+    """The variables of a training run's last checkpoint, whatever its optimizer was: what a model is applied with.
+
+    Args:
+        folder: as given to `fit(checkpoint=…)`, of a run that is not going on.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+
+    Example:
+        >>> load_variables("runs/nothing")
+        Traceback (most recent call last):
+        hullx.errors.CheckpointError: checkpoint runs/nothing holds no training run: give a folder that fit(checkpoint=…) wrote
+    """
+    steps = Path(folder).absolute() / "steps"
+    if not steps.is_dir():
+        raise CheckpointError(f"checkpoint {folder} holds no training run: give a folder that fit(checkpoint=…) wrote")
+    with ocp.CheckpointManager(steps, options=ocp.CheckpointManagerOptions(create=False)) as manager:
+        step = manager.latest_step()
+        if step is None:
+            raise CheckpointError(f"checkpoint {folder} has no finished epoch: train on, or give another folder")
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(), hashes=ocp.args.JsonRestore())
+        try:
+            found: Any = manager.restore(step, args=items)
+            variables = jax.tree.map(np.asarray, found.state[VARIABLES])
+        except Exception as error:  # Orbax and TensorStore raise what they like
+            raise _damaged(steps / str(step)) from error
+    if found.hashes.get(VARIABLES) != _digest(variables):
+        raise _damaged(steps / str(step))
+    return variables
+
+
+def _damaged(place: Any) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {place} is damaged, for its contents differ from what was written: remove it to go on from the one "
+        "before, or choose another folder"
+    )
 
 
 def _data(leaf: Array) -> Array:
