@@ -147,3 +147,22 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
     with pytest.raises(ArithmeticError, match="the first part"):
         side_by_side(failing, 10, 3, lambda done, certified: None)
     assert tallies
+
+
+def test_faces_with_more_points_than_candidates() -> None:
+    """Pixels that are black or white in most images put hundreds of points on the faces next to a query.
+
+    float32 cannot tell their scores apart, and supports on such a face are affinely dependent but for rounding.
+    """
+    directions, rng = np.random.default_rng(9).standard_normal((3, 12)), np.random.default_rng(0)
+
+    def images(count: int) -> np.ndarray:
+        grey = 0.5 + 0.6 * rng.standard_normal((count, 3)) @ directions + 0.2 * rng.standard_normal((count, 12))
+        return (np.round(np.clip(grey, 0, 1) * 255) / 255).astype(np.float32)
+
+    points, queries = images(6000), images(1000)[:100]
+    result = hullx.sweep(queries, points, progress=False)
+    assert result.decided.all()
+    check_bracket(result, queries, points)
+    for i in (*np.flatnonzero(result.outside)[:3], 54):  # the last was left open once
+        np.testing.assert_allclose(result.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6, atol=1e-9)

@@ -5,7 +5,9 @@
               it certifies the query or names its worst violators, the next candidates.
 
 The products are in float32. The certificate is in float64 all the same: a float32 score is off by at most γ_d ‖x‖, so the best
-candidates are scored again in float64 from the raw points, and all other points enter with the bound of their score.
+candidates are scored again in float64 from the raw points, and all other points enter with the bound of their score. Where more
+points than there are candidates lie on the face next to a query, that bound is what keeps it open: in the last resort all
+points are scored in float64.
 
 All of it must be called under `jax.enable_x64(True)`.
 """
@@ -42,6 +44,11 @@ class Method(Enum):
     def dtype(self) -> type:
         """Of the Gram matrix."""
         return np.float32 if self is Method.FLOAT32 else np.float64
+
+    @property
+    def scored(self) -> type:
+        """Of the scores of all points."""
+        return np.float64 if self is Method.FACTORED else np.float32
 
 
 class Batch(NamedTuple):
@@ -87,8 +94,8 @@ class Source(Protocol):
     """Points, wherever they are, as rounds need them; batches of queries are padded, the first `active` of them count.
 
     - solve(batch, steps left (b,), active, method): each query's solve on the pool of its support and candidates.
-    - best(vectors (b, d), count, active, nearest): in float32, the largest scores ⟨x_j, v⟩, or with `nearest` the largest
-      −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
+    - best(vectors (b, d), count, active, nearest): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32 with
+      `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
     - certify(queries, candidates, directions, scores, active): `lower_bound`, the candidates scored in float64; `scores` are
       those that `best` has found.
     """
@@ -118,7 +125,7 @@ def advance(source: Source, batch: Batch, left: Array, active: Array, *, method:
     """One round of the first `active` queries, each of which takes at most so many steps as are left."""
     count = batch.candidates.shape[1]
     solution = source.solve(batch, left, active, method)
-    scores, candidates = source.best(solution.direction, count, active, nearest=False)
+    scores, candidates = source.best(solution.direction.astype(method.scored), count, active, nearest=False)
     lower = source.certify(batch.queries, candidates, solution.direction, scores, active)
     return Round(solution, candidates, lower)
 
@@ -159,16 +166,19 @@ def solve(
     rows = members.astype(method.dtype)
     weights = start.weights.astype(rows.dtype)
     capacity = len(weights)
-    residual = weights @ (frame.place(query.astype(jnp.float64)).astype(rows.dtype) - rows[:capacity])
     # Any origin near the nearest point will do.
     centred = rows - weights @ rows[:capacity]
     gram = jnp.matmul(centred, centred.T, precision="highest")
-    problem = gram, jnp.matmul(centred, residual, precision="highest"), weights, start.blocked, max_steps
     if method is Method.FACTORED:
-        found = factored.solve_pool(*problem)
+        # What was found so far may rest on rows that only rounding tells from affinely dependent ones.
+        weights = updated.independent(gram[:capacity, :capacity], weights)
+    residual = weights @ (frame.place(query.astype(jnp.float64)).astype(rows.dtype) - rows[:capacity])
+    scores = jnp.matmul(centred, residual, precision="highest")
+    if method is Method.FACTORED:
+        found = factored.solve_pool(gram, scores, weights, start.blocked, max_steps, rows=centred)
         inverse = updated.inverse(gram[found.slots[:, None], found.slots], found.weights)[1]
     else:
-        found, inverse = updated.solve_pool(*problem)
+        found, inverse = updated.solve_pool(gram, scores, weights, start.blocked, max_steps)
     slots = found.slots
     refined, residual, upper = refined_weights(frame, query, raw(slots), found.weights.astype(jnp.float64), inverse)
     return Solution(
@@ -231,11 +241,11 @@ def lower_bound(frame: Frame, queries: Array, directions: Array, largest: Array,
     Args:
         queries: raw.
         largest: the largest float64 score of the candidates.
-        others: no point that is not a candidate has a larger float32 score.
+        others: no point that is not a candidate has a larger score, computed in their dtype.
     """
     d = queries.shape[1]
     lost = certificate.underflow(d, d, frame.scale, queries.dtype, jnp.float32)
-    others = others + certificate.score_error(d, frame.radius, jnp.float32)
+    others = others + certificate.score_error(d, frame.radius, others.dtype)
     placed = frame.place(queries.astype(jnp.float64))
     error = certificate.score_error(d, norm_bound(placed) + frame.radius, jnp.float64) + lost
     return certificate.lower_bound((placed * directions).sum(1), jnp.maximum(largest, others), error, d)

@@ -6,11 +6,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
+from hullx.core.hull import Frame
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
 # Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
 # twice as fast at n = 60,000 as top_k on all).
 GROUP = 16
+# Bytes of points that are in float64 at once.
+CHUNK_BYTES = 2**26
 
 
 def nearness(
@@ -18,6 +22,20 @@ def nearness(
 ) -> Float[Array, "... n"]:
     """−‖x_j − v‖²/2 up to a constant for each v, as one product; ⟨x_j, v⟩ where half_squares are 0."""
     return jnp.matmul(vectors, placed.T, precision="highest") - half_squares
+
+
+def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[Array, "b d"]) -> Float[Array, "b n"]:
+    """⟨x_j, v⟩ of raw points for each v, in float64, a chunk of points at a time."""
+    n, d = points.shape
+    chunk = min(max(CHUNK_BYTES // (8 * d), 1), n)
+
+    def body(i: Array, found: Array) -> Array:
+        first = jnp.minimum(i * chunk, n - chunk)
+        rows = frame.place(lax.dynamic_slice_in_dim(points, first, chunk).astype(jnp.float64))
+        return lax.dynamic_update_slice_in_dim(found, jnp.matmul(vectors, rows.T, precision="highest"), first, 1)
+
+    empty = jnp.zeros((len(vectors), n), vectors.dtype)
+    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points, vectors))
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:

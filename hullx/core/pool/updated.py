@@ -27,6 +27,9 @@ from hullx.types import Array
 
 # Most steps for each row of a pool: a healthy solve takes fewer than one.
 STEPS = 4
+# A row is well independent of others where its squared distance from their affine hull is over 2^26 units in the last place,
+# half of float64's digits: however many rounding errors their inverse has gathered, they do not make up so much.
+NEAR_ULPS = 2.0**26
 
 
 class _State(NamedTuple):
@@ -146,8 +149,48 @@ def inverse(gram: Array, weights: Array) -> tuple[Array, Array]:
     return used, found
 
 
+def independent(gram: Array, weights: Array) -> Array:
+    """Weights of nearly the same point on rows that are well affinely independent, among those that have weight.
+
+    A row x that depends on others, with the affine coefficients α, hands its weight on to them, w ← w + t (α − e_x), until it
+    has none left, or one of them has: that one goes, and x is looked at again. Source: Carathéodory's theorem, by its proof
+    (Schrijver 1986, "Theory of linear and integer programming", section 7.7).
+    """
+    slot = jnp.arange(len(weights))
+
+    def body(state: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        so_far, used, waiting, weights = state
+        base = slot == jnp.where(used, weights, -1).argmax()
+        entering = waiting & (slot == jnp.where(waiting, weights, -1).argmax())
+        row, base_row = (jnp.where(which[:, None], gram, 0).sum(0) for which in (entering, base))
+        products = row, base_row, (row * entering).sum()
+        bordered, lost = _entered(so_far, used, base, entering, *products, ulps=NEAR_ULPS)
+        towards = jnp.where(used, so_far @ jnp.where(used, row - base_row, 0) + base, 0) - entering
+        ratios = jnp.where((towards < 0) & lost, weights / -towards, jnp.inf)
+        emptied = (slot == ratios.argmin()) & lost
+        weights = jnp.where(emptied, 0, jnp.maximum(weights + jnp.where(lost, ratios.min(), 0) * towards, 0))
+        column = jnp.where(emptied & used, so_far, 0).sum(1)
+        reduced = so_far - column[:, None] * (column / jnp.where((emptied & used).any(), (column * emptied).sum(), 1))
+        reduced = jnp.where(emptied | emptied[:, None], 0, reduced)
+        joins = entering & ~lost
+        return jnp.where(lost, reduced, bordered), (used | joins) & ~emptied, waiting & ~joins & ~emptied, weights
+
+    first = slot == weights.argmax()
+    start = jnp.zeros_like(gram), first, (weights > 0) & ~first, weights
+    *_, found = lax.while_loop(lambda state: state[2].any(), body, loop_start(start, gram, weights))
+    return found / found.sum()
+
+
 def _entered(
-    inverse: Array, used: Array, base: Array, entering: Array, row: Array, base_row: Array, square: Array
+    inverse: Array,
+    used: Array,
+    base: Array,
+    entering: Array,
+    row: Array,
+    base_row: Array,
+    square: Array,
+    *,
+    ulps: float = PIVOT_ULPS,
 ) -> tuple[Array, Array]:
     """N with a row more, and whether rounding makes that row affinely dependent, when it stays out.
 
@@ -155,11 +198,12 @@ def _entered(
         base, entering: one-hot: a row in use as the origin, and the slot of the row that enters (or none).
         row, base_row: products of the row that enters, and of the base, with the rows of all slots.
         square: of the row that enters.
+        ulps: in units in the last place of its squared distance from the base, what counts as rounding.
     """
     along = inverse @ jnp.where(used, row - base_row, 0)
     apart = square - 2 * (row * base).sum() + (base_row * base).sum()
     pivot = apart - (row - base_row) @ along
-    lost = pivot <= PIVOT_ULPS * float(jnp.finfo(inverse.dtype).eps) * apart
+    lost = pivot <= ulps * float(jnp.finfo(inverse.dtype).eps) * apart
     joins = entering.any() & ~lost
     u = along + base - entering
     return inverse + u[:, None] * (u * jnp.where(joins, 1 / jnp.where(lost, 1, pivot), 0)), lost

@@ -17,7 +17,7 @@ from jax import lax
 from hullx.core import rounds
 from hullx.core.hull import Frame, Hull, centre_of, frame_of, half_squares, spread
 from hullx.core.rounds import Batch, Method, Round, Solution
-from hullx.core.scores import GROUP, nearness, top
+from hullx.core.scores import GROUP, nearness, scores_in_double, top
 from hullx.numerics.batching import lockstep, over_first
 from hullx.types import Array
 
@@ -68,7 +68,10 @@ class Placed(NamedTuple):
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
         """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
-        hull, vectors = self.hull, vectors.astype(jnp.float32)
+        hull = self.hull
+        if vectors.dtype == jnp.float64:
+            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), count)
+            return values, jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
 
         def of(some: int) -> tuple[Array, Array]:
             offset = hull.half_squares if nearest else jnp.zeros((), jnp.float32)

@@ -12,7 +12,7 @@ from jax import lax
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
 from hullx.core.rounds import Batch, Method, Solution
-from hullx.core.scores import nearness
+from hullx.core.scores import nearness, scores_in_double
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
 from hullx.types import Array, Count
@@ -36,8 +36,8 @@ class DiskSource(gathered.Gathered):
 
     def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
-        vectors = np.asarray(vectors, np.float32)
-        values, rows = np.zeros((len(vectors), 0), np.float32), np.zeros((len(vectors), 0), np.int64)
+        vectors = np.asarray(vectors)
+        values, rows = np.zeros((len(vectors), 0), vectors.dtype), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in self.chunks:
             more = _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
             both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
@@ -58,6 +58,9 @@ _certify = jax.jit(gathered.certify)
 
 @partial(jax.jit, static_argnames=("count", "nearest"))
 def _best(frame: Frame, chunk: Array, vectors: Array, *, count: int, nearest: bool) -> tuple[Array, Array]:
+    if vectors.dtype == jnp.float64:
+        values, rows = lax.top_k(scores_in_double(frame, chunk, vectors), count)
+        return values, rows
     placed = frame.place(chunk).astype(jnp.float32)
     offset = half_squares(placed) if nearest else jnp.zeros((), jnp.float32)
     values, rows = lax.top_k(nearness(vectors, placed, offset), count)

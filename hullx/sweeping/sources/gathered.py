@@ -86,7 +86,7 @@ def certify(frame: Frame, queries: Array, rows: Array, directions: Array, others
         queries: raw, (b, d).
         rows: the candidates, raw: (b, c, d).
         directions: (b, d) float64, of length 1.
-        others: (b,) float32: no point that is not a candidate scores higher (`rounds.lower_bound`).
+        others: (b,): no point that is not a candidate scores higher (`rounds.lower_bound`).
         active: how many of the b queries count.
     """
     together = lockstep(rows[0].size * 4, len(rows))

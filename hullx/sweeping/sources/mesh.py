@@ -20,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
 from hullx.core.rounds import Batch, Method, Pool, Solution
-from hullx.core.scores import GROUP, nearness, top
+from hullx.core.scores import GROUP, nearness, scores_in_double, top
 from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
 from hullx.sweeping.sources import gathered
@@ -69,7 +69,8 @@ class MeshSource(gathered.Gathered):
     def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
-        arguments = self.placed, self.half_squares, self._filled(np.asarray(vectors, np.float32))
+        points = self.raw if vectors.dtype == np.float64 else self.placed
+        arguments = self.frame, points, self.half_squares, self._filled(vectors)
         found = self._everywhere(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
         values, rows = (field[: len(vectors)] for field in found)
         values, rows = gathered.merged(values, rows, count)
@@ -123,18 +124,25 @@ def _replicated(values: Any, *, mesh: Mesh) -> Any:
 
 
 @partial(jax.jit, static_argnames=("mesh", "count", "nearest"))
-def _best(placed: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool) -> tuple[Array, Array]:
-    """Every shard's largest scores and their rows, side by side."""
-    points, queries = _split(mesh)
-    beside = P(queries[0] if queries else None, points[0] if points else None)
+def _best(
+    frame: Frame, points: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
+) -> tuple[Array, Array]:
+    """Every shard's largest scores and their rows, side by side; the points are placed, or raw for vectors in float64."""
+    along_points, queries = _split(mesh)
+    beside = P(queries[0] if queries else None, along_points[0] if along_points else None)
 
-    def local(placed: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
-        offset = squares if nearest else jnp.zeros((), jnp.float32)
-        values, rows = top(nearness(vectors, placed, offset), count)
-        return values, (rows + _shard(mesh) * len(placed)).astype(jnp.int32)
+    def local(points: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
+        if vectors.dtype == jnp.float64:
+            scores = scores_in_double(frame, points, vectors)
+        else:
+            scores = nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32))
+        values, rows = top(scores, count)
+        return values, (rows + _shard(mesh) * len(points)).astype(jnp.int32)
 
-    split = jax.shard_map(local, mesh=mesh, in_specs=(points, points, queries), out_specs=(beside, beside), check_vma=False)
-    return split(placed, squares, vectors)
+    where = along_points, along_points, queries
+    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(
+        points, squares, vectors
+    )
 
 
 @partial(jax.jit, static_argnames=("mesh",))
