@@ -1,0 +1,77 @@
+"""What a linear head implies of the space that it is on, tested on a network: see `hullx.probes.linear_head`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import hullx
+from hullx import probes, runs, spaces
+from hullx.data import Dataset
+
+MIXED = 8  # features in a sampled convex combination
+KEPT, PROVED, FLIPS = (
+    "share called as what it mixes",
+    "share of pairs with a plane between",
+    "share that flips at the border",
+)
+GUARANTEED, LIKE = "share inside the hull of its called class", "nearest hull right − network right"
+
+
+class Regions(NamedTuple):
+    """What follows from a linear head, of one network.
+
+    - kept, proved, flips: truth values of sampled points, of pairs of classes, of test images.
+    - gap: the least distance of two hulls that is proved.
+    - border: each test image's distance to the nearest border.
+    - right, nearest: whether network and nearest hull have each test image right.
+    - guaranteed, undecided: whether it is inside the hull of its called class; whether any of its hulls leaves it open.
+    """
+
+    kept: np.ndarray
+    proved: np.ndarray
+    flips: np.ndarray
+    gap: float
+    border: np.ndarray
+    right: np.ndarray
+    nearest: np.ndarray
+    guaranteed: np.ndarray
+    undecided: np.ndarray
+
+
+def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str) -> Regions:
+    """What the head implies, tested; and the test images' distances to the hulls of the classes."""
+    train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
+    said, heard = probes.called(head, train), probes.called(head, test)
+    rng, present = runs.generator(seed, title), np.unique(said)
+    some = probes.of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
+    kept = probes.called(head, some.points) == said[some.support[:, 0]]
+    gaps = probes.apart(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
+    border = probes.boundary(head, test)
+    before, beyond = (border.point + (test - border.point) * factor for factor in (1e-6, -1e-6))
+    flips = (probes.called(head, before) == heard) & (probes.called(head, beyond) == border.other)
+    hulls = [hullx.sweep(test, train[said == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
+    distance, lower, decided = (np.stack([getattr(hull, part) for hull in hulls]) for part in ("distance", "lower", "decided"))
+    first, inside = distance.argmin(0), np.zeros((len(data.classes), len(test)), bool)
+    inside[present] = [hull.status == hullx.Status.INSIDE for hull in hulls]
+    rivals = np.where(np.arange(len(present))[:, None] == first, np.inf, lower).min(0)
+    right, nearest = heard == data.test.labels, present[first] == data.test.labels
+    undecided = ~decided.all(0) | (rivals < distance.min(0))
+    own = inside[heard, np.arange(len(test))]
+    return Regions(kept, gaps > 0, flips, float(gaps.min()), border.distance, right, nearest, own, undecided)
+
+
+def record_regions(run: runs.Run[Any], data: str, group: str, found: list[Regions]) -> None:
+    """What the heads of all seeds together imply."""
+    about: dict[str, Any] = {"data": data, "group": group}
+    kept, proved, flips, _, border, right, nearest, guaranteed, undecided = (
+        np.concatenate([np.atleast_1d(part) for part in parts]) for parts in zip(*found, strict=True)
+    )
+    for name, values in ((KEPT, kept), (PROVED, proved), (FLIPS, flips), ("accuracy", right), (GUARANTEED, guaranteed)):
+        run.record(name, values, **about)
+    run.record("undecided", undecided, **about, statistic="count")
+    run.record("accuracy of the nearest hull", nearest, **about)
+    run.record(LIKE, runs.difference_interval(nearest, right, paired=True), **about)
+    run.record("least gap of two hulls", min(each.gap for each in found), **about)
+    run.record("distance to the border", border, **about)
