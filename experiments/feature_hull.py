@@ -84,8 +84,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 done = trained(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
             else:
                 done = load_variables(config.checkpoint)
+            shapes = spaces.layers(model, done, data.test.images)
             for state, variables in zip(STATES, (start, done), strict=True):
-                for layer, shape in spaces.layers(model, variables, data.test.images).items():
+                for layer, shape in shapes.items():
                     group = f"{name}, {state}, {layer} ({np.prod(shape):,})"
                     space, title = spaces.Features(model, variables, layer), f"{group}, seed {seed}"
                     each = run.keep(title, found_in, space, data, config.seed, config.rtol, title)

@@ -22,11 +22,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 import hullx
-from hullx import runs
+from hullx import probes, runs
 from hullx.data import Dataset, Sample, gaussian_like
 from hullx.geometry import extent, neighbours
 from hullx.runs import pictures, plotting
@@ -67,20 +68,19 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         title, train, test = data.title, data.train.rows, data.test.rows
         random = partial(runs.generator, config.seed, sample)
 
-        def swept(name: str, queries: np.ndarray, points: np.ndarray, rtol: float = config.rtol) -> hullx.Projection:
+        def swept(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
             name = f"{data.title}, {name}"  # noqa: B023 (called in this round only)
-            return hullx.sweep(queries, points, rtol=rtol, resume=run.part(name), progress=name)
+            return hullx.sweep(queries, points, rtol=config.rtol, resume=run.part(name), progress=name)
 
         size = run.keep(f"{title} extent", extent, random("extent"), train)
         record = partial(run.record, data=title, group=HULL)
         record("images", len(train))
         record("largest distance found", size.diameter)
-        half = 1.96 * size.pairwise_error
-        record("mean distance of two", size.pairwise_mean, interval=(size.pairwise_mean - half, size.pairwise_mean + half))
+        mean, half = size.pairwise_mean, 1.96 * size.pairwise_error
+        record("mean distance of two", mean, interval=(mean - half, mean + half))
 
-        # Control 1: some training images, each against all others but themselves and their fellows in this control.
+        # Controls: some training images against all others; as many Gaussian points of the same mean and covariance.
         chosen = random("controls").permutation(len(train))[: config.controls]
-        # Control 2: as many Gaussian points of the same mean and covariance, against fresh ones.
         gaussian = gaussian_like(random("gaussian"), train, len(train) + len(chosen))
         queries = dict(zip(GROUPS, (test, train[chosen], gaussian[: len(chosen)]), strict=True))
         hulls = dict(zip(GROUPS, (train, np.delete(train, chosen, axis=0), gaussian[len(chosen) :]), strict=True))
@@ -110,12 +110,17 @@ def mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nea
     record("widest relative bracket", width[result.outside].max(initial=0))
     columns = {"label": names[data.test.labels], "nearest_image": nearest, "support_size": result.support_size}
     run.table(f"{data.title} {NEAREST}", columns | {"own_class_weight": own})
+    rows = list[tuple[Any, ...]]()
+    for k in np.unique(data.test.labels):
+        mine = np.flatnonzero(data.test.labels == k)
+        rows.append((names[k], len(mine), *runs.mean_interval(result.distance[mine])[:3], own[mine].mean()))
+    run.tabulate(f"{data.title} classes", ("class", "images", "distance", "low", "high", "share_of_own_class"), rows)
 
     # Pixels for the figures: six test images from the nearest to the farthest, and the first images of each mixture.
     chosen = np.argsort(result.distance)[np.linspace(0, len(own) - 1, 6).astype(int)]
     support, weights = result.support[chosen, :8], result.weights[chosen, :8]
-    image, label = data.test.images[chosen], names[data.test.labels[chosen]]
-    shown = {"image": image, "label": label, "projection": result.point[chosen].reshape(image.shape)}
+    image = data.test.images[chosen]
+    shown = {"image": image, "label": names[data.test.labels[chosen]], "projection": result.point[chosen].reshape(image.shape)}
     shown |= {"support_image": data.train.images[support], "support_label": names[data.train.labels[support]]}
     run.arrays(f"{data.title} examples", **shown, weights=weights, distance=result.distance[chosen])
 
@@ -125,9 +130,9 @@ def classify(config: Config, run: runs.Run[Config], data: Dataset, rng: np.rando
     chosen = rng.permutation(len(data.test.labels))[: config.classified]
     queries, present = data.test.rows[chosen], np.unique(data.train.labels)
     hulls = [data.train.rows[data.train.labels == k] for k in present]
-    results = [swept(f"hull of class {k}", queries, hull, 1e-4) for k, hull in zip(present, hulls, strict=True)]
-    nearest = present[np.argmin([result.distance for result in results], axis=0)]
-    run.record("accuracy", nearest == data.test.labels[chosen], data=data.title, group=CLASSIFIER)
+    nearest = probes.nearest_hull([swept(f"hull of class {k}", queries, hull) for k, hull in zip(present, hulls, strict=True)])
+    run.record("accuracy", present[nearest.which] == data.test.labels[chosen], data=data.title, group=CLASSIFIER)
+    run.record("undecided", ~nearest.proved, data=data.title, group=CLASSIFIER, statistic="count")
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
@@ -144,11 +149,9 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             about = {"data": data, "group": group, "unit": "%"}
             yield runs.Claim.of(share[group], name, SOURCE if group == TEST else "control", "all", verdict, **about)
         far = results.estimate("share considerably outside", data=data, group=TEST)
-        expected, about = (
-            f"more than half farther than {CONSIDERABLE:.0%} of the mean distance of two",
-            {"data": data, "group": TEST},
-        )
-        yield runs.Claim.of(far, "and considerably", SOURCE, expected, runs.above(far, 0.5), **about, unit="%")
+        expected = f"more than half farther than {CONSIDERABLE:.0%} of the mean distance of two"
+        verdict = runs.above(far, 0.5)
+        yield runs.Claim.of(far, "and considerably", SOURCE, expected, verdict, data=data, group=TEST, unit="%")
 
 
 def figures(results: runs.Results) -> plotting.Figures:

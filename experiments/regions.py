@@ -52,14 +52,11 @@ def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int,
     before, beyond = (border.point + (test - border.point) * factor for factor in (1e-6, -1e-6))
     flips = (probes.called(head, before) == heard) & (probes.called(head, beyond) == border.other)
     hulls = [hullx.sweep(test, train[said == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
-    distance, lower, decided = (np.stack([getattr(hull, part) for hull in hulls]) for part in ("distance", "lower", "decided"))
-    first, inside = distance.argmin(0), np.zeros((len(data.classes), len(test)), bool)
+    nearest, inside = probes.nearest_hull(hulls), np.zeros((len(data.classes), len(test)), bool)
     inside[present] = [hull.status == hullx.Status.INSIDE for hull in hulls]
-    rivals = np.where(np.arange(len(present))[:, None] == first, np.inf, lower).min(0)
-    right, nearest = heard == data.test.labels, present[first] == data.test.labels
-    undecided = ~decided.all(0) | (rivals < distance.min(0))
-    own = inside[heard, np.arange(len(test))]
-    return Regions(kept, gaps > 0, flips, float(gaps.min()), border.distance, right, nearest, own, undecided)
+    own, undecided = inside[heard, np.arange(len(test))], ~(nearest.proved & np.all([hull.decided for hull in hulls], axis=0))
+    right, near = (called == data.test.labels for called in (heard, present[nearest.which]))
+    return Regions(kept, gaps > 0, flips, float(gaps.min()), border.distance, right, near, own, undecided)
 
 
 def record_regions(run: runs.Run[Any], data: str, group: str, found: list[Regions]) -> None:

@@ -5,6 +5,7 @@ from hullx.probes.crossings import Crossings, crossings
 from hullx.probes.legs import Legs, at, before_surface, behind_surface, class_means, kink, through_surface, within
 from hullx.probes.linear_head import Boundary, Head, apart, boundary, called, head_of
 from hullx.probes.matching import Matched, matched
+from hullx.probes.nearest_hull import NearestHull, nearest_hull
 from hullx.probes.places import Place, places
 from hullx.probes.predictions import logits
 from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
@@ -17,6 +18,7 @@ __all__ = [
     "Inside",
     "Legs",
     "Matched",
+    "NearestHull",
     "Place",
     "agreement",
     "apart",
@@ -33,6 +35,7 @@ __all__ = [
     "logits",
     "matched",
     "mixtures",
+    "nearest_hull",
     "of_neighbours",
     "of_one_class",
     "on_the_surface",
