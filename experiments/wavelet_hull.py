@@ -131,7 +131,9 @@ def figures(results: runs.Results) -> plotting.Figures:
         name: np.array(values)
         for name, values in zip(("data", "wavelet", "coefficients"), zip(*rows, strict=True), strict=False)
     }
-    quantities = {name: name for name in ("share outside", "÷ mean distance of two", "share of energy")}
+    quantities = {
+        name: name.replace("÷", "distance ÷") for name in ("share outside", "÷ mean distance of two", "share of energy")
+    }
     for name in quantities:
         table[name] = np.array([results.estimate(name, data=data, group=group).value for data, *_, group in rows])
     title = "Test images in wavelet space, by how many coefficients are kept (the last: all)"

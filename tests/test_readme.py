@@ -53,11 +53,13 @@ def test_using_it() -> None:
 
 
 @pytest.mark.slow
-def test_training(tmp_path: Path, monkeypatch) -> None:
+def test_training_and_spaces(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)  # a checkpoint is written
     names: dict = {}
-    for block in snippets("Train networks, one or dozens"):
+    for block in snippets("Train networks, one or dozens") + snippets("Where the hull is taken"):
         exec(block, names)
+    assert names["slope"].shape == (8, 8, 1)
+    assert np.isfinite(names["slope"]).all()
     assert names["many"].history.test_accuracy.shape == (20, 8)
     assert names["fitted"].history.train_accuracy[-1] == 1
     assert (tmp_path / "runs" / "noise").is_dir()
