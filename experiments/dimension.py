@@ -9,7 +9,7 @@ training and 10,000 test images, one network each, 10 epochs of Adadelta, rate 1
 reproduced where ours are within 6 points of them; `cpu` trains for fewer epochs than they did, so that it judges ours only.
 
     python -m experiments.dimension                         digits, seconds, no download
-    python -m experiments.dimension cpu                     MNIST, 60,000 × 10,000, 1 epoch: a quarter of an hour
+    python -m experiments.dimension cpu                     MNIST, 60,000 × 10,000, 1 epoch: 25 minutes
     python -m experiments.dimension paper                   10 epochs, 3 seeds; and CIFAR-10 without the CNN
 
 The local intrinsic dimension of the data (by likelihood and by moments, from 20 neighbours) stands beside it.

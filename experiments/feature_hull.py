@@ -10,7 +10,7 @@ proves it; the nearest border is at min_j margin_j / ‖w_c − w_j‖. And Jia 
 hulls classifies as well as the network; "as well" is within 2 points, fixed before the run.
 
     python -m experiments.feature_hull                      digits, 2 MLPs, seconds, no download
-    python -m experiments.feature_hull cpu                  MNIST, 10,000 × 500, 3 CNNs and 3 ResNets: a quarter of an hour
+    python -m experiments.feature_hull cpu                  MNIST, 10,000 × 500, 3 CNNs and 3 ResNets: 25 minutes
     python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
     python -m experiments.feature_hull cpu --networks cnn --checkpoint FOLDER      of `hullx.training.fit`, in place of training
 
@@ -143,9 +143,10 @@ def figures(results: runs.Results) -> plotting.Figures:
                 found = np.array([results.estimate(quantity, group=group, seed="")[:3] for group in groups])
                 bars = np.abs(found[:, 1:] - found[:, :1]).T
                 place.errorbar(np.arange(len(groups)), found[:, 0], bars, label=state, color=colour, marker="o", markersize=4)
-                place.set(ylabel=quantity.replace("÷", "distance ÷"), ylim=(0, None))
+                place.set(ylabel=quantity.replace("÷", "distance ÷"))
                 place.set_xticks(np.arange(len(groups)), [group.split(", ", 2)[2].replace(" (", "\n(") for group in groups])
-        column[0].set_title(name)
+        column[0].set(title=name, ylim=(0, 1.02))
+        column[1].set_ylim(0)
         column[1].legend()
     yield "layers", drawn
     drawn, axes = plotting.figure(
