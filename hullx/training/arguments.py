@@ -17,7 +17,7 @@ from hullx.arguments import check_count, look
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs.fingerprint import digest
-from hullx.training.steps import DATA, MEMBERS, Augment, Layout, TrainState
+from hullx.training.steps import DATA, MEMBERS, Adversary, Augment, Layout, TrainState
 from hullx.types import Array
 
 
@@ -139,6 +139,7 @@ def fingerprint(
     rates: Array,
     scales: Array,
     start: Any,
+    adversary: Adversary | None,
 ) -> dict[str, Any]:
     """What decides a run: hashes and descriptions by name, which a checkpoint's folder keeps.
 
@@ -147,6 +148,7 @@ def fingerprint(
         layout: how many networks, and whether they share batches.
         rates, scales: one a network.
         start: variables given to begin with, or None.
+        adversary: as given to `fit`.
     """
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     images = jnp.ones((2, *train.images.shape[1:]))
@@ -161,7 +163,16 @@ def fingerprint(
         "layout": layout.value,
         "rate": digest([np.asarray(rates)]),
         "scale": digest([np.asarray(scales)]),
-    } | ({} if start is None else {"start": digest([np.asarray(leaf) for leaf in jax.tree.leaves(start)])})
+        **({} if start is None else {"start": digest([np.asarray(leaf) for leaf in jax.tree.leaves(start)])}),
+        **({} if adversary is None else {"adversary": _against(adversary, model, images)}),
+    }
+
+
+def _against(adversary: Adversary, model: nn.Module, images: Array) -> str:
+    """What an adversary does to a network."""
+    variables = {name: each for name, each in model.init(jax.random.key(0), images).items() if name != "representations"}
+    labels = jnp.zeros(len(images), jnp.int32)
+    return _plain(repr(adversary)) + _program(lambda: adversary(variables, images, labels, jax.random.key(0)))
 
 
 def _program(function: Callable[[], Any]) -> str:

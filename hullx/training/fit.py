@@ -33,6 +33,7 @@ from hullx.training.checkpoints import opened
 from hullx.training.history import History, check_finite, note, reached, stacked, summary, unstacked
 from hullx.training.steps import (
     MEMBERS,
+    Adversary,
     Augment,
     Data,
     Layout,
@@ -110,6 +111,7 @@ def fit(
     batch: int = 128,
     test: Split | None = None,
     augment: Augment | None = None,
+    adversary: Adversary | None = None,
     until: float | None = None,
     start: Any = None,
     ensemble: Ensemble = Ensemble(),
@@ -130,6 +132,8 @@ def fit(
         batch: images a step; what is left at the end of an epoch is dropped (another part in each).
         test: a split on which the network is evaluated after each epoch.
         augment: changes a batch, such as `hullx.data.CropFlip()`.
+        adversary: (variables, images, labels, key) → images, which changes each batch against each network as it is at that
+            step: adversarial training, with an attack of `hullx.probes.attacks`. Accuracies on whole splits are without it.
         until: stop once this share of the training images, from 0 to 1, is classified right by every member that has not
             diverged.
         start: variables to begin with in place of drawn ones, such as another run's `fitted.state.variables`; of an ensemble
@@ -169,7 +173,16 @@ def fit(
     mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
 
     programs = _Programs(
-        partial(epoch, model=model, optimizer=optimizer, batch=batch, augment=augment, layout=layout, mesh=mesh),
+        partial(
+            epoch,
+            model=model,
+            optimizer=optimizer,
+            batch=batch,
+            augment=augment,
+            adversary=adversary,
+            layout=layout,
+            mesh=mesh,
+        ),
         partial(evaluate, model=model, layout=layout, mesh=mesh),
     )
     data = _Data(
@@ -179,7 +192,7 @@ def fit(
     if start is not None:
         first = started(first, start, key, optimizer)
     state = _members(first, key, mesh)
-    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales, start)
+    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales, start, adversary)
 
     rows, last = list[History](), time.monotonic()
     with nullcontext() if checkpoints is None else opened(checkpoints.folder, whose()) as saved:

@@ -30,6 +30,8 @@ EVALUATED = 500
 DATA, MEMBERS = "data", "members"
 
 Augment = Callable[[Array, Array], Array]
+# (variables, images, labels, key) → images: what the network is to be right about, as it is at this step.
+Adversary = Callable[[Any, Array, Array, Array], Array]
 
 
 class TrainState(NamedTuple):
@@ -85,6 +87,7 @@ def train_step(
     *,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
+    adversary: Adversary | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One step on one batch: the next state, and the batch's loss and accuracy before it.
 
@@ -93,6 +96,8 @@ def train_step(
         labels: whole numbers below the model's outputs.
         rate: factor on the optimizer's updates: the learning rate, for an optimizer whose own is 1.
         model, optimizer: those of `init_state`.
+        adversary: changes the images against the network as it is, say by projected gradient ascent (Madry et al. 2018); loss
+            and accuracy are those of the changed images.
 
     Example:
         >>> model, optimizer, images, labels = MLP(classes=10), optax.sgd(0.1), jnp.ones((5, 8, 8, 1)), jnp.arange(5)
@@ -105,6 +110,8 @@ def train_step(
     """
     params, others = state.variables["params"], {name: each for name, each in state.variables.items() if name != "params"}
     dropout_key = jax.random.fold_in(jax.random.split(state.key)[0], state.step)
+    if adversary is not None:
+        images = lax.stop_gradient(adversary(state.variables, images, labels, jax.random.split(dropout_key)[1]))
 
     def loss(params: Any) -> tuple[Array, tuple[Array, Any]]:
         logits, changed = model.apply(
@@ -135,7 +142,10 @@ class Layout(Enum):
     OWN = "members with batches of their own"
 
 
-@partial(jax.jit, static_argnames=("model", "optimizer", "batch", "augment", "layout", "mesh"), donate_argnames="state")
+STATIC = "model", "optimizer", "batch", "augment", "adversary", "layout", "mesh"
+
+
+@partial(jax.jit, static_argnames=STATIC, donate_argnames="state")
 def epoch(
     state: TrainState,
     data: Data,
@@ -145,6 +155,7 @@ def epoch(
     optimizer: optax.GradientTransformation,
     batch: int,
     augment: Augment | None = None,
+    adversary: Adversary | None = None,
     layout: Layout = Layout.ONE,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
@@ -157,6 +168,7 @@ def epoch(
         model, optimizer: those of `init_state`; static.
         batch: images a step, from 1 to n; static.
         augment: changes a batch; static.
+        adversary: as for `train_step`; static.
         layout: how many networks; static.
         mesh: devices, as for `fit`; static.
 
@@ -167,7 +179,8 @@ def epoch(
 
         def own(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
             one = Data(data.images, labels)
-            return epoch(state, one, rate, model=model, optimizer=optimizer, batch=batch, augment=augment, mesh=mesh)
+            how: dict[str, Any] = {"batch": batch, "augment": augment, "adversary": adversary, "mesh": mesh}
+            return epoch(state, one, rate, model=model, optimizer=optimizer, **how)
 
         state, metrics = over_members(own, model, data.images, mesh)(state, data.labels, rate)
         return state, jax.tree.map(jnp.transpose, metrics)
@@ -186,7 +199,7 @@ def epoch(
             images = augment(key, images)
 
         def step(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
-            return train_step(state, images, labels[rows], rate, model=model, optimizer=optimizer)
+            return train_step(state, images, labels[rows], rate, model=model, optimizer=optimizer, adversary=adversary)
 
         every = step if layout is Layout.ONE else over_members(step, model, data.images, mesh)
         return every(state, data.labels, rate)
