@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from oracles import nnls_distance
 from rational import squared_distance
 
 import hullx
-from experiments import bench_derivatives, bench_solvers, bench_training, peers
+from experiments import bench_attacks, bench_derivatives, bench_solvers, bench_training, peers
 from hullx import runs
 
 RTOL = 1e-6
@@ -82,12 +83,28 @@ def test_derivatives_benchmark(tmp_path: Path) -> None:
     assert {claim["verdict"] for claim in results.claims} == {runs.UNSETTLED}  # one pair of calls settles nothing
 
 
+@pytest.mark.slow
+def test_attacks_benchmark(tmp_path: Path) -> None:
+    pytest.importorskip("foolbox", reason="pip install -e '.[bench]' brings the peers")
+    results = runs.Results(started(bench_attacks.experiment.main, "--models", "MLP", "--repeats", 1, "--out", tmp_path).folder)
+    assert all(abs(row.value) <= 1 for row in results.select(quantity=bench_attacks.DIFFERENCE))
+    assert all(0.1 < row.value < 0.9 for row in results.select(quantity=bench_attacks.HULLX))
+
+
+def test_a_missing_foolbox_gets_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "foolbox", None)
+    done = started(bench_attacks.experiment.main, "--out", tmp_path)
+    assert done.status == 2
+    assert done.errors.splitlines() == ["error: bench_attacks needs Foolbox: pip install -e '.[bench]'"]
+
+
 @pytest.mark.parametrize(
     ("experiment", "flag", "known"),
     [
         (bench_training, "--steps", "mlp"),
         (bench_solvers, "--solvers", "scipy nnls"),
         (bench_derivatives, "--dtypes", "float64"),
+        (bench_attacks, "--models", "MLP"),
     ],
 )
 def test_unknown_names_get_one_line(experiment: Any, flag: str, known: str, tmp_path: Path) -> None:

@@ -66,7 +66,17 @@ def test_examples(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["hullx", "hullx.data", "hullx.geometry", "hullx.models", "hullx.solvers", "hullx.spaces", "hullx.training"]
+    "name",
+    [
+        "hullx",
+        "hullx.data",
+        "hullx.geometry",
+        "hullx.models",
+        "hullx.probes.attacks",
+        "hullx.solvers",
+        "hullx.spaces",
+        "hullx.training",
+    ],
 )
 def test_what_users_call_has_an_example(name: str) -> None:
     module = import_module(name)

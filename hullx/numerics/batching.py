@@ -21,12 +21,13 @@ LOCKSTEP = 64
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
 
 
-def over_queries(one: Callable[..., Any], *batch: Any) -> Any:
+def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP) -> Any:
     """one(*query's) for each query of a batch: arrays, or trees of them, whose first axis is that of the queries.
 
     Args:
         one: a function of one query's arrays, without side effects.
         batch: arrays (m, ...), or trees of such, m ≥ 0.
+        together: how many in lockstep.
 
     Returns:
         What `one` returns, with a first axis of m.
@@ -39,7 +40,7 @@ def over_queries(one: Callable[..., Any], *batch: Any) -> Any:
     if count == 1:
         return jax.vmap(one)(*batch)
     # Batches of one size, the last filled up with its own last query: one program to compile.
-    together = max(min(LOCKSTEP, count), 1)
+    together = max(min(together, count), 1)
 
     def parts(field: Any) -> Any:
         missing = ((0, -count % together), *[(0, 0)] * (field.ndim - 1))

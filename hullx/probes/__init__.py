@@ -1,7 +1,9 @@
 """What is asked of trained models, inside and outside the hull: do they agree, where do labels change, how flat are they?"""
 
+from hullx.probes import attacks
 from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority, with_others
 from hullx.probes.crossings import Crossings, crossings
+from hullx.probes.flip_points import FlipPoints, flip_points
 from hullx.probes.legs import Legs, at, before_surface, behind_surface, class_means, kink, through_surface, within
 from hullx.probes.linear_head import Boundary, Head, apart, boundary, called, head_of
 from hullx.probes.matching import Matched, matched
@@ -14,6 +16,7 @@ __all__ = [
     "Agreement",
     "Boundary",
     "Crossings",
+    "FlipPoints",
     "Head",
     "Inside",
     "Legs",
@@ -23,12 +26,14 @@ __all__ = [
     "agreement",
     "apart",
     "at",
+    "attacks",
     "before_surface",
     "behind_surface",
     "boundary",
     "called",
     "class_means",
     "crossings",
+    "flip_points",
     "head_of",
     "kink",
     "largest_class_share",

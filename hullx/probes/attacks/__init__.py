@@ -1,0 +1,33 @@
+"""Adversarial attacks: small changes of images that make a network call them wrongly.
+
+    attacked = pgd(model.apply, variables, images, labels, key, budget=Budget("linf", 8 / 255))
+    attacked.success.mean()
+
+Images are in [0, 1] in any layout; a network is any function from variables and images to logits. What its images are divided
+or shifted by belongs into that function, for budgets are in the pixels' units.
+"""
+
+from hullx.probes.attacks.apgd import apgd
+from hullx.probes.attacks.attacked import Attacked
+from hullx.probes.attacks.bisection import smallest_budget
+from hullx.probes.attacks.budget import Budget, drawn_within, moved, nearest_within, steepest
+from hullx.probes.attacks.deepfool import deepfool
+from hullx.probes.attacks.gradient import fgsm, pgd
+from hullx.probes.attacks.losses import cross_entropy, dlr, margin
+
+__all__ = [
+    "Attacked",
+    "Budget",
+    "apgd",
+    "cross_entropy",
+    "deepfool",
+    "dlr",
+    "drawn_within",
+    "fgsm",
+    "margin",
+    "moved",
+    "nearest_within",
+    "pgd",
+    "smallest_budget",
+    "steepest",
+]

@@ -1,0 +1,105 @@
+"""Attempts from several starts, and the best point of them all: what the attacks within a budget share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hullx.probes.attacks.attacked import Found, Target
+from hullx.probes.attacks.budget import Norm, drawn_within
+from hullx.probes.attacks.losses import LOSSES, TARGETED, towards
+from hullx.types import Array, Number
+
+
+@dataclass(frozen=True)
+class Search:
+    """How an attack searches a budget; static under jit.
+
+    Attributes:
+        norm: of the budget.
+        loss: a key of `LOSSES`, or TARGETED: attempt i leads to the class with the i-th largest logit of the others, and after
+            the last of them to the first again.
+        steps: of an attempt.
+        restarts: attempts.
+        random: whether an attempt begins at a point drawn from the ball, else at the image.
+        early_stop: whether an image that is called wrongly is done.
+    """
+
+    norm: Norm
+    loss: str
+    steps: int
+    restarts: int = 1
+    random: bool = True
+    early_stop: bool = True
+
+
+class Best(NamedTuple):
+    """The best point yet: called wrongly rather than not, then of the highest loss; and the steps taken."""
+
+    image: Array
+    loss: Array
+    success: Array
+    steps: Array
+
+    def noted(self, image: Array, loss: Array, success: Array) -> Best:
+        """The best with another point seen. A loss of NaN is not higher."""
+        better = (success > self.success) | (success == self.success) & (loss > self.loss)
+        return self._replace(
+            image=jnp.where(better, image, self.image),
+            loss=jnp.where(better, loss, self.loss),
+            success=self.success | success,
+        )
+
+
+class Seen(NamedTuple):
+    """What the network says of a point."""
+
+    loss: Array
+    success: Array
+
+
+def measured(target: Target, point: Array, loss: str, number: Array | int = 0) -> tuple[Array, Seen]:
+    """The loss at a point in some attempt; and again, with whether the network is fooled, as jax.value_and_grad wants it."""
+    logits = target.network(point)
+    if loss == TARGETED:
+        value = towards(logits, target.label, target.others[number % len(target.others)])
+    else:
+        value = LOSSES[loss](logits[None], target.label[None])[0]
+    return value, Seen(value, target.fooled(logits))
+
+
+def attempts(
+    attempt: Callable[[Array, Array, Best], tuple[Array, Best]], target: Target, key: Array, epsilon: Number, search: Search
+) -> Found:
+    """The best of all attempts on one image, which ends once it is done.
+
+    Args:
+        attempt: from its number, a start and the best yet to the last point, which nobody has looked at, and the best.
+        key: of the starts: attempt i has the same whatever the number of attempts.
+    """
+
+    def body(state: tuple[Array, Best]) -> tuple[Array, Best]:
+        number, best = state
+        start = target.image
+        if search.random:
+            start = drawn_within(jax.random.fold_in(key, number), target.image, search.norm, epsilon)
+        last, best = attempt(number, start, best)
+        return number + 1, best.noted(last, *measured(target, last, search.loss, number)[1])
+
+    def unfinished(state: tuple[Array, Best]) -> Array:
+        return (state[0] < search.restarts) & goes_on(target, state[1], search)
+
+    low = jnp.full((), -jnp.inf, target.image.dtype)
+    first = Best(target.image, low, jnp.bool(False), jnp.int32(0))
+    best = lax.while_loop(unfinished, body, (jnp.int32(0), first))[1]
+    return Found(best.image, best.success, best.steps)
+
+
+def goes_on(target: Target, best: Best, search: Search) -> Array:
+    """Whether there is anything to look for: not for images called wrongly at first, nor for those that are by now."""
+    return target.right & ~best.success if search.early_stop else target.right

@@ -1,0 +1,105 @@
+"""The smallest budget with which an attack succeeds, by bisection for each image."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float, Int
+
+from hullx.ambient import own_settings
+from hullx.arguments import check_count
+from hullx.probes.attacks.apgd import climbed
+from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon
+from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
+from hullx.probes.attacks.attempts import Search, attempts
+from hullx.probes.attacks.budget import Budget, moved
+from hullx.types import Array
+
+
+@own_settings
+def smallest_budget(
+    apply: Apply,
+    variables: Any,
+    images: Float[Array, "n ..."],
+    labels: Int[Array, "n"],
+    key: Array,
+    *,
+    largest: Budget,
+    halvings: int = 10,
+    steps: int = 30,
+    loss: str = "targeted",
+    restarts: int = 3,
+    together: int = TOGETHER,
+) -> Attacked:
+    """The nearest point of each image that Auto-PGD finds called wrongly: an upper bound of the distance to the boundary.
+
+    First with the largest budget; then with ε halfway between the largest that failed, 0 at first, and the distance of the
+    nearest success, again and again.
+
+    Args:
+        largest: the norm, and the ε to begin with.
+        halvings: after which the two are no farther apart than ε / 2^halvings; static.
+        steps, loss, restarts: of the attack with each budget; static. On a linear network it is exact with a "targeted" attempt
+            for each other class; cross entropy leads to several classes at once, the margin to the one with the largest logit.
+        apply, variables, images, labels, key, together: as for `pgd`.
+
+    Returns:
+        The nearest points. Without success with the largest budget, the best point of that attempt.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: as `pgd`.
+
+    Example:
+        >>> images, labels, key = jnp.array([[0.5, 0.4]]), jnp.array([0]), jax.random.key(0)
+        >>> linear = lambda weights, images: images @ weights
+        >>> found = smallest_budget(linear, jnp.eye(2), images, labels, key, largest=Budget("l2", 1.0))
+        >>> bool(abs(found.distance[0] - 0.1 / 2**0.5) < 1e-3)
+        True
+
+    Reference: Croce and Hein (2020), algorithm 1, for the attack.
+    """
+    epsilon = each_epsilon(largest, images)
+    search = Search(largest.norm, loss, steps, restarts)
+    check_search(search, check_network(apply, variables, images, labels, together), key)
+    check_count("halvings", halvings, least=0)
+    return _run(apply, variables, images, labels, key, epsilon, search=search, halvings=halvings, together=together)
+
+
+@partial(jax.jit, static_argnames=("apply", "search", "halvings", "together"))
+def _run(
+    apply: Apply,
+    variables: Any,
+    images: Array,
+    labels: Array,
+    key: Array,
+    epsilon: Array,
+    *,
+    search: Search,
+    halvings: int,
+    together: int,
+) -> Attacked:
+    def one(target: Target, number: Array, epsilon: Array) -> Found:
+        mine = jax.random.fold_in(key, number)
+
+        def halve(i: Array, state: tuple[Found, Array, Array]) -> tuple[Found, Array, Array]:
+            nearest, low, high = state
+            first = i == 0
+            tried = jnp.where(first, epsilon, (low + high) / 2)
+            # What failed with the largest budget is given up.
+            wanted = target._replace(right=target.right & (first | nearest.success))
+            found = attempts(partial(climbed, wanted, tried, search), wanted, jax.random.fold_in(mine, i), tried, search)
+            better = first | found.success
+            image, success = jnp.where(better, found.image, nearest.image), nearest.success | found.success
+            high = jnp.where(found.success, jnp.minimum(tried, moved(found.image, target.image, search.norm)), high)
+            low = jnp.where(found.success | first, low, tried)
+            return Found(image, success, nearest.steps + found.steps), low, high
+
+        begun = Found(target.image, jnp.bool(False), jnp.int32(0)), jnp.zeros_like(epsilon), epsilon
+        return lax.fori_loop(0, halvings + 1, halve, begun)[0]
+
+    numbers = jnp.arange(len(images))
+    return over_images(one, apply, variables, images, labels, numbers, epsilon, norm=search.norm, together=together)

@@ -1,0 +1,150 @@
+"""How far an attack may move an image: a ball of a norm about it, cut with the pixels' range [0, 1].
+
+All functions here are of one image, an array of any shape; `jax.vmap` gives those of many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Float
+
+from hullx.arguments import known
+from hullx.errors import ArgumentError
+from hullx.numerics.norms import norm as euclidean
+from hullx.numerics.norms import unit
+from hullx.types import Array, Number
+
+Norm = Literal["linf", "l2"]
+NORMS: tuple[Norm, ...] = ("linf", "l2")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Perturbations x' with ‖x' − x‖ ≤ ε and 0 ≤ x' ≤ 1.
+
+    Attributes:
+        norm: "linf", the largest change of a pixel, or "l2", the Euclidean norm of all changes.
+        epsilon: ε > 0 in the pixels' units, one for all images or (n,); may be traced.
+
+    Raises:
+        ArgumentError: another norm, or an ε that is not a finite number above 0.
+
+    Example:
+        >>> Budget("linf", 8 / 255)
+        Budget(norm='linf', epsilon=0.0313...)
+    """
+
+    norm: Norm
+    epsilon: Float[Array, "..."] | float
+
+    def __post_init__(self) -> None:
+        check_norm(self.norm)
+        if known(self.epsilon):
+            check_positive("epsilon", self.epsilon)
+
+
+def moved(changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm) -> Float[Array, ""]:
+    """‖changed − image‖ in a norm.
+
+    Example:
+        >>> moved(jnp.array([0.3, 0.4]), jnp.zeros(2), "l2"), moved(jnp.array([0.3, 0.4]), jnp.zeros(2), "linf")
+        (Array(0.5, dtype=float32), Array(0.4, dtype=float32))
+    """
+    change = (changed - image).ravel()
+    return jnp.abs(change).max() if norm == "linf" else euclidean(change)
+
+
+def steepest(gradient: Float[Array, "..."], norm: Norm) -> Float[Array, "..."]:
+    """The step of length 1 along which a function rises most: the gradient's signs, or the gradient over its norm; 0 for 0.
+
+    Example:
+        >>> steepest(jnp.array([3.0, -4.0]), "linf"), steepest(jnp.array([3.0, -4.0]), "l2").round(6)
+        (Array([ 1., -1.], dtype=float32), Array([ 0.6, -0.8], dtype=float32))
+    """
+    return jnp.sign(gradient) if norm == "linf" else unit(gradient.ravel()).reshape(gradient.shape)
+
+
+def nearest_within(
+    changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm, epsilon: Number
+) -> Float[Array, "..."]:
+    """The budget's point nearest to `changed` in Euclidean distance, for both norms: in the ball and the pixels' range at once.
+
+    For L2 it is clip(x + t (changed − x), 0, 1) with the largest t ≤ 1 that the ball allows, for such are the points that meet
+    the Karush-Kuhn-Tucker conditions. Pixels that are clipped at some t are clipped at all larger ones. So t is solved for
+    with none clipped, then with those clipped that were beyond the range, and so on until they are no more.
+
+    Args:
+        changed: any point.
+        image: the ball's centre, in [0, 1].
+
+    Example:
+        >>> found = nearest_within(jnp.array([2.0, 0.0]), jnp.array([0.7, 0.5]), "l2", 0.5)
+        >>> jnp.allclose(found, jnp.array([1.0, 0.1]))
+        Array(True, dtype=bool)
+    """
+    change = changed - image
+    if norm == "linf":
+        return jnp.clip(image + jnp.clip(change, -epsilon, epsilon), 0, 1)
+    room = jnp.where(change > 0, 1 - image, image)
+
+    def solved(clipped: Array) -> Array:
+        left = jnp.maximum(epsilon**2 - jnp.where(clipped, room**2, 0).sum(), 0)
+        free = euclidean(jnp.where(clipped, 0, change).ravel())
+        return jnp.where(free > 0, jnp.minimum(jnp.sqrt(left) / jnp.where(free > 0, free, 1), 1), 1)
+
+    def beyond(share: Array) -> Array:
+        return share * jnp.abs(change) >= room
+
+    def more(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        clipped = state[0] | beyond(solved(state[0]))
+        return clipped, clipped.sum() > state[0].sum()
+
+    clipped, _ = lax.while_loop(lambda state: state[1], more, (jnp.zeros(image.shape, bool), jnp.bool(True)))
+    step = jnp.clip(image + solved(clipped) * change, 0, 1) - image
+    # What rounding has left over. The range is convex and the image in it, so that a shorter step stays in it.
+    length = euclidean(step.ravel())
+    most = epsilon * (1 - 4 * jnp.finfo(image.dtype).eps)
+    return jnp.clip(image + step * jnp.minimum(most / jnp.where(length > 0, length, 1), 1), 0, 1)
+
+
+def drawn_within(key: Array, image: Float[Array, "..."], norm: Norm, epsilon: Number) -> Float[Array, "..."]:
+    """A point drawn uniformly from the ball, its pixels then clipped to their range.
+
+    Example:
+        >>> image = jnp.full((8, 8), 0.5)
+        >>> 0.27 < moved(drawn_within(jax.random.key(0), image, "l2", 0.3), image, "l2") < 0.3
+        Array(True, dtype=bool)
+    """
+    if norm == "linf":
+        return jnp.clip(image + epsilon * jax.random.uniform(key, image.shape, image.dtype, -1, 1), 0, 1)
+    direction_key, length_key = jax.random.split(key)
+    direction = unit(jax.random.normal(direction_key, image.shape, image.dtype).ravel()).reshape(image.shape)
+    length = epsilon * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
+    return nearest_within(image + length * direction, image, norm, epsilon)
+
+
+def check_norm(norm: Any) -> None:
+    """Whether there is such a norm.
+
+    Raises:
+        ArgumentError: there is not.
+    """
+    if norm not in NORMS:
+        raise ArgumentError(f"norm: got {norm!r}, expected one of {', '.join(NORMS)}: choose one of them")
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Whether numbers are finite and above 0.
+
+    Raises:
+        ArgumentError: they are not.
+    """
+    numbers = np.asarray(value)
+    if not (np.issubdtype(numbers.dtype, np.number) and numbers.size and (numbers > 0).all() and np.isfinite(numbers).all()):
+        raise ArgumentError(f"{name}: got {value}, expected finite numbers above 0: give it in the pixels' units, from 0 to 1")

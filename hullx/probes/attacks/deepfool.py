@@ -1,0 +1,122 @@
+"""DeepFool: step by step to the nearest border of the network made linear, for the smallest change in L2."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float, Int
+
+from hullx.ambient import own_settings
+from hullx.arguments import check_count, check_share
+from hullx.numerics.norms import norm
+from hullx.probes.attacks.arguments import check_network
+from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
+from hullx.types import Array
+
+
+@own_settings
+def deepfool(
+    apply: Apply,
+    variables: Any,
+    images: Float[Array, "n ..."],
+    labels: Int[Array, "n"],
+    *,
+    overshoot: float = 0.02,
+    steps: int = 50,
+    candidates: int | None = None,
+    bounded: bool = True,
+    together: int = TOGETHER,
+) -> Attacked:
+    """Images moved across a border nearby, which is an upper bound of the distance to the nearest; distances are L2.
+
+    With z the logits of a point, w_j the gradient of z_j − z_y there, the next change is the shortest that would make z_j = z_y
+    for one class j, were the network linear: |z_j − z_y| / ‖w_j‖² · w_j, with j for which |z_j − z_y| / ‖w_j‖ is least.
+
+    Args:
+        overshoot: η ≥ 0 and below 1: points are x + (1 + η) Σ r, so that they come to lie behind the border; may be traced.
+        steps: at most; each takes the gradients of all candidates; static.
+        candidates: how many other classes, those with the largest logits at the image; None for all; static.
+        bounded: whether images are in [0, 1], and points are clipped to it; static.
+        apply, variables, images, labels, together: as for `pgd`.
+
+    Raises:
+        ArgumentError, ArgumentTypeError: as `pgd`.
+
+    Example:
+        >>> images, labels = jnp.array([[0.5, 0.4]]), jnp.array([0])
+        >>> found = deepfool(lambda weights, images: images @ weights, jnp.eye(2), images, labels)
+        >>> found.success, found.distance.round(4)  # 1.02 × 0.1 / √2
+        (Array([ True], dtype=bool), Array([0.0721], dtype=float32))
+
+    Reference: Moosavi-Dezfooli et al. (2016), "DeepFool: a simple and accurate method to fool deep neural networks",
+    algorithm 2.
+    """
+    classes = check_network(apply, variables, images, labels, together, bounded=bounded)
+    check_count("steps", steps)
+    check_count("candidates", candidates, none="all other classes")
+    check_share("overshoot", overshoot, remedy="the paper's is 0.02")
+    several = classes - 1 if candidates is None else min(candidates, classes - 1)
+    setting = _Setting(steps, several, bounded)
+    overshoots = jnp.asarray(overshoot, jnp.result_type(images))
+    return _run(apply, variables, images, labels, overshoots, setting=setting, together=together)
+
+
+class _Setting(NamedTuple):
+    """What is static."""
+
+    steps: int
+    candidates: int
+    bounded: bool
+
+
+class _State(NamedTuple):
+    """The point after some steps, their sum, and whether the network was fooled there."""
+
+    number: Array
+    point: Array
+    total: Array
+    success: Array
+
+
+@partial(jax.jit, static_argnames=("apply", "setting", "together"))
+def _run(
+    apply: Apply, variables: Any, images: Array, labels: Array, overshoot: Array, *, setting: _Setting, together: int
+) -> Attacked:
+    one = partial(_crossed, overshoot=overshoot, setting=setting)
+    return over_images(one, apply, variables, images, labels, norm="l2", together=together)
+
+
+def _crossed(target: Target, *, overshoot: Array, setting: _Setting) -> Found:
+    others = target.others[: setting.candidates]
+
+    def ahead(point: Array) -> tuple[Array, Array]:
+        logits = target.network(point)
+        return logits[others] - logits[target.label], logits
+
+    def step(state: _State) -> _State:
+        values, pull, logits = jax.vjp(ahead, state.point, has_aux=True)
+        (across,) = jax.vmap(pull)(jnp.eye(setting.candidates, dtype=values.dtype))
+        fooled = target.fooled(logits)
+        # On the border itself a step would be 0: the logits' rounding is taken to be before it.
+        rounding = 4 * jnp.finfo(logits.dtype).eps * jnp.abs(logits).max()
+        lengths = norm(across.reshape(setting.candidates, -1))
+        distances = jnp.where(lengths > 0, (jnp.abs(values) + rounding) / jnp.where(lengths > 0, lengths, 1), jnp.inf)
+        distances = jnp.where(jnp.isfinite(distances), distances, jnp.inf)
+        nearest = distances.argmin()
+        change = (distances[nearest] / lengths[nearest]).astype(state.total.dtype) * across[nearest]
+        total = jnp.where(jnp.isfinite(distances[nearest]), state.total + change, state.total)
+        moved = target.image + (1 + overshoot) * total
+        moved = jnp.clip(moved, 0, 1) if setting.bounded else moved
+        point = jnp.where(fooled, state.point, moved)
+        return _State(state.number + ~fooled, point, jnp.where(fooled, state.total, total), fooled)
+
+    def unfinished(state: _State) -> Array:
+        return (state.number < setting.steps) & ~state.success & target.right
+
+    begun = _State(jnp.int32(0), target.image, jnp.zeros_like(target.image), jnp.bool(False))
+    ended = lax.while_loop(unfinished, step, begun)
+    return Found(ended.point, target.fooled(target.network(ended.point)), ended.number)

@@ -1,0 +1,109 @@
+"""What `flip_points` is given, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from hullx.arguments import check_array, check_numbers, look
+from hullx.errors import ArgumentError
+from hullx.probes.flip_points.regions import Box, Everywhere, Hull, Region
+from hullx.types import Array
+
+
+def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
+    """Finite images as NumPy's, in the dtype that they and float32 promote to.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: they are no such array, or there are none.
+    """
+    check_array(name, images)
+    if images.ndim < 2 or 0 in images.shape:
+        raise ArgumentError(
+            f"{name}: got shape {images.shape}, expected (m, ...) with one image or more: one image is {name}[None]"
+        )
+    dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(images.dtype, jnp.float32))
+    found = np.asarray(images).astype(dtype)
+    check_numbers(name, look(found), found.dtype)
+    return found
+
+
+def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Float[np.ndarray, "m *shape"]) -> int:
+    """How many classes there are: two or more.
+
+    Raises:
+        ArgumentError: apply does not take such images, or returns no logits.
+    """
+    try:
+        found = jax.eval_shape(apply, variables, images[:1])
+    except Exception as error:
+        raise ArgumentError(
+            f"images: got shape {images.shape}, expected images that apply takes with these variables: "
+            "give them as the network was trained on them, flattened or not"
+        ) from error
+    shape = getattr(found, "shape", None)
+    if shape is None or len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
+        what = f"shape {shape}" if shape is not None else type(found).__name__
+        raise ArgumentError(
+            f"apply: got {what} for one image, expected logits (1, k) of 2 classes or more: "
+            "give a function that returns one logit for each class, and nothing else"
+        )
+    return shape[1]
+
+
+def checked_region(
+    images: Float[np.ndarray, "m *shape"], box: tuple[float, float] | None, within: Float[Array, "n d"] | None
+) -> Region:
+    """Where flip points are looked for.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: the box is empty or does not hold the images, or points do not match them.
+    """
+    if within is not None:
+        return _hull(images, within)
+    if box is None:
+        return Everywhere()
+    low, high = map(float, box)
+    if not low < high:
+        raise ArgumentError(
+            f"box: got ({low}, {high}), expected a number and a larger one: exchange them, or None for no limits"
+        )
+    if images.min() < low or images.max() > high:
+        raise ArgumentError(
+            f"box: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
+            "expected all of them in it: widen it, or None for no limits"
+        )
+    return Box(jnp.asarray(low, images.dtype), jnp.asarray(high, images.dtype))
+
+
+def _hull(images: np.ndarray, within: Any) -> Hull:
+    check_array("within", within)
+    size = images[0].size
+    if within.ndim != 2 or within.shape[0] == 0 or within.shape[1] != size:
+        raise ArgumentError(
+            f"within: got shape {within.shape}, expected (n, {size}) to match images of shape {images.shape}: "
+            "flatten each point to one row"
+        )
+    points = np.asarray(within).astype(images.dtype)
+    check_numbers("within", look(points), points.dtype)
+    return Hull(jnp.asarray(points))
+
+
+def checked_others(images: Float[np.ndarray, "m *shape"], towards: Any) -> Float[np.ndarray, "t *shape"]:
+    """Other images of the same shape.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: they are not.
+    """
+    found = checked_images("towards", towards)
+    if found.shape[1:] != images.shape[1:]:
+        expected = ", ".join(map(str, ("t", *images.shape[1:])))
+        raise ArgumentError(
+            f"towards: got shape {found.shape}, expected ({expected}) to match images of shape {images.shape}: reshape them"
+        )
+    return found.astype(images.dtype)

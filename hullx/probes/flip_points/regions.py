@@ -1,0 +1,160 @@
+"""Convex sets in which a nearest point is looked for: all of space, a box, the hull of points.
+
+The nearest point to x of such a set C that also satisfies some linear constraints A y ≤ b is
+
+    y(λ) = P_C(x − Aᵀλ),   where λ ≥ 0,   A y(λ) ≤ b,   λ·(A y(λ) − b) = 0
+
+(P_C the projection onto C), so that only the few multipliers λ are unknown. y(λ) is piecewise smooth, and a set says what it
+is and how it changes: Newton's method for λ solves one small problem after another.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+import hullx
+from hullx.types import Array
+
+# Passes over the multipliers of one Newton step.
+SWEEPS = 20
+# Added to the diagonal of Newton's matrix: where the set leaves a constraint's normal, which has length 1, hardly any room.
+DAMPING = 1e-4
+
+
+class Region(Protocol):
+    """A convex set."""
+
+    @property
+    def newton_steps(self) -> int:
+        """Steps of Newton's method for the multipliers, each of which is one call of `tangents`."""
+        ...
+
+    def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
+        """The nearest points of the set."""
+        ...
+
+    def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
+        """The nearest points of the set (l, d), and how they change as `points` go in some directions (l, q, d)."""
+        ...
+
+
+class Everywhere(NamedTuple):
+    """No constraint at all."""
+
+    @property
+    def newton_steps(self) -> int:
+        return 0
+
+    def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
+        return points
+
+    def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
+        return points, directions
+
+
+class Box(NamedTuple):
+    """All coordinates between two numbers."""
+
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+
+    @property
+    def newton_steps(self) -> int:
+        return 8
+
+    def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
+        return jnp.clip(points, self.low, self.high)
+
+    def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
+        # A coordinate on an end counts as free: then Newton's steps are too short rather than too long.
+        free = (points >= self.low) & (points <= self.high)
+        return self.project(points), jnp.where(free[:, None], directions, 0)
+
+
+class Hull(NamedTuple):
+    """The convex hull of points, one a row."""
+
+    points: Float[Array, "n d"]
+
+    @property
+    def newton_steps(self) -> int:
+        return 2
+
+    def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
+        return hullx.project(points, self.points).point
+
+    def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
+        found, push = jax.linearize(self.project, points)
+        return found, jax.vmap(push, 1, 1)(directions)
+
+
+def multipliers(
+    region: Region,
+    start: Float[Array, "l d"],
+    normals: Float[Array, "l q d"],
+    limits: Float[Array, "l q"],
+    stretch: Float[Array, "l"] | float = 1.0,
+) -> tuple[Float[Array, "l q"], Float[Array, "l d"], Float[Array, "l"]]:
+    """λ of the nearest points of a region to `start` where normals · y ≤ limits, and y of the last λ but one.
+
+    Where there are no such points λ is large, and y goes as far that way as the region does. Newton's method begins with λ as
+    it would be were there no region, which is free of cost, for `start` is in the region, and stretches it.
+
+    Args:
+        start: points of the region.
+        normals: of length 1, or 0 for a constraint that does not count.
+        limits: of each constraint; 0 where the normal is.
+        stretch: by how much λ is expected to be larger than without a region, such as it was in a similar problem.
+
+    Returns:
+        λ, y of the last λ but one, and the factor by which λ is larger than it would be without a region.
+
+    Example:
+        >>> square, normal = Box(jnp.float32(0), jnp.float32(1)), jnp.array([[[0.6, 0.8]]])
+        >>> _, point, _ = multipliers(square, jnp.array([[0.3, 0.9]]), normal, jnp.array([[0.2]]))
+        >>> point.round(4)  # of the line through (1/3, 0) and (0, 1/4), which is nearest in the square at one of its sides
+        Array([[0.  , 0.25]], dtype=float32)
+    """
+    counted = jnp.any(normals != 0, -1)
+
+    def improved(found: Array, reached: Array, moved: Array) -> Array:
+        matrix = jnp.einsum("lqd,lrd->lqr", normals, moved, precision="highest")
+        over = jnp.einsum("lqd,ld->lq", normals, reached, precision="highest") - limits
+        wanted = over + jnp.einsum("lqr,lr->lq", matrix, found, precision="highest")
+        return jnp.where(counted, _nonnegative(matrix, wanted, found), 0)
+
+    def newton(_: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        found = state[0]
+        reached, moved = region.tangents(start - combined(found, normals), normals)
+        return improved(found, reached, moved), reached
+
+    free = improved(jnp.zeros_like(limits), start, normals)
+    if not region.newton_steps:
+        return free, start - combined(free, normals), jnp.ones_like(limits[:, 0])
+    begun = jnp.broadcast_to(stretch, limits[:, 0].shape)[:, None] * free
+    found, reached = lax.fori_loop(0, region.newton_steps, newton, (begun, start))
+    total = free.sum(1)
+    return found, reached, jnp.where(total > 0, found.sum(1) / jnp.where(total > 0, total, 1), 1)
+
+
+def combined(multipliers: Float[Array, "l q"], normals: Float[Array, "l q d"]) -> Float[Array, "l d"]:
+    """Aᵀλ."""
+    return jnp.einsum("lq,lqd->ld", multipliers, normals, precision="highest")
+
+
+def _nonnegative(matrix: Array, wanted: Array, start: Array) -> Array:
+    """min ½ μᵀ M μ − wᵀ μ over μ ≥ 0, by coordinates in turn."""
+    diagonal = jnp.maximum(jnp.diagonal(matrix, axis1=1, axis2=2), DAMPING)
+
+    def sweep(_: int, found: Array) -> Array:
+        for i in range(wanted.shape[1]):
+            left = wanted[:, i] - (matrix[:, i] * found).sum(-1)
+            found = found.at[:, i].set(jnp.maximum(found[:, i] + left / diagonal[:, i], 0))
+        return found
+
+    return lax.fori_loop(0, SWEEPS if wanted.shape[1] > 1 else 1, sweep, start)
