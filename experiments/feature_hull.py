@@ -27,7 +27,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.layers import NETWORKS, Found, found_in, prepared, record_layer, trained
+from experiments.layers import Found, found_in, prepared, record_layer, trained
+from experiments.networks import NETWORKS
 from experiments.regions import FLIPS, KEPT, LIKE, PROVED, Regions, implied, record_regions
 from hullx import probes, runs, spaces
 from hullx.data import Sample

@@ -29,22 +29,20 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from matplotlib.axes import Axes
 from scipy.spatial import ConvexHull
 from sklearn.metrics import roc_auc_score
 
 import hullx
 from experiments.codes import codes, features
+from experiments.networks import NETWORKS, adam
 from hullx import probes, runs
 from hullx.data import Sample
 from hullx.geometry import neighbours
-from hullx.models import CNN, MLP
 from hullx.runs import plotting
 from hullx.training import fit
 
 SOURCE = "arXiv 2207.08648"
-NETWORKS = {"mlp": (MLP, "hidden_2"), "cnn": (CNN, "embedding")}
 SCORES = NEAREST, MEMBER, HULL = "AUROC, nearest code", "AUROC, membership", "AUROC, hull distance"
 INSIDE, LOST, RIGHT = "share inside", "share of variance lost", ("accuracy inside", "accuracy outside")
 FEWEST = 5  # errors of a network, for an AUROC to say something
@@ -83,7 +81,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     kind, layer = NETWORKS[config.network]
     model, keys = kind(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.seeds)
     settings: dict[str, Any] = {"epochs": config.epochs, "checkpoint": run.part("networks"), "title": "networks"}
-    variables = fit(keys, model, optax.adam(1e-3), data.train, **settings).state.variables
+    variables = fit(keys, model, adam(1e-3), data.train, **settings).state.variables
     train = run.keep("training features", features, model, variables, data.train.images, layer)
     test = run.keep("test features", features, model, variables, data.test.images, layer)
     wrong = np.asarray(probes.logits(variables, data.test.images, model=model).argmax(-1)) != data.test.labels

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import hullx
+from experiments.networks import NETWORKS, adam
 from hullx import runs, spaces
 from hullx.data import Dataset, Split
 from hullx.data.preprocessing import standardised
 from hullx.geometry import extent
-from hullx.models import CNN, MLP, ResNet
 from hullx.training import Fit, fit
 
-# By name, for a number of classes: a network, and its last hidden layer.
-NETWORKS: dict[str, tuple[Callable[[int], nn.Module], str]] = {
-    "mlp": (lambda classes: MLP(classes, depth=2, width=64), "hidden_2"),
-    "cnn": (CNN, "embedding"),
-    "resnet": (lambda classes: ResNet(classes, blocks=1), "pooled"),
-}
 PRODUCT = 64  # queries in the product that is timed
 
 
@@ -55,16 +45,10 @@ def prepared(data: Dataset) -> Dataset:
 
 def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
     """A network of a name, trained by Adam with a rate that falls to 0."""
-    model, _ = NETWORKS[name]
+    model = NETWORKS[name].make(len(data.classes))
     steps = epochs * (len(data.train.labels) // 64)
     settings: dict[str, Any] = {"epochs": epochs, "batch": 64, "test": data.test, "checkpoint": run.part(title), "title": title}
-    return fit(key, model(len(data.classes)), adam(steps), data.train, **settings)
-
-
-@cache
-def adam(steps: int) -> optax.GradientTransformation:
-    """One object a number of steps, or each network would compile its own."""
-    return optax.adam(optax.cosine_decay_schedule(2e-3, steps))
+    return fit(key, model, adam(2e-3, steps), data.train, **settings)
 
 
 def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:

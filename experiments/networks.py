@@ -1,0 +1,40 @@
+"""The networks of experiments, by name: how each is made for a number of classes, and its last hidden layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import flax.linen as nn
+import optax
+
+from hullx.models import CNN, MLP, LeNet, ResNet
+
+
+class Kind(NamedTuple):
+    """A kind of network.
+
+    - make: from a number of classes to the module.
+    - last: the name of its last hidden layer.
+    """
+
+    make: Callable[[int], nn.Module]
+    last: str
+
+
+NETWORKS = {
+    "mlp": Kind(lambda classes: MLP(classes, depth=2, width=64), "hidden_2"),
+    "lenet": Kind(lambda classes: LeNet(classes, width=2), "hidden_2"),
+    "cnn": Kind(CNN, "embedding"),
+    "resnet": Kind(lambda classes: ResNet(classes, blocks=1), "pooled"),
+}
+
+
+@cache
+def adam(rate: float, steps: int | None = None) -> optax.GradientTransformation:
+    """Adam, with a rate that falls to 0 after so many steps, if a number is given.
+
+    One object a setting, or each network would compile a program of its own.
+    """
+    return optax.adam(rate if steps is None else optax.cosine_decay_schedule(rate, steps))
