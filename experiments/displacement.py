@@ -46,9 +46,8 @@ def displaced(
     run.record(COSINE, cosine[length > 0], **about)
     run.record("by chance", 1 / np.sqrt(moved.shape[1]), **about)
     run.record("undecided", ~(before.decided & after.decided & beside.decided), **about, statistic="count")
-    run.arrays(
-        group, success=np.asarray(found.success), length=length, before=before.distance, after=after.distance, cosine=cosine
-    )
+    distances = {"before": before.distance, "after": after.distance, "random": beside.distance}
+    run.arrays(group, success=np.asarray(found.success), length=length, cosine=cosine, **distances)
 
 
 def entering(
