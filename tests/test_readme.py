@@ -58,6 +58,10 @@ def test_training_and_spaces(tmp_path: Path, monkeypatch) -> None:
     names: dict = {}
     for block in snippets("Train networks, one or dozens") + snippets("Where the hull is taken"):
         exec(block, names)
+    for block in snippets("Attacks and flip points"):
+        exec(block, names)
+    assert names["flips"].verified.all()
+    assert float(names["attacked"].distance.max()) <= 0.1 + 1e-6
     assert names["slope"].shape == (8, 8, 1)
     assert np.isfinite(names["slope"]).all()
     assert names["many"].history.test_accuracy.shape == (20, 8)
