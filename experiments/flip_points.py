@@ -66,7 +66,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     logits: Any = apply(variables, images)
     scores, labels = np.sort(np.asarray(jax.nn.softmax(logits))), jnp.asarray(data.test.labels)
     softmax, right = scores[:, -1] - scores[:, -2], np.asarray(logits.argmax(-1) == labels)
-    found = run.keep("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes))
+    starts: dict[str, Any] = {"towards": data.train.images, "key": jax.random.key(config.seed)}
+    found = run.keep("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes, **starts))
     hull = projected(config, run, data, data.test.images, "test images")
     fooled = run.keep("DeepFool", lambda: deepfool(apply, variables, images, logits.argmax(-1)))
     few = slice(config.attacked)
