@@ -18,7 +18,7 @@ from hullx.probes.attacks.budget import Budget, check_norm, check_positive
 from hullx.probes.attacks.losses import LOSSES, TARGETED
 from hullx.types import Array
 
-# Madry et al. (2018), section 5.2: steps of 2.5 ε / steps.
+# Madry et al. (2018), section 5: steps of 2.5 ε / steps.
 REACH = 2.5
 
 

@@ -81,7 +81,7 @@ def pgd(
         budget: norm and ε, which may differ from image to image.
         steps: of each attempt, one gradient each; static.
         step_size: η in the pixels' units: one number, (steps,), or a function of the step's number from 0 on. None for
-            2.5 ε / steps, with which any point of the ball can be reached from any other (Madry et al. 2018, section 5.2).
+            2.5 ε / steps, with which any point of the ball can be reached from any other (Madry et al. 2018, section 5).
         loss: "cross_entropy", "margin" or "dlr", or "targeted", with which each attempt leads to one other class, those with
             the largest logits at the image first; static.
         restarts: attempts, each from another start, as long as there is no success; static.

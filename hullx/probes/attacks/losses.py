@@ -27,7 +27,7 @@ def cross_entropy(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float
 
 
 def margin(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float[Array, "n"]:
-    """max_{j≠y} z_j − z_y: above 0 where the label is wrong (Carlini and Wagner 2017, f_6).
+    """max_{j≠y} z_j − z_y: above 0 where the label is wrong (Carlini and Wagner 2017, their f_6 without its targets).
 
     Example:
         >>> margin(jnp.array([[2.0, 0.5, 1.0]]), jnp.array([0]))
