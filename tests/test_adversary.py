@@ -48,7 +48,10 @@ def test_a_step_is_one_on_the_changed_images(few: Split) -> None:
     assert metrics.loss == others.loss
 
 
-@pytest.mark.parametrize("key", [jax.random.key(0), jax.random.split(jax.random.key(0), 2)], ids=["one", "ensemble"])
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("key", [KEY, pytest.param(jax.random.split(KEY, 2), marks=pytest.mark.slow)], ids=["one", "ensemble"])
 def test_trained_against_it_networks_resist_it(few: Split, key: jax.Array) -> None:
     settings: dict[str, Any] = {"epochs": 40, "batch": 32, "title": None}
     plain, hard = (fit(key, MODEL, OPTIMIZER, few, adversary=each, **settings).state.variables for each in (None, ascent))
