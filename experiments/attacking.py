@@ -29,7 +29,7 @@ class Config(runs.Config):
 
     Attributes:
         data: a data set, as in hullx.data.Sample: its training images are learned, and span the hull.
-        network: mlp or lenet.
+        network: mlp, lenet, or another of `experiments.networks`.
         epochs: of training; adversarial training takes half of them with half of epsilon first.
         epsilon: L∞ radius of the perturbations in training, in pixels of [0, 1].
     """

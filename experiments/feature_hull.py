@@ -47,7 +47,7 @@ class Config(runs.Config):
 
     Attributes:
         data: a data set, as in hullx.data.Sample.
-        networks: names among mlp, cnn, resnet.
+        networks: names among mlp, lenet, cnn, resnet.
         seeds: networks of each name.
         epochs: of training.
         samples: convex combinations of features for each network.

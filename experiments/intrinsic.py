@@ -54,7 +54,7 @@ class Config(runs.Config):
 
     Attributes:
         data: a data set, as in hullx.data.Sample.
-        network: mlp or cnn.
+        network: mlp, cnn, or another of `experiments.networks`.
         seeds: networks, and autoencoders for each bottleneck.
         epochs: of the networks.
         bottlenecks: dimensions of the codes.

@@ -106,7 +106,7 @@ def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) ->
     for arguments, message in (
         ((*one, "--networks", "cnn"), "variables: got"),
         ((*one, "--seeds", 2), "--checkpoint: holds one network"),
-        (("--networks", "vgg", "--out", tmp_path), "--networks: 'vgg' is unknown: choose among mlp, cnn, resnet"),
+        (("--networks", "vgg", "--out", tmp_path), "--networks: 'vgg' is unknown: choose among mlp, lenet, cnn, resnet"),
     ):
         done = start("feature_hull", *arguments)
         assert done.status == 2
