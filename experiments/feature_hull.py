@@ -14,7 +14,8 @@ hulls classifies as well as the network; "as well" is within 2 points, fixed bef
     python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
     python -m experiments.feature_hull cpu --networks cnn --checkpoint FOLDER      of `hullx.training.fit`, in place of training
 
-Shares are of all seeds' images together. "÷ two products" is the time of a sweep by that of the two products of queries by
+"Before training" is a network with initial weights of its own, not those that the trained one began with. Shares are of all
+seeds' images together. "÷ two products" is the time of a sweep by that of the two products of queries by
 points that cannot be avoided, the least over seeds, for the first compiles.
 """
 
