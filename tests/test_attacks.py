@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from hullx import probes
 from hullx.data import load
-from hullx.errors import ArgumentError, HullxError
 from hullx.models import CNN, MLP
 from hullx.probes import Head, attacks
 from hullx.probes.attacks import Attacked, Budget
@@ -269,49 +268,3 @@ def test_a_network_that_says_nan_is_not_fooled(rng: np.random.Generator) -> None
     found = attacks.pgd(broken, head, images, labels, KEY, budget=Budget("l2", 0.2), steps=3)
     assert not found.success.any()
     np.testing.assert_array_equal(found.images, images)
-
-
-GOOD: dict[str, Any] = {"budget": Budget("linf", 0.1), "apply": linear, "images": np.full((3, 2, 2, 1), 0.5, np.float32)}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"images": np.full((3, 2, 2, 1), 255.0)}, r"images: got pixels outside \[0, 1\] or NaN"),
-        ({"images": np.full((3, 2, 2, 1), np.nan)}, r"images: got pixels outside \[0, 1\] or NaN"),
-        ({"images": np.ones((3, 2, 2, 1), int)}, "images: got dtype int64, expected a real floating dtype"),
-        ({"images": np.full(3, 0.5)}, r"images: got shape \(3,\), expected \(n, ...\)"),
-        ({"labels": np.zeros(4, int)}, r"labels: got shape \(4,\), expected \(3,\) for as many images"),
-        ({"labels": np.zeros(3)}, "labels: got dtype float"),
-        ({"labels": np.full(3, 2)}, "labels: got some outside 0 to 1"),
-        ({"key": 0}, "key: got int, expected one key"),
-        ({"budget": 0.1}, "budget: got float, expected a Budget"),
-        ({"budget": Budget("linf", np.full(2, 0.1))}, r"epsilon: got shape \(2,\), expected \(\) or \(3,\)"),
-        ({"steps": 0}, "steps: got 0, expected a whole number from 1 on"),
-        ({"restarts": 0}, "restarts: got 0, expected a whole number from 1 on"),
-        ({"restarts": 2, "random_start": False}, "restarts: got 2, expected 1 where all begin at the image"),
-        ({"loss": "hinge"}, "loss: got 'hinge', expected one of cross_entropy, margin, dlr, targeted"),
-        ({"loss": "dlr"}, "loss: got 'dlr' for 2 classes, expected three or more"),
-        ({"step_size": -0.1}, "step_size: got -0.1, expected finite numbers above 0"),
-        ({"step_size": np.ones(3)}, r"step_size: got shape \(3,\), expected \(\) or \(40,\)"),
-        ({"apply": "linear"}, "apply: got str, expected a hashable function"),
-        ({"apply": lambda variables, images: images}, r"apply: got \(1, 2, 2, 1\) for one image, expected logits \(1, k\)"),
-    ],
-)
-def test_wrong_arguments_get_one_sentence(wrong: dict[str, Any], message: str) -> None:
-    arguments = {"labels": np.zeros(3, int), "key": KEY} | GOOD | wrong
-    head = np.ones((4, 2), np.float32), np.zeros(2, np.float32)
-    with pytest.raises(HullxError, match=message) as caught:
-        attacks.pgd(arguments.pop("apply"), head, **arguments)
-    assert len(str(caught.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize("epsilon", [0, -1, np.nan, np.inf, "a tenth", np.array([0.1, 0])])
-def test_a_budget_is_above_zero(epsilon: Any) -> None:
-    with pytest.raises(ArgumentError, match=r"epsilon: got .*, expected finite numbers above 0"):
-        Budget("l2", epsilon)
-
-
-def test_there_are_two_norms() -> None:
-    with pytest.raises(ArgumentError, match="norm: got 'l1', expected one of linf, l2"):
-        Budget("l1", 0.1)  # pyright: ignore[reportArgumentType]
