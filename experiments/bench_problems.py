@@ -15,6 +15,7 @@ import numpy as np
 
 import hullx
 from experiments import peers
+from experiments.products import product_seconds
 from hullx.data import Sample, load
 
 SWEEP = "hullx.sweep"
@@ -30,7 +31,6 @@ HULLX = (SWEEP, *PROJECT)
 EXACT = ("active_set", "sketching")
 BATCHED = (SWEEP, *(name for name, (solver, *_) in PROJECT.items() if solver in EXACT))
 CHECKED = 20  # queries whose gap is recomputed
-PRODUCT_ROWS = 256
 # A job that takes so many seconds is not run a second time.
 LONG = 60
 # What is known of a job without an answer: seconds in all, of each query where they come one by one, and of two products.
@@ -110,7 +110,7 @@ def _work(job: Job, pipe: Connection) -> None:
 
 def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     """First and second call on the whole batch, and the two products that are the floor."""
-    floor = 2 * _product_seconds(queries, points)
+    floor = 2 * product_seconds(queries, points)
     solver, dtype, count = PROJECT.get(job.solver, ("", np.float32, len(queries)))
     queries, points = queries[:count].astype(dtype, copy=False), points.astype(dtype, copy=False)
 
@@ -163,13 +163,3 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
     result = call()
     return time.perf_counter() - began, result
-
-
-def _product_seconds(queries: np.ndarray, points: np.ndarray) -> float:
-    """Seconds of one float32 product of queries by points, from a few batches of queries."""
-    product = jax.jit(lambda a, b: jax.numpy.matmul(a, b.T, precision="highest"))
-    batch, placed = queries[:PRODUCT_ROWS].astype(np.float32), jax.numpy.asarray(points, np.float32)
-    jax.block_until_ready(product(batch, placed))
-    repeats = 3
-    seconds, _ = _timed(lambda: [jax.block_until_ready(product(batch, placed)) for _ in range(repeats)])
-    return seconds / repeats / len(batch) * len(queries)

@@ -6,18 +6,16 @@ import time
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import hullx
 from experiments.networks import NETWORKS, adam
+from experiments.products import product_seconds
 from hullx import runs, spaces
 from hullx.data import Dataset, Split
 from hullx.data.preprocessing import standardised
 from hullx.geometry import extent
 from hullx.training import Fit, fit
-
-PRODUCT = 64  # queries in the product that is timed
 
 
 class Found(NamedTuple):
@@ -59,7 +57,7 @@ def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: 
     seconds = time.perf_counter() - began
     pairwise = extent(runs.generator(seed, title), train).pairwise_mean
     outside, decided = np.asarray(found.outside), np.asarray(found.decided)
-    return Found(found.distance, outside, decided, pairwise, seconds, floor(test, train))
+    return Found(found.distance, outside, decided, pairwise, seconds, 2 * product_seconds(test, train))
 
 
 def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) -> None:
@@ -71,17 +69,3 @@ def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) 
     run.record("÷ two products", min(each.seconds / each.floor for each in found), **about)
     for seed, each in enumerate(found):
         run.record("share outside", each.outside, seed=seed, **about)
-
-
-def floor(queries: np.ndarray, points: np.ndarray) -> float:
-    """Seconds of the two float32 products of queries by points that no method can do without, from some of the queries."""
-    some, placed = jnp.asarray(queries[:PRODUCT]), jnp.asarray(points)
-    jax.block_until_ready(_product(some, placed))
-    began = time.perf_counter()
-    jax.block_until_ready(_product(some, placed))
-    return 2 * (time.perf_counter() - began) * len(queries) / len(some)
-
-
-@jax.jit
-def _product(queries: jax.Array, points: jax.Array) -> jax.Array:
-    return jnp.matmul(queries, points.T, precision=jax.lax.Precision.HIGHEST)
