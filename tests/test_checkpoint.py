@@ -105,8 +105,25 @@ def test_truncated_checkpoint(few: Split, tmp_path: Path) -> None:
     for path in (folder / "steps" / "1" / "state").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:10])
-    with pytest.raises(CheckpointError, match="steps/1 cannot be read"):
+    with pytest.raises(CheckpointError, match=r"steps/1 is damaged"):
         trained(few, folder, epochs=2)
+
+
+def test_killed_before_the_list_of_files_was_written(few: Split, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    trained(few, folder, epochs=2)
+    (folder / "steps" / "2" / "files.json").unlink()
+    assert_same(trained(few, folder, epochs=3), trained(few, None, epochs=3))
+    (folder / "steps" / "3" / "files.json").write_bytes(b"{")
+    with pytest.raises(CheckpointError, match=r"steps/3 is damaged"):
+        trained(few, folder, epochs=4)
+    (folder / "steps" / "3" / "files.json").unlink()
+    (hashes,) = (
+        path for path in (folder / "steps" / "3" / "hashes").rglob("*") if path.is_file() and b'"state"' in path.read_bytes()
+    )
+    hashes.write_bytes(hashes.read_bytes().replace(b'"state": "', b'"state": "0'))
+    with pytest.raises(CheckpointError, match=r"steps/3 is damaged, for its contents differ"):
+        trained(few, folder, epochs=4)
 
 
 def test_foreign_checkpoints_are_refused(few: Split, tmp_path: Path) -> None:

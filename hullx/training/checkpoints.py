@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +16,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from hullx.errors import ArgumentTypeError, CheckpointError
+from hullx.runs.atomic import write
 from hullx.runs.fingerprint import digest, reserved_for
 from hullx.types import Array
 
 # Checkpoints that stay: the last, and the one before in case the last is damaged.
 KEPT = 2
 VARIABLES = "variables"
+# The list of a checkpoint's files and what their bytes hash to, beside them.
+FILES = "files.json"
 
 
 class Checkpoints(NamedTuple):
@@ -40,6 +45,8 @@ class Checkpoints(NamedTuple):
         )
         self.manager.save(step, args=items)
         self.manager.wait_until_finished()
+        place = Path(self.manager.directory) / str(step)
+        write(place / FILES, json.dumps(_hashes(place)).encode())
 
     def restore(self, like: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
         """The last state and its record, None if there is none yet.
@@ -53,7 +60,8 @@ class Checkpoints(NamedTuple):
         step = self.manager.latest_step()
         if step is None:
             return None
-        place = self.manager.directory / str(step)
+        place = Path(self.manager.directory) / str(step)
+        _require_intact(place)
         plain = jax.tree.map(_data, like)
         items = ocp.args.Composite(
             state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, plain)),
@@ -116,6 +124,7 @@ def load_variables(folder: str | Path) -> Any:
         step = manager.latest_step()
         if step is None:
             raise CheckpointError(f"checkpoint {folder} has no finished epoch: train on, or give another folder")
+        _require_intact(steps / str(step))
         items = ocp.args.Composite(state=ocp.args.StandardRestore(), hashes=ocp.args.JsonRestore())
         try:
             found: Any = manager.restore(step, args=items)
@@ -125,6 +134,31 @@ def load_variables(folder: str | Path) -> Any:
     if found.hashes.get(VARIABLES) != _digest(variables):
         raise _damaged(steps / str(step))
     return variables
+
+
+def _require_intact(place: Path) -> None:
+    """Looks at the files before Orbax does: it reads arrays side by side, and when one fails it closes the event loop under the
+    others, which then write tracebacks that nobody can catch (orbax-checkpoint 0.12.8). A run that was killed before the list
+    was written has none; what the arrays hash to decides then, as it always does.
+    """
+    if not (place / FILES).exists():
+        return
+    try:
+        intact = json.loads((place / FILES).read_bytes()) == _hashes(place)
+    except (OSError, ValueError) as error:
+        raise _damaged(place) from error
+    if not intact:
+        raise _damaged(place)
+
+
+def _hashes(place: Path) -> dict[str, str]:
+    files = (path for path in sorted(place.rglob("*")) if path.is_file() and path.name != FILES)
+    return {path.relative_to(place).as_posix(): _hash(path) for path in files}
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _damaged(place: Any) -> CheckpointError:
