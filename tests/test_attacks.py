@@ -101,7 +101,7 @@ def test_images_need_not_be_in_a_range_for_deepfool(rng: np.random.Generator) ->
     found = attacks.deepfool(linear, (head[0] / 50, head[1]), 50 * images, labels, bounded=False)
     exact = probes.boundary(Head(*head), images.reshape(COUNT, -1))
     # Pixels of 50 are held to no more than float32's digits of 50.
-    np.testing.assert_allclose(found.distance, 1.02 * 50 * exact.distance, rtol=1e-4, atol=50 * np.finfo(np.float32).eps)
+    np.testing.assert_allclose(found.distance, 1.02 * 50 * exact.distance, rtol=1e-4, atol=50 * float(np.finfo(np.float32).eps))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 3), st.sampled_from([0.1, 1, 10]))
