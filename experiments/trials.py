@@ -104,7 +104,7 @@ def decided(queries: Array, points: Array, rtol: float) -> np.ndarray:
 @jax.jit
 def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
     def one(query: jax.Array, hull: jax.Array) -> jax.Array:
-        found = hullx.project(query, hull, rtol=rtol)
+        found = hullx.project(query, hull, rtol=rtol, solver=hullx.solvers.ActiveSet(last_resort=True))
         inside = found.status == hullx.Status.INSIDE
         return jnp.where(inside, INSIDE, jnp.where(found.outside, OUTSIDE, UNDECIDED)).astype(jnp.int8)
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Float, Int
 
-from hullx.numerics.norms import gamma, norm_bound, unit
+from hullx.numerics.norms import gamma, norm_bound
 from hullx.types import Array, Number, Status
 
 # A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,
@@ -101,7 +101,7 @@ def upper_bound(
         weights: ≥ 0, divided by their computed sum.
         differences: q − x_i of the points with weight, as computed.
         lost: no less than the mean, by the weights, of the lengths by which the differences are off, their own last rounding
-            aside: what placing q and x_i in a frame has cost (`placing_error`), and `underflow`.
+            aside: `underflow`.
 
     Returns:
         r and the bound, in the differences' units and dtype.
@@ -115,19 +115,6 @@ def upper_bound(
     residual = jnp.matmul(weights, differences, precision="highest")
     spread = jnp.matmul(weights, norm_bound(differences), precision="highest") * (1 + gamma(terms + 4, dtype))
     return residual, norm_bound(residual) + (gamma(2 * terms + 4, dtype) * spread + lost) * (1 + gamma(4, dtype))
-
-
-def placing_error(magnitude: Array, dtype: DTypeLike) -> Array:
-    """By how much (q − c)/s − (x − c)/s may be off when both are rounded: u ‖(q − c)/s‖ + u ‖(x − c)/s‖.
-
-    Dividing by s, a power of two, rounds nothing; the difference to the centre does, by u of itself: next to a vertex that is
-    much more than what the difference of the two is rounded by.
-
-    Args:
-        magnitude: at least the sum of the two norms, of the rounded vectors.
-        dtype: in which they were rounded.
-    """
-    return gamma(1, dtype) * magnitude
 
 
 def lower_bound(
@@ -163,71 +150,6 @@ def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
         dtype: of the products and the sum.
     """
     return gamma(dimension + 8, dtype) * magnitude
-
-
-class Bracket(NamedTuple):
-    """What weights on a support prove about one query, and the scores ⟨x_j, u⟩ that prove it.
-
-    In the limit of exact arithmetic upper = ‖q − p‖ and upper − lower = gap / ‖q − p‖.
-
-    - residual: r = q − p.
-    - direction: u = r / ‖r‖, zero where r is.
-    - scores: ⟨x_j, u⟩ of all points.
-    - upper, lower: bounds of the distance, rounding errors included; lower ≥ 0.
-    """
-
-    residual: Float[Array, "d"]
-    direction: Float[Array, "d"]
-    scores: Float[Array, "n"]
-    upper: Float[Array, ""]
-    lower: Float[Array, ""]
-
-
-def bracket(
-    query: Float[Array, "d"],
-    points: Float[Array, "n d"],
-    radius: Float[Array, ""],
-    support: Int[Array, "s"],
-    weights: Float[Array, "s"],
-    scale: Float[Array, ""] | float = 1.0,
-) -> Bracket:
-    """The certified bracket of one query's distance, from the points themselves: one product with all of them.
-
-    Certified is the distance of the numbers that query and points were before they were placed, in the units after it.
-
-    Args:
-        query, points: (q − c)/s and (x − c)/s, each rounded once: centred, so that the rounding errors are those of the
-            hull's size and not of its place.
-        radius: no less than max_j ‖x_j‖.
-        support: rows of points.
-        weights: ≥ 0, of any positive sum; they are normalised.
-        scale: s, a power of two.
-
-    Example:
-        >>> hull = hullx.solvers.hull_of(square)
-        >>> query = hull.frame.place(jnp.array([2.0, 0.5]))
-        >>> found = bracket(query, hull.placed, hull.frame.radius, jnp.array([1, 3]), jnp.array([0.5, 0.5]))
-        >>> found.direction, bool(found.lower <= 1 <= found.upper)  # the square's side is the frame's unit
-        (Array([1., 0.], dtype=float32), True)
-    """
-    d, dtype = len(query), query.dtype
-    magnitude = norm_bound(query) + radius
-    residual, upper = upper_bound(
-        weights / weights.sum(),
-        query - points[support],
-        placing_error(magnitude, dtype) + underflow(d, len(weights), scale, dtype, dtype),
-    )
-    direction = unit(residual)
-    scores = jnp.matmul(points, direction, precision="highest")
-    query_score = jnp.matmul(query, direction, precision="highest")
-    error = score_error(d, magnitude, dtype) + underflow(d, d, scale, dtype, dtype)
-    return Bracket(
-        residual=residual,
-        direction=direction,
-        scores=scores,
-        upper=upper,
-        lower=lower_bound(query_score, scores.max(), error, d),
-    )
 
 
 def inside_level(radius: Array, terms: Array, lost: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:

@@ -113,24 +113,3 @@ class Projection(NamedTuple):
         """
         one_hot = self.support[..., None] == jnp.arange(n)
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
-
-
-class Answer(NamedTuple):
-    """The projection as far as it is known; distances in the frame's units.
-
-    - support: rows with weight; unused slots hold any row.
-    - weights: ≥ 0, sum to 1; 0 in unused slots.
-    - upper, lower, direction: the certificate, as in `Projection`.
-    - iterations: steps taken so far, as each solver counts them.
-    - status: MAX_ITER as long as there is more to do.
-    - done: whether there is not.
-    """
-
-    support: Int[Array, "s"]
-    weights: Float[Array, "s"]
-    upper: Float[Array, ""]
-    lower: Float[Array, ""]
-    direction: Float[Array, "d"]
-    iterations: Int[Array, ""]
-    status: Int[Array, ""]
-    done: Bool[Array, ""]

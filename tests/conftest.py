@@ -26,7 +26,7 @@ from jaxtyping import install_import_hook
 # hardly any but functions within functions, which would be prepared for the check anew at each trace.
 CHECKED = {
     "hullx": ["certificate", "geometry", "models", "numerics", "types"],
-    "hullx.core": ["hull", "pool", "refine", "scores", "sliced"],
+    "hullx.core": ["digits", "hull", "pool", "scores"],
     "hullx.data": ["augmentation", "dataset", "preprocessing", "sources", "synthetic"],
     "hullx.solvers": ["base"],
     "hullx.spaces": ["features", "pixels", "principal", "selected", "wavelets"],

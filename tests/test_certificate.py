@@ -54,15 +54,14 @@ def test_bracket_is_valid_without_x64(narrow, found_in_float32) -> None:
     assert (result.lower.astype(np.float64) <= truth).all()
     assert (truth <= result.distance.astype(np.float64)).all()
     check_bracket(result, *narrow)
-    assert (result.status == Status.ROUNDING).all()
-    # As narrow as float32 can prove: γ_12 times a few radii.
-    assert ((result.distance - result.lower) / result.distance < 1e-4).all()
+    assert (result.status == Status.CONVERGED).all()
+    assert (result.distance - result.lower <= np.float32(1e-6) * result.distance).all()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "widest"), [(np.float32, 1e-4), (np.float64, 1e-12)])
+@pytest.mark.parametrize(("dtype", "widest"), [(np.float32, 1e-6), (np.float64, 1e-12)])
 def test_project_of_whole_digits(digits, dtype: type, widest: float) -> None:
-    """The same in 64 dimensions; float32 proves γ_64 times a few radii."""
+    """The same in 64 dimensions."""
     result, truth = projected(digits, dtype), oracle(*digits)
     assert (result.lower.astype(np.float64) <= truth * (1 + 1e-14)).all()
     assert (truth <= result.distance.astype(np.float64) * (1 + 1e-14)).all()

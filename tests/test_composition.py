@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,16 @@ def test_eager_jit_vmap_loop_agree(problem) -> None:
         np.testing.assert_allclose(other.distance, eager.distance, rtol=2e-6)
         np.testing.assert_allclose(other.point, eager.point, atol=1e-5)
         np.testing.assert_array_equal(other.status, eager.status)
+
+
+@pytest.mark.parametrize("wrapped", [lambda function: function, jax.jit], ids=["eager", "jit"])
+def test_slots_are_as_many_whatever_the_stage(wrapped: Callable) -> None:
+    points = np.random.default_rng(0).normal(size=(300, 1600)).astype(np.float32)
+    result = wrapped(hullx.project)(3 * points[:2], points)
+    assert result.weights.shape == result.support.shape == (2, 64 + 1600 // 8)
+    np.testing.assert_array_equal(result.support[:, 0], [0, 1])
+    np.testing.assert_array_equal((result.weights > 0).sum(1), [1, 1])
+    assert (result.status == hullx.Status.CONVERGED).all()
 
 
 def test_leading_shape_is_kept(problem) -> None:

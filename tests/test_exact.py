@@ -14,11 +14,13 @@ from hullx.numerics.extended import Pair
 pytestmark = pytest.mark.usefixtures("x64")
 
 
+@pytest.mark.parametrize(("dtype", "slices"), [(np.float32, 3), (np.float32, 5), (np.float64, 5)])
 @pytest.mark.parametrize("inner", [1, 12, 784])
-def test_products_are_within_the_bound(inner: int, rng: np.random.Generator) -> None:
-    how = extended.slicing(inner)
-    a, b = rng.uniform(-1, 1, (3, inner)), rng.uniform(-4, 4, (inner, 2))
-    low_a, low_b = a * 1e-17 * rng.normal(size=a.shape), b * 1e-17 * rng.normal(size=b.shape)
+def test_products_are_within_the_bound(inner: int, dtype: type, slices: int, rng: np.random.Generator) -> None:
+    a, b = rng.uniform(-1, 1, (3, inner)).astype(dtype), rng.uniform(-1, 1, (inner, 2)).astype(dtype)
+    unit = np.finfo(dtype).eps / 8
+    low_a, low_b = (each * (unit * rng.normal(size=each.shape)).astype(dtype) for each in (a, b))
+    how = extended.slicing(dtype, slices)
 
     @jax.jit
     def product(a, low_a, b, low_b) -> Pair:
@@ -27,12 +29,15 @@ def test_products_are_within_the_bound(inner: int, rng: np.random.Generator) -> 
     found = product(a, low_a, b, low_b)
     for i in range(3):
         for j in range(2):
-            truth = sum(
-                (Fraction(a[i, k]) + Fraction(low_a[i, k])) * (Fraction(b[k, j]) + Fraction(low_b[k, j])) for k in range(inner)
+            one, other = (
+                [Fraction(float(high)) + Fraction(float(low)) for high, low in zip(*pair, strict=True)]
+                for pair in ((a[i], low_a[i]), (b[:, j], low_b[:, j]))
             )
+            truth = sum(x * y for x, y in zip(one, other, strict=True))
             value = Fraction(float(found.high[i, j])) + Fraction(float(found.low[i, j]))
-            assert abs(float(truth - value)) <= how.error
-            assert how.error < 1e-21
+            norms = np.linalg.norm(a[i]), np.linalg.norm(b[:, j])
+            assert abs(float(truth - value)) <= extended.product_error(float(norms[0]), float(norms[1]), inner, dtype, how)
+            assert extended.product_error(1.0, 1.0, inner, dtype, how) < {3: 3e-8, 5: 2e-11}[slices]
 
 
 def test_difference_loses_nothing(rng: np.random.Generator) -> None:

@@ -15,9 +15,8 @@ import hullx
 from hullx import Status
 
 SEEDS = range(2)
-# First-order methods get some steps: what they prove must hold, but little is decided by them.
-LIMITS = {"active_set": None, "sketching": None, "frank_wolfe": 100, "projected_gradient": 100}
-EXACT = [name for name, limit in LIMITS.items() if limit is None]
+# A face from which other points are 1e-6 away: float32's Gram matrix of its support has a condition of 1e12.
+BEYOND_FLOAT32 = ("planted, slack 1e-06",)
 QUICK = "active_set"  # the solver that the quick suite has time for
 
 
@@ -40,11 +39,7 @@ def check_truth(hard: Hard, result: hullx.Projection) -> None:
     assert (result.distance - result.lower <= 1e-6 * result.distance)[converged].all()
 
 
-def test_every_solver_is_tried() -> None:
-    assert set(LIMITS) == set(hullx.solvers.BY_NAME)
-
-
-@pytest.fixture(scope="module", params=marked(LIMITS))
+@pytest.fixture(scope="module", params=marked(hullx.solvers.BY_NAME))
 def solver(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -54,7 +49,7 @@ def solved(solver: str) -> dict[str, list[hullx.Projection]]:
     """All instances by one compiled program."""
 
     def project(hard: Hard) -> hullx.Projection:
-        return jax.tree.map(np.asarray, hullx.project(hard.queries, hard.points, solver=solver, max_iter=LIMITS[solver]))
+        return jax.tree.map(np.asarray, hullx.project(hard.queries, hard.points, solver=solver))
 
     with jax.enable_x64(True):
         return {name: [project(hard) for hard in instances(name)] for name in FAMILIES}
@@ -75,7 +70,6 @@ def test_brackets_hold_in_rational_arithmetic(solved, name: str) -> None:
         assert Fraction(float(result.lower[lane])) ** 2 <= square <= Fraction(float(result.distance[lane])) ** 2
 
 
-@pytest.mark.parametrize("solver", marked(EXACT), indirect=True, scope="module")
 def test_hardly_any_is_left_undecided(solved) -> None:
     statuses = np.concatenate([result.status for results in solved.values() for result in results])
     assert np.mean(statuses <= Status.INSIDE) >= 0.999
@@ -96,7 +90,8 @@ def test_sweep_agrees() -> None:
     "names", [list(FAMILIES)[::4], pytest.param(list(FAMILIES), marks=pytest.mark.slow)], ids=["some", "all"]
 )
 def test_brackets_are_valid_in_float32(names: list[str]) -> None:
-    """Without x64 the data are rounded; the bracket is that of the rounded data, whatever its width."""
+    """Without x64 the data are rounded; the bracket is that of the rounded data, and nearly always within rtol."""
+    statuses = []
     for name in names:
         hard = instances(name)[0]
         with np.errstate(over="ignore"):
@@ -110,3 +105,6 @@ def test_brackets_are_valid_in_float32(names: list[str]) -> None:
         known = np.isfinite(result.distance)
         assert (result.lower <= truth.distance)[known].all(), name
         assert (truth.lower <= result.distance)[known].all(), name
+        if name not in BEYOND_FLOAT32:
+            statuses.append(result.status)
+    assert np.mean(np.concatenate(statuses) <= Status.INSIDE) >= 0.99

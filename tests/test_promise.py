@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from rational import proves, squared_distance
 
 import hullx
 from hullx import Status
-from hullx.core.rounds import Method
+from hullx.core.stage import Method
 from hullx.numerics.conversion import widened
 from hullx.sweeping import ladder
 
@@ -30,6 +31,11 @@ SHORT = 2
 
 def projected(solver: str, max_iter: int | None = None) -> Callable[[Near], hullx.Projection]:
     return lambda problem: jax.tree.map(np.asarray, hullx.project(*problem, solver=solver, max_iter=max_iter))
+
+
+def jitted(solver: hullx.solvers.ActiveSet) -> Callable[[Near], hullx.Projection]:
+    project = jax.jit(partial(hullx.project, solver=solver))
+    return lambda problem: jax.tree.map(np.asarray, project(*problem))
 
 
 def swept(**settings) -> Callable[[Near], hullx.Projection]:
@@ -63,11 +69,13 @@ def warm(problem: Near) -> hullx.Projection:
 
 PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
     "project": projected("active_set"),
+    "project in jit": jitted(hullx.solvers.ActiveSet()),
+    "project in jit with a last resort": jitted(hullx.solvers.ActiveSet(last_resort=True)),
     "project by sketching": projected("sketching"),
     "project by frank_wolfe": projected("frank_wolfe", 30),
     "project by projected_gradient": projected("projected_gradient", 40),
     "sweep": swept(),
-    **{f"sweep, {method.value}": by_method(method) for method in Method},
+    **{f"sweep, {method.value}": by_method(method) for method in (Method.FLOAT32, Method.FLOAT64, Method.FACTORED)},
     "sweep from disk": on_disk,
     "sweep over a mesh": on_a_mesh,
     "sweep with a warm start": warm,

@@ -13,7 +13,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status
-from hullx.solvers import BY_NAME, ActiveSet, FrankWolfe, ProjectedGradient, Sketching, projected_gradient
+from hullx.solvers import BY_NAME, ActiveSet, Sketching, projected_gradient
 from hullx.solvers.sketching import cauchy_point
 
 x64 = pytest.mark.usefixtures("x64")
@@ -44,46 +44,15 @@ def test_every_solver_finds_the_projection(problem, name: str) -> None:
     oracle = [nnls_distance(query, points) for query in queries]
     truths, weights = (np.array(found) for found in zip(*oracle, strict=True))
     units = (queries - weights @ points) / truths[:, None]
-    np.testing.assert_allclose(
-        gradient, -weights[2:].T @ units[2:], atol=2e-2 if "gradient" in name or "wolfe" in name else 1e-9
-    )
+    np.testing.assert_allclose(gradient, -weights[2:].T @ units[2:], atol=1e-9)
     outside = np.asarray(result.status) == Status.CONVERGED
     assert outside.sum() >= 5
     np.testing.assert_allclose(result.distance[outside], truths[outside], rtol=RTOL)
-    # First-order methods come near a query in the hull, and only exact ones reach it.
     np.testing.assert_allclose(result.distance, truths, atol=1e-4)
     assert (np.asarray(result.lower) <= truths + 1e-12).all()
 
 
-@pytest.mark.parametrize(
-    "solver",
-    [ActiveSet(candidates=3), FrankWolfe(), ProjectedGradient(steps=5), Sketching(first=2, most=8)],
-    ids=lambda solver: type(solver).__name__,
-)
-def test_every_solver_can_be_stepped_by_hand(problem, solver) -> None:
-    queries, points = (jnp.asarray(array, jnp.float32) for array in problem)
-    hull = hullx.solvers.hull_of(points)
-    chosen = 3
-    assert (nnls_distance(problem[0][chosen], problem[1])[1] > 0).sum() == 4
-    query = hull.frame.place(queries[chosen])
-    update = jax.jit(lambda state: solver.update(state, query, hull, rtol=1e-3, max_iter=500))
-    state, widths = solver.init_state(query, hull), []
-    while not state.answer.done:
-        state = update(state)
-        widths.append(float(state.answer.upper - state.answer.lower))
-    assert len(widths) > 1
-    assert widths[-1] <= 1.01 * min(widths)
-    assert state.answer.status == Status.CONVERGED
-    assert 0 < state.answer.iterations < 500
-    truth, _ = nnls_distance(problem[0][chosen], problem[1])
-    np.testing.assert_allclose(state.answer.upper * hull.frame.scale, truth, rtol=2e-3)
-
-
-@pytest.mark.parametrize(
-    "solver",
-    [ActiveSet(capacity=2), pytest.param(FrankWolfe(capacity=2), marks=pytest.mark.slow), Sketching(capacity=2)],
-    ids=str,
-)
+@pytest.mark.parametrize("solver", [ActiveSet(capacity=2), Sketching(capacity=2)], ids=str)
 def test_a_support_without_room_is_said(problem, solver) -> None:
     queries, points = (array.astype(np.float32) for array in problem)
     wide = hullx.project(queries, points)
@@ -95,11 +64,11 @@ def test_a_support_without_room_is_said(problem, solver) -> None:
     assert (np.asarray(wide.lower) <= np.asarray(result.distance)).all()
 
 
-@pytest.mark.parametrize("name", ["frank_wolfe", "projected_gradient"])
+@pytest.mark.parametrize("name", ["active_set", "frank_wolfe"])
 def test_steps_have_a_limit(problem, name: str) -> None:
     queries, points = (array.astype(np.float32) for array in problem)
-    result = hullx.project(queries, points, solver=name, rtol=1e-12, max_iter=20)
-    assert (result.iterations <= 20).all()
+    result = hullx.project(queries, points, solver=name, rtol=1e-12, max_iter=3)
+    assert (np.asarray(result.status) == Status.MAX_ITER).any()
     assert set(np.asarray(result.status).tolist()) <= {Status.MAX_ITER, Status.ROUNDING, Status.INSIDE}
 
 
@@ -108,7 +77,7 @@ def test_the_lipschitz_bound_is_safe_and_tight(rng: np.random.Generator) -> None
     for shape, scale in (((50, 4), 1.0), ((4, 50), 1e6), ((30, 30), 1e-6), ((3, 1), 0.0)):
         points = scale * rng.normal(size=shape)
         largest = np.linalg.norm(points, 2) ** 2
-        bound = float(projected_gradient.bound(jnp.asarray(points)))
+        bound = float(projected_gradient.bound(jnp.asarray(points @ points.T)))
         assert largest <= bound
         assert bound <= 1.15 * largest or scale == 0
 
@@ -120,7 +89,7 @@ def test_the_cauchy_point_is_the_first_minimiser_along_the_path(rng: np.random.G
     weights = rng.dirichlet(np.ones(5))
     point = weights @ points[:5]
     rows, residual = points - point, query - point
-    arguments = rows @ rows.T, rows @ residual, residual @ residual, weights, np.zeros(9, bool)
+    arguments = rows @ rows.T, rows @ residual, residual @ residual, np.append(weights, np.zeros(4)), np.zeros(9, bool)
     found = np.asarray(cauchy_point(*map(jnp.asarray, arguments)))
     penalty = max(np.diagonal(arguments[0]).max(), residual @ residual)
     hessian = (points - query) @ (points - query).T + penalty

@@ -7,10 +7,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Float, Int
 
-from hullx.numerics.norms import gamma, norm_bound, power_of_two
+from hullx.numerics.norms import gamma, power_of_two
 from hullx.types import Array
+
+# Rows whose mean is the centre: any will do.
+SAMPLE = 4096
 
 
 class Frame(NamedTuple):
@@ -39,7 +43,7 @@ class Hull(NamedTuple):
     """The points that span a hull, as they came and in their frame.
 
     - points: raw; perhaps filled up with copies of the first.
-    - placed: in the frame, in the dtype of the products with all points; filled up with zeros.
+    - placed: in the frame, in float32, the dtype of the products with all points; filled up with zeros.
     - half_squares: ‖placed‖²/2.
     - n: how many of them are points.
     - frame: the coordinates of `placed`.
@@ -56,24 +60,28 @@ def hull_of(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, as a pure function; its radius is NaN where they are not finite.
 
     Args:
-        points: one a row, floating point; their dtype is that of `placed` and of the frame.
+        points: one a row, floating point; their dtype is that of the frame.
 
     Example:
         >>> hull = hull_of(jnp.array([[10.0, 0.0], [14.0, 0.0], [12.0, 3.0]]))
         >>> hull.frame.centre, hull.frame.scale, hull.placed[0]
         (Array([12.,  1.], dtype=float32), Array(4., dtype=float32), Array([-0.5 , -0.25], dtype=float32))
     """
-    # Any centre will do. Averaging differences to the first point keeps the average accurate far from the origin; in units of
-    # the largest, their sum does not overflow.
-    apart = points - points[0]
+    # Averaging differences to the first point keeps the average accurate far from the origin; in units of the largest, their
+    # sum does not overflow.
+    sample = points[:: max(1, len(points) // SAMPLE)]
+    apart = sample - points[0]
     unit = power_of_two(jnp.abs(apart).max())
     centre = points[0] + (apart / unit).mean(0) * unit
-    centred = points - centre
-    scale = power_of_two(jnp.abs(centred).max())
-    placed = centred / scale
-    # A maximum may drop NaN: XLA's on a CPU does.
-    radius = jnp.where(jnp.isfinite(placed).all(), norm_bound(placed).max(), jnp.nan)
-    return Hull(points, placed, half_squares(placed), len(points), Frame(centre, scale, radius))
+    # The largest |x − centre|, for rounding is monotonic; differences of all points would be written down first.
+    scale = power_of_two(jnp.maximum(points.max(0) - centre, centre - points.min(0)).max())
+    # Placed once, and not again for each use.
+    placed = lax.optimization_barrier(((points - centre) / scale).astype(jnp.float32))
+    squares = half_squares(placed)
+    # No coordinate is above 1, and the largest about 1. A maximum may drop NaN: XLA's on a CPU does.
+    radius = jnp.sqrt(2 * squares.max()) * (1 + gamma(points.shape[1] + 8, jnp.float32))
+    radius = jnp.where(jnp.isfinite(squares).all(), radius, jnp.nan).astype(points.dtype)
+    return Hull(points, placed, squares, len(points), Frame(centre, scale, radius))
 
 
 def half_squares(placed: Float[Array, "n d"]) -> Float[Array, "n"]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Bool, Float, Int
@@ -26,16 +29,30 @@ def nearness(
 
 def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[Array, "b d"]) -> Float[Array, "b n"]:
     """⟨x_j, v⟩ of raw points for each v, in float64, a chunk of points at a time."""
-    n, d = points.shape
-    chunk = min(max(CHUNK_BYTES // (8 * d), 1), n)
+
+    def scores(rows: Array) -> Array:
+        return jnp.matmul(frame.place(rows.astype(jnp.float64)), vectors.T, precision="highest")
+
+    return in_chunks(points, max(CHUNK_BYTES // (8 * points.shape[1]), 1), scores).T
+
+
+def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
+    """What a function finds of each point, so many points at a time.
+
+    Args:
+        size: most points at a time.
+        of: of rows (k, d) to results (k, ...).
+    """
+    n = len(points)
+    chunk = min(size, n)
 
     def body(i: Array, found: Array) -> Array:
         first = jnp.minimum(i * chunk, n - chunk)
-        rows = frame.place(lax.dynamic_slice_in_dim(points, first, chunk).astype(jnp.float64))
-        return lax.dynamic_update_slice_in_dim(found, jnp.matmul(vectors, rows.T, precision="highest"), first, 1)
+        return lax.dynamic_update_slice_in_dim(found, of(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
 
-    empty = jnp.zeros((len(vectors), n), vectors.dtype)
-    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points, vectors))
+    shape = jax.eval_shape(of, points[:chunk])
+    empty = jnp.zeros((n, *shape.shape[1:]), shape.dtype)
+    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points))
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
@@ -50,14 +67,6 @@ def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"
     members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(queries, -1)
     values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
     return values, jnp.take_along_axis(members, order, 1)
-
-
-def next_candidates(
-    scores: Float[Array, "n"], support: Int[Array, "k"], used: Bool[Array, "k"], count: int
-) -> Int[Array, "count"]:
-    """The rows that violate the optimality condition most: the largest scores but those of the support."""
-    in_support = jnp.zeros(len(scores), bool).at[support].max(used)
-    return lax.top_k(jnp.where(in_support, -jnp.inf, scores), count)[1].astype(jnp.int32)
 
 
 def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
 # Queries that `over_queries` solves in lockstep. The slowest of them decides when all are done, and each holds a pool's Gram
@@ -19,6 +20,8 @@ LOCKSTEP = 64
 # The same on a CPU where solves are small steps on an inverse, which should stay in a core's cache (measured with 65 slots:
 # 10 µs a step with 4 queries, 16 with 8). Fewer, where their pools would not fit into a last-level cache of so many bytes.
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
+# An accelerator gathers pools for as many queries as find room in so many bytes.
+POOL_BYTES = 2**30
 
 
 def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP) -> Any:
@@ -36,62 +39,74 @@ def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP)
         >>> over_queries(lambda query: query.sum(), jnp.arange(6.0).reshape(3, 2))
         Array([1., 5., 9.], dtype=float32)
     """
-    count = len(jax.tree.leaves(batch)[0])
-    if count == 1:
-        return jax.vmap(one)(*batch)
-    # Batches of one size, the last filled up with its own last query: one program to compile.
-    together = max(min(together, count), 1)
-
-    def parts(field: Any) -> Any:
-        missing = ((0, -count % together), *[(0, 0)] * (field.ndim - 1))
-        padded = jnp.pad(field, missing, mode="edge") if count % together else field
-        return padded.reshape(-1, together, *field.shape[1:])
-
-    result = lax.map(lambda part: jax.vmap(one)(*part), jax.tree.map(parts, batch))
-    return jax.tree.map(lambda field: field.reshape(-1, *field.shape[2:])[:count], result)
+    return over_batches(lambda part: jax.vmap(one)(*part), batch, together)
 
 
-def over_first(one: Callable[..., Any], batch: tuple[Any, ...], active: Array | int, together: int) -> Any:
-    """one(*query's) for the first `active` queries only, so many in lockstep; the results of the others are 0.
+def over_batches(batched: Callable[[Any], Any], batch: Any, size: int) -> Any:
+    """batched(part) for one part of a batch after the other, all of one size: one program to compile.
 
     Args:
-        one: a function of one query's arrays.
+        batched: a function of trees of arrays whose first axis is that of the queries, without side effects.
+        batch: a tree of arrays (m, ...), m ≥ 0.
+        size: of a part; the last one is filled up with its last query.
+    """
+    count = len(jax.tree.leaves(batch)[0])
+    size = max(min(size, count), 1)
+    if count == size:
+        return batched(batch)
+
+    def parts(field: Any) -> Any:
+        missing = ((0, -count % size), *[(0, 0)] * (field.ndim - 1))
+        padded = jnp.pad(field, missing, mode="edge") if count % size else field
+        return padded.reshape(-1, size, *field.shape[1:])
+
+    found = lax.map(batched, jax.tree.map(parts, batch))
+    return jax.tree.map(lambda field: field.reshape(-1, *field.shape[2:])[:count], found)
+
+
+def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int, wanted: Array | None = None) -> Any:
+    """batched(*group's) for groups of so many queries of a batch, one after the other.
+
+    Args:
+        batched: a function of arrays whose first axis is that of queries.
         batch: arrays (b, ...), or trees of such.
-        active: how many of them count; may be traced.
-        together: how many in lockstep; divides b.
+        together: divides b.
+        wanted: (b,) bool; groups none of which is wanted are left out, and get zeros. None for all.
 
     Example:
-        >>> over_first(lambda query: query.sum(), (jnp.arange(8.0).reshape(4, 2),), 2, 2)
-        Array([1., 5., 0., 0.], dtype=float32)
+        >>> in_groups(lambda queries: queries.sum(1), (jnp.arange(8.0).reshape(4, 2),), 2)
+        Array([ 1.,  5.,  9., 13.], dtype=float32)
     """
-    batched = jax.vmap(one)
+    if wanted is None or together >= len(wanted):
+        return over_batches(lambda group: batched(*group), batch, together)
+    groups = wanted.reshape(-1, together).any(1)
+    _, order = lax.top_k(groups.astype(jnp.float32), len(groups))
+    batched = jax.jit(batched)  # traced once, for its shape and for the loop
 
-    def part(start: Array | int) -> tuple[Any, ...]:
-        return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, start, together), batch)
+    def group(first: Array | int) -> tuple[Any, ...]:
+        return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, first, together), batch)
 
-    count = len(jax.tree.leaves(batch)[0])
-    shapes = jax.eval_shape(lambda: batched(*part(0)))
-    empty = jax.tree.map(lambda field: jnp.zeros((count, *field.shape[1:]), field.dtype), shapes)
+    def body(i: Array, found: Any) -> Any:
+        first = order[i] * together
+        return jax.tree.map(
+            lambda whole, part: lax.dynamic_update_slice_in_dim(whole, part, first, 0), found, batched(*group(first))
+        )
 
-    def body(i: Array, results: Any) -> Any:
-        found = batched(*part(i * together))
-        return jax.tree.map(lambda all_, new: lax.dynamic_update_slice_in_dim(all_, new, i * together, 0), results, found)
-
-    return lax.fori_loop(0, (active + together - 1) // together, body, empty)
+    shapes = jax.eval_shape(lambda: batched(*group(0)))
+    empty = jax.tree.map(lambda part: jnp.zeros((len(wanted), *part.shape[1:]), part.dtype), shapes)
+    return lax.fori_loop(0, groups.sum(), body, loop_start(empty, *jax.tree.leaves(batch)[:1]))
 
 
 def lockstep(pool_bytes: int, batch: int) -> int:
-    """How many queries solve together: the whole batch on an accelerator; on a CPU a power of two whose pools fit the cache.
+    """How many queries solve together: a power of two whose pools fit a CPU's cache, or an accelerator's memory.
 
     Args:
         pool_bytes: of one query's pool.
         batch: queries; the result divides it.
     """
-    together = batch
-    if jax.default_backend() == "cpu":
-        fit = max(CACHE_BYTES // pool_bytes, 1)
-        together = min(CPU_LOCKSTEP, 2 ** (fit.bit_length() - 1), batch)
-    return math.gcd(together, batch)
+    on_cpu = jax.default_backend() == "cpu"
+    fit = 2 ** (max((CACHE_BYTES if on_cpu else POOL_BYTES) // pool_bytes, 1).bit_length() - 1)
+    return math.gcd(min(CPU_LOCKSTEP, fit) if on_cpu else fit, batch)
 
 
 def filled(rows: np.ndarray, count: int) -> np.ndarray:

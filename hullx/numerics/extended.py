@@ -1,11 +1,12 @@
-"""Differences and products of float64 numbers as if float64 had twice its digits, by matrix products alone.
+"""Differences and products of numbers as if their dtype had twice its digits, by matrix products alone.
 
-A number is cut into slices of few bits, multiples of 2^−b, 2^−2b, …; the product of two slices, summed over an inner
-dimension, then fits into float64's 53 bits and has no rounding error at all, in whatever order a library sums it (Ozaki, Ogita,
-Oishi and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of matrix multiplication").
-What is left out is bounded by `Slicing.error`.
+A number is cut into slices of few bits, multiples of 2^−b, 2^−2b, …; the product of two slices, summed over a block of an
+inner dimension, then fits into the dtype's digits and has no rounding error at all, in whatever order a library sums it (Ozaki,
+Ogita, Oishi and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
+multiplication"). So float32 gives about float64's digits where there is no float64, and float64 about twice as many.
 
-It needs IEEE float64, which CPUs and GPUs have; TPUs emulate float64 with fewer bits.
+It needs IEEE arithmetic of the dtype, which CPUs and GPUs have; TPUs have it in float32 and emulate float64 with fewer bits. In
+float32 slices have 8 bits, which bfloat16 holds.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from hullx.numerics.loops import loop_start
-from hullx.types import Array
+from hullx.numerics.norms import gamma
+from hullx.types import Array, Count, Number
 
-# Bits after the binary point that the slices keep together: products are good to about 1e-26 of the largest.
-KEPT_BITS = 88
-# Numbers may be a little larger than 1 before slices of products overflow 53 bits: |x| ≤ 2^2.
-SPARE_BITS = 2
+# Products of slices whose places add up to less are added as pairs.
+LEADING = 4
 
 
 class Pair(NamedTuple):
@@ -34,34 +34,61 @@ class Pair(NamedTuple):
 
 
 class Slicing(NamedTuple):
-    """How numbers of magnitude ≤ 4 are cut for sums of so many products.
+    """How numbers of magnitude ≤ 1 are cut: into slices of so many bits, the last of which is what is left, rounded.
 
     Attributes:
-        terms: most products in a sum.
-        bits: of a slice.
+        bits: of a slice but the last, whose products are exact.
         slices: how many.
-        error: bound of what a sum of products leaves out.
+        block: most products of slices that are summed at once: block · 2^(2 bits) is at most 2^24, or 2^53.
     """
 
-    terms: int
     bits: int
     slices: int
-    error: float
+    block: int
+
+    @property
+    def rest(self) -> float:
+        """The last slice's largest magnitude."""
+        return 2.0 ** -(self.bits * (self.slices - 1))
 
 
-def slicing(terms: int) -> Slicing:
-    """The slicing for sums of at most so many products.
+def slicing(dtype: DTypeLike, slices: int = 5) -> Slicing:
+    """How numbers of a dtype are cut.
 
     Example:
-        >>> slicing(784)
-        Slicing(terms=784, bits=18, slices=5, error=1.2...e-22)
+        >>> slicing(jnp.float32)
+        Slicing(bits=8, slices=5, block=256)
     """
-    # A sum of `terms` products of two slices, with spare bits and a sign each, has to fit into 53 bits.
-    bits = (53 - terms.bit_length() - 2 * (SPARE_BITS + 1)) // 2
-    count = -(-KEPT_BITS // bits)
-    # Left out: products whose slices' places add up to more than count + 1, the largest of which are count many and at most
-    # 2^(2 spare) 2^(−count bits) in each of the terms; those further down add less than as much again.
-    return Slicing(terms, bits, count, 2.0 * (count + 1) * terms * 2.0 ** (2 * SPARE_BITS - count * bits))
+    return Slicing(8, slices, 2**8) if np.dtype(dtype) == np.float32 else Slicing(20, slices, 2**13)
+
+
+def product_error(
+    a: Number, b: Number, terms: int, dtype: DTypeLike, how: Slicing, *, columns: int = 1, nonzero: Count | None = None
+) -> Number:
+    """What a `product` over so many terms is off by at most: a number, or the length of a row.
+
+    The products of the first slices of each block are added as pairs, N of them: their highs are added without error but for
+    the N − 1 roundings that the lows gather, each at most u times a partial sum; adding these costs as many roundings of at
+    most N u of it. Slices of one number add up to at most 1 + 2^−7 of it in magnitude, which a quarter more pays for. The
+    products of later slices, of which each entry is at most 2^−(bits · LEADING), are added as they are. Where a last slice is
+    involved, it was rounded, and so is the sum over its block; it is no larger than what it is of.
+
+    Args:
+        a, b: Euclidean norms of a row of the first factor, and of the second with so many columns.
+        nonzero: of the terms, at most so many are not 0; None for all.
+    """
+    unit, blocks = float(jnp.finfo(dtype).eps) / 2, -(-terms // how.block)
+    pairs = sum(i + j < LEADING for i in range(how.slices) for j in range(how.slices)) + 1
+    most = terms if nonzero is None else nonzero
+    rounded = gamma(smaller(most, how.block) + 4, dtype) * (how.rest * (1 + 2.0**-how.bits))
+    lasts = a * smaller((most * columns) ** 0.5, b / how.rest) + b * smaller(most**0.5, a / how.rest)
+    later = smaller(how.slices**2 * terms * columns**0.5 * 2.0 ** (-how.bits * LEADING), 1.25 * a * b)
+    return 1.25 * (pairs * blocks * unit) ** 2 * a * b + float(gamma(how.slices**2, dtype)) * later + rounded * lasts
+
+
+def smaller(a: Number | Count, b: Number | Count) -> Number | Count:
+    """The smaller of two numbers, traced or not."""
+    return min(a, b) if isinstance(a, float | int) and isinstance(b, float | int) else jnp.minimum(a, b)
 
 
 def difference(a: Float[Array, "..."], b: Float[Array, "..."]) -> Pair:
@@ -76,65 +103,61 @@ def difference(a: Float[Array, "..."], b: Float[Array, "..."]) -> Pair:
     return Pair(high, (a - (high - lost)) - (b + lost))
 
 
-def add(a: Pair, b: Float[Array, "..."]) -> Pair:
-    """a + b as a pair: the rounding errors of the sum are in its second number, themselves rounded."""
-    return total(jnp.stack([a.high, b, a.low]))
-
-
 def total(terms: Float[Array, "t ..."]) -> Pair:
-    """The sum of arrays over the first axis, largest first, as a pair.
+    """The sum of arrays over the first axis, as a pair.
 
     Example:
         >>> total(jnp.array([1.0, 2.0**-30, -1.0]))
         Pair(high=Array(9.313226e-10, dtype=float32), low=Array(0., dtype=float32))
     """
 
-    def body(so_far: Pair, term: Array) -> tuple[Pair, None]:
-        high, error = difference(so_far.high, -term)
-        return Pair(high, so_far.low + error), None
+    def add(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+        high, error = difference(a[0], -b[0])
+        return high, error + (a[1] + b[1])
 
-    zero = jnp.zeros_like(terms[0])
-    high, low = lax.scan(body, loop_start(Pair(zero, zero), terms), terms)[0]
+    zero = np.zeros((), terms.dtype)
+    high, low = lax.reduce((terms, jnp.zeros_like(terms)), (zero, zero), add, (0,))
     return Pair(*difference(high, -low))
 
 
 def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
-    """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, whose sum it is.
+    """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, and what is left.
+
+    Each is the difference of the number rounded to so many bits and to those of the slice before, which is exact.
 
     Args:
-        number: of magnitude ≤ 4, float64, of any shape.
-        how: how many slices, and of how many bits.
+        number: of magnitude ≤ 1, of any shape.
     """
+    dtype = number.high.dtype
+    places = jnp.asarray(2.0 ** (how.bits * np.arange(1.0, how.slices)), dtype).reshape(-1, *[1] * number.high.ndim)
 
-    def body(left: Pair, unit: Array) -> tuple[Pair, Array]:
-        part = jnp.round(left.high / unit) * unit
-        # What is left of the first number is exact; as it shrinks, the second joins it.
-        return Pair(*difference(left.high - part, -left.low)), part
+    def rounded(part: Array) -> Array:
+        return jnp.round(part * places) / places
 
-    units = 2.0 ** (-how.bits * np.arange(1.0, how.slices + 1))
-    return lax.scan(body, number, jnp.asarray(units, number.high.dtype))[1]
+    highs, lows = rounded(number.high), rounded(number.low)
+    ends = (number.high - highs[-1]) + (number.low - lows[-1])
+    inner = (highs[1:] - highs[:-1]) + (lows[1:] - lows[:-1])
+    return jnp.concatenate([highs[:1] + lows[:1], inner, ends[None]])
 
 
-def product(a: Float[Array, "c ... k"], b: Float[Array, "c k m"], how: Slicing) -> Pair:
-    """The matrix product of two sliced numbers: (..., k) @ (k, m), off by at most `how.error`.
+def product(a: Float[Array, "c n k"], b: Float[Array, "c k m"], how: Slicing) -> Pair:
+    """The matrix product of two sliced numbers, (n, k) @ (k, m), up to `product_error`.
 
     Args:
-        a, b: slices (`cut`) of numbers of magnitude ≤ 4.
-        how: the slicing of both, for k terms or more.
+        a, b: slices (`cut`) of numbers of magnitude ≤ 1.
+        how: of both.
 
     Example:
-        >>> with jax.enable_x64(True):
-        ...     how = slicing(1)
-        ...     third = cut(Pair(jnp.full((1, 1), 1 / 3), jnp.zeros((1, 1))), how)
-        ...     high, low = product(third, third, how)
+        >>> how = slicing(jnp.float32)
+        >>> third = cut(Pair(jnp.full((1, 1), 1 / 3), jnp.zeros((1, 1))), how)
+        >>> high, low = product(third, third, how)
         >>> from fractions import Fraction
-        >>> bool(abs(Fraction(float(high[0, 0])) + Fraction(float(low[0, 0])) - Fraction(1 / 3) ** 2) <= how.error)
+        >>> error = Fraction(float(high[0, 0])) + Fraction(float(low[0, 0])) - Fraction(float(np.float32(1 / 3))) ** 2
+        >>> bool(abs(error) <= product_error(1 / 3, 1 / 3, 1, jnp.float32, how))
         True
     """
-    # All slices of b side by side: one product.
-    beside = jnp.moveaxis(b, 0, 1).reshape(b.shape[1], -1)
-    parts = jnp.matmul(a, beside, precision="highest").reshape(*a.shape[:-1], how.slices, b.shape[2])
-    places = sorted((i + j, i, j) for i in range(how.slices) for j in range(how.slices - i))
-    _, of_a, of_b = np.array(places).T
-    # Slices of a and b ahead of all else, then the pairs of slices in order of size.
-    return total(jnp.moveaxis(parts, -2, 0)[of_b, of_a])
+    c, blocks = len(a), [slice(i, i + how.block) for i in range(0, a.shape[2], how.block)]
+    parts = [jnp.einsum("ink,jkm->ijnm", a[..., part], b[:, part], precision="highest") for part in blocks]
+    first = np.add.outer(np.arange(c), np.arange(c)) < LEADING
+    later = [part[~first].sum(0, keepdims=True) for part in parts if not first.all()]
+    return total(jnp.concatenate([*(part[first] for part in parts), *later]))

@@ -88,5 +88,5 @@ def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
                [0. , 0. ]], dtype=float32)
     """
     scaled = vectors / power_of_two(jnp.abs(vectors).max(-1, keepdims=True))
-    length = norm(scaled)[..., None]
+    length = jnp.sqrt((scaled**2).sum(-1, keepdims=True))
     return scaled / jnp.where(length > 0, length, 1)

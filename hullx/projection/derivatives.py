@@ -9,7 +9,7 @@ and dots for tangents,
     point       ṗ = Σ w_i ẋ_i + Σ ẇ_i x_i
     direction   u̇ = (ṙ − u ⟨u, ṙ⟩) / ‖r‖,   ṙ = q̇ − ṗ
 
-where N is the inverse of the Gram matrix of S among weights that sum to 0 (`core.pool.updated`). Transposed, with v a cotangent
+where N is the inverse of the Gram matrix of S among weights that sum to 0 (`core.pool.tableau`). Transposed, with v a cotangent
 of p and P the projector onto the directions of S's affine hull: q̄ = P v, x̄_i = w_i (v − P v) + y_i r, Σ y_i = 0, and
 q̄ + Σ x̄_i = v.
 
@@ -38,7 +38,8 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from hullx.ambient import own_settings
-from hullx.core.pool.updated import inverse
+from hullx.core.pool.equations import Equations
+from hullx.core.pool.tableau import inverse
 from hullx.numerics.batching import over_queries
 from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import power_of_two
@@ -172,11 +173,14 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
 
     Args:
         rows: X, about any origin near them; those without weight are zero.
-        weights: ≥ 0; of s slots, those in use are positive.
+        weights: ≥ 0; of s slots, those in use are positive, and so is the first.
         scores: t, 0 where there is no weight.
     """
     constant = lax.stop_gradient(rows)
-    _, found = inverse(jnp.matmul(constant, constant.T, precision="highest"), lax.stop_gradient(weights))
+    centred = constant - constant[0]
+    gram, none = jnp.matmul(centred, centred.T, precision="highest"), jnp.zeros_like(weights)
+    pool = Equations(gram, none, lax.stop_gradient(weights), none.sum(), none == 0)
+    found = inverse(pool).inverse
 
     def product(step: Array) -> Array:
         return jnp.matmul(rows, jnp.matmul(step, rows, precision="highest"), precision="highest")

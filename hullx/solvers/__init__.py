@@ -1,13 +1,12 @@
-"""Solvers, chosen by name or passed as configured objects: `project(q, X, solver=ActiveSet(capacity=256))`."""
+"""Solvers, chosen by name or passed as objects, of hullx or of your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
-from hullx.core.hull import Hull, hull_of
+from hullx.core.pool.equations import Equations
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.solvers.active_set import ActiveSet
-from hullx.solvers.base import Solver, State
+from hullx.solvers.base import Solver
 from hullx.solvers.frank_wolfe import FrankWolfe
 from hullx.solvers.projected_gradient import ProjectedGradient
 from hullx.solvers.sketching import Sketching
-from hullx.types import Answer
 
 BY_NAME: dict[str, Solver] = {
     "active_set": ActiveSet(),
@@ -29,7 +28,7 @@ def resolve(solver: str | Solver) -> Solver:
 
     Example:
         >>> resolve("active_set")
-        ActiveSet(candidates=192, capacity=None)
+        ActiveSet(capacity=None, last_resort=False)
     """
     choice = f"expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
     if isinstance(solver, str):
@@ -38,7 +37,7 @@ def resolve(solver: str | Solver) -> Solver:
         return BY_NAME[solver]
     if isinstance(solver, type):
         raise ArgumentTypeError(f"solver: got the class {solver.__name__}, {choice}: make an object of it, {solver.__name__}()")
-    if not callable(getattr(solver, "run", None)):
+    if not callable(getattr(solver, "solve", None)):
         raise ArgumentTypeError(f"solver: got {type(solver).__name__}, {choice}: choose one of these")
     try:
         hash(solver)
@@ -51,13 +50,10 @@ def resolve(solver: str | Solver) -> Solver:
 __all__ = [
     "BY_NAME",
     "ActiveSet",
-    "Answer",
+    "Equations",
     "FrankWolfe",
-    "Hull",
     "ProjectedGradient",
     "Sketching",
     "Solver",
-    "State",
-    "hull_of",
     "resolve",
 ]

@@ -2,8 +2,8 @@
 
     a ← P(b − ∇f(b)/L),    f(a) = ‖Xᵀa − q‖²/2,    P the projection onto the simplex
 
-with Nesterov's momentum (Beck and Teboulle 2009, FISTA). Every weight of every point is kept, so memory and work go with n;
-`ActiveSet` needs neither. It is here to compare with, and for jaxopt's own implicit derivatives (`implicit_weights`).
+with Nesterov's momentum (Beck and Teboulle 2009, FISTA), on a pool, where it has few weights to find. It is here to compare
+with, and for jaxopt's own implicit derivatives (`implicit_weights`), which keep a weight for each point.
 
 This is the one file that uses jaxopt, which is no longer maintained: the rest of hullx works without it.
 """
@@ -11,34 +11,27 @@ This is the one file that uses jaxopt, which is no longer maintained: the rest o
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
 from hullx.arguments import check_count
-from hullx.core.hull import Hull
+from hullx.core.pool.equations import Equations
 from hullx.errors import PackageError
 from hullx.numerics.loops import loop_start
-from hullx.solvers.base import certified, given_up, until_done
-from hullx.types import Answer, Array, Count, Number, Status
+from hullx.types import Array
 
-# Steps after which it gives up if nothing is said.
+# Steps after which `implicit_weights` gives up if nothing is said.
 LIMIT = 20_000
+# A step in weights that ends a solve.
+SHORT = 1e-6
 # ‖M‖ ≤ (tr M^p)^(1/p) for M positive semidefinite, p = 2^SQUARINGS; at most d^(1/p) times too large: 1.11 at d = 784.
 SQUARINGS = 6
-
-
-class ProjectedGradientState(NamedTuple):
-    """The answer (the largest weights), all weights, and jaxopt's own state."""
-
-    answer: Answer
-    weights: Array  # (n,)
-    jaxopt: Any
-    lipschitz: Array
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,8 @@ class ProjectedGradient:
     """jaxopt.ProjectedGradient, accelerated, with a fixed step from a safe bound of the Lipschitz constant.
 
     Attributes:
-        steps: between two looks at the certificate.
-        capacity: how many of the largest weights the answer keeps: many, for inside the hull it has no reason to leave out any.
+        steps: most in a round.
+        capacity: as of `ActiveSet`.
 
     Raises:
         ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more.
@@ -55,48 +48,45 @@ class ProjectedGradient:
 
     Example:
         >>> ProjectedGradient(steps=50)  # for hullx.project(queries, points, solver=ProjectedGradient(steps=50))
-        ProjectedGradient(steps=50, capacity=512)
+        ProjectedGradient(steps=50, capacity=None)
     """
 
-    steps: int = 20
-    capacity: int = 512
+    steps: int = 500
+    capacity: int | None = None
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
-        check_count("capacity", self.capacity)
+        check_count("capacity", self.capacity, none="min(n, d + 1), at most 64 + d/8")
 
-    def init_state(self, query: Array, hull: Hull) -> ProjectedGradientState:
-        """Equal weights."""
-        n = len(hull.placed)
-        lipschitz = bound(hull.placed)
-        weights = jnp.full(n, 1 / n, query.dtype)
-        support = jnp.arange(min(n, self.capacity), dtype=jnp.int32)
-        answer, _ = certified(query, hull, support, weights[support], jnp.zeros((), jnp.int32), 0.0)
-        # Equal weights on some points are no solution, whatever their bracket.
-        answer = answer._replace(status=jnp.asarray(Status.MAX_ITER, jnp.int32), done=jnp.asarray(False))
-        state = jaxopt_solver().init_state(weights, rows=hull.placed / lipschitz**0.5, query=query / lipschitz**0.5)
-        return ProjectedGradientState(answer, weights, state, lipschitz)
+    def solve(self, pool: Equations, max_steps: Array) -> tuple[Array, Array]:
+        """As `Solver`: until a step is short."""
+        lipschitz = bound(pool.gram)
+        linear = (pool.scores + pool.gram @ pool.weights) / lipschitz
+        # No better than any other row, and then so much worse.
+        linear = jnp.where(pool.closed, linear.min() - 4 - jnp.abs(linear).max(), linear)
+        given = {"gram": pool.gram / lipschitz, "linear": linear}
+        solver, limit = jaxopt_solver(pool_loss), jnp.minimum(max_steps, self.steps)
 
-    def update(
-        self, state: ProjectedGradientState, query: Array, hull: Hull, *, rtol: Number, max_iter: Count
-    ) -> ProjectedGradientState:
-        """Some steps, then the certificate."""
-        root = state.lipschitz**0.5
-        rows, placed = hull.placed / root, query / root
+        def step(pair: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(solver.update(*pair, **given))
 
-        def step(_: Array, pair: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(jaxopt_solver().update(*pair, rows=rows, query=placed))
+        def going(pair: tuple[Any, ...]) -> Array:
+            return (pair[1].iter_num < limit) & (pair[1].error > SHORT)
 
-        weights, inner = lax.fori_loop(0, self.steps, step, loop_start((state.weights, state.jaxopt), query, hull.placed))
-        largest, support = lax.top_k(weights, len(state.answer.weights))
-        iterations = state.answer.iterations + self.steps
-        answer, _ = certified(query, hull, support.astype(jnp.int32), largest / largest.sum(), iterations, rtol)
-        answer = given_up(answer, iterations >= max_iter, Status.MAX_ITER)
-        return ProjectedGradientState(answer, weights, inner, state.lipschitz)
+        start = pool.weights, solver.init_state(pool.weights, **given)
+        weights, state = lax.while_loop(going, step, loop_start(start, pool.gram, pool.scores))
+        return weights, state.iter_num.astype(jnp.int32)
 
-    def run(self, query: Array, hull: Hull, *, rtol: Number, max_iter: Count | None) -> ProjectedGradientState:
-        """Steps until the bracket is within rtol, or nothing more can be done."""
-        return until_done(self, query, hull, rtol, LIMIT if max_iter is None else max_iter)
+
+def pool_loss(weights: Array, gram: Array, linear: Array) -> Array:
+    """⟨a, G a⟩/2 − ⟨a, b⟩: what the weights of a pool minimise over the simplex, a constant aside.
+
+    Args:
+        weights: a, (P,).
+        gram: G, (P, P).
+        linear: b, (P,): t + G w.
+    """
+    return weights @ (jnp.matmul(gram, weights, precision="highest") / 2 - linear)
 
 
 def implicit_weights(
@@ -126,23 +116,22 @@ def implicit_weights(
     Reference: Blondel et al. (2022), "Efficient and modular implicit differentiation".
     """
     centre = lax.stop_gradient(points.mean(0))
-    root = lax.stop_gradient(bound(points - centre)) ** 0.5
+    centred = lax.stop_gradient(points - centre)
+    root = bound(centred.T @ centred if points.shape[1] < len(points) else centred @ centred.T) ** 0.5
     start = jnp.full(len(points), 1 / len(points), points.dtype)
-    solver = jaxopt_solver(max_iter, tol)
+    solver = jaxopt_solver(loss, max_iter, tol)
     return solver.run(start, rows=(points - centre) / root, query=(query - centre) / root).params
 
 
-def bound(points: Float[Array, "n d"]) -> Float[Array, ""]:
-    """An upper bound of the largest eigenvalue of the points' Gram matrix: the Lipschitz constant of the gradient.
+def bound(matrix: Float[Array, "P P"]) -> Float[Array, ""]:
+    """An upper bound of the largest eigenvalue of a positive semidefinite matrix: the Lipschitz constant of the gradient.
 
-    The p-th root of tr M^p, p = 2^SQUARINGS, by squaring; 1 for points that are all 0.
+    The p-th root of tr M^p, p = 2^SQUARINGS, by squaring; 1 for a matrix that is all 0.
 
     Example:
-        >>> bound(jnp.eye(3, 2)).round(2)
+        >>> bound(jnp.eye(2)).round(2)
         Array(1.01, dtype=float32)
     """
-    n, d = points.shape
-    matrix = points.T @ points if d < n else points @ points.T
     trace = jnp.trace(matrix)
     total = jnp.where(trace > 0, trace, 1)
     matrix, exponent, log = matrix / total, 1.0, jnp.log(total)
@@ -166,10 +155,11 @@ def loss(weights: Array, rows: Array, query: Array) -> Array:
 
 
 @lru_cache
-def jaxopt_solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
-    """jaxopt's solver of `loss`, for rows scaled so that the Lipschitz constant is 1.
+def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
+    """jaxopt's solver of a loss, scaled so that its gradient's Lipschitz constant is 1.
 
     Args:
+        of: `loss` or `pool_loss`.
         max_iter: most steps of its `run`.
         tol: length of a step at which `run` stops.
 
@@ -186,5 +176,5 @@ def jaxopt_solver(max_iter: int = LIMIT, tol: float = 0.0) -> Any:
                 "solver projected_gradient needs jaxopt: pip install jaxopt, or choose another solver"
             ) from error
     return jaxopt.ProjectedGradient(
-        loss, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
+        of, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

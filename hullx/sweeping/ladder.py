@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from hullx.core.rounds import Method
+from hullx.core.stage import Method, Stage
 from hullx.sweeping.sources import Points
 
 # Scores of a batch are one array of float32: at most this many bytes.
@@ -14,15 +12,6 @@ SMALLEST_BATCH = 32
 # Support slots, and rows of the pool, in the rounds in float32. Supports are 7–46 on MNIST; on CIFAR-10 47 on average, up to
 # 303. Each pair is a program to compile: finer steps save a tenth of the time on MNIST and cost as much in compilation.
 FLOAT32 = ((64, 96), (128, 160), (256, 288))
-
-
-class Stage(NamedTuple):
-    """The static shape of one compiled round, and how it solves."""
-
-    capacity: int  # support slots
-    candidates: int
-    method: Method
-    batch: int
 
 
 def stages(n: int, d: int, m: int, source: Points) -> list[Stage]:

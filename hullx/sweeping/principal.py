@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hullx.core.hull import Frame, Hull, half_squares
-from hullx.core.rounds import Method
+from hullx.core.hull import SAMPLE, Frame, Hull, half_squares
+from hullx.core.stage import Method, Stage
 from hullx.runs.progress import Tally
-from hullx.sweeping.ladder import Stage, batch_of, fitted
+from hullx.sweeping.ladder import batch_of, fitted
 from hullx.sweeping.queue import Goal, Start, drain
-from hullx.sweeping.sources.device import SAMPLE, DeviceSource
+from hullx.sweeping.sources.device import DeviceSource
 from hullx.types import Array
 
 # Directions.

@@ -16,7 +16,8 @@ import numpy as np
 from hullx import certificate
 from hullx.core import rounds
 from hullx.core.hull import Frame
-from hullx.core.rounds import Batch, Method, Round
+from hullx.core.rounds import Batch, Round
+from hullx.core.stage import Method
 from hullx.numerics.batching import filled
 from hullx.runs.progress import Tally
 from hullx.sweeping.ladder import Stage, following
@@ -129,8 +130,9 @@ def drain(
         now, waiting = line.take(queries, source, ladder)
         found = _advance(source, queries, waiting, ladder[now], goal.max_steps)
         solution, steps, width = found.solution, waiting.steps + found.solution.steps, found.solution.upper - found.lower
-        stuck = solution.full | rounds.stalled(waiting.upper, waiting.width, solution.upper, width, solution.entered)
-        to = _onwards(ladder, now, solution.full, stuck)
+        full = (solution.weights > 0).sum(1) > ladder[now].capacity
+        stuck = full | rounds.stalled(waiting.upper, waiting.width, solution.upper, width, solution.entered)
+        to = _onwards(ladder, now, full, stuck)
         status = _judged(source.frame, goal, found, steps, stuck & (to == now))
         over = status >= 0
         query, ended, steps_taken, how = _some((waiting.query, found, steps, status), over)
@@ -139,7 +141,7 @@ def drain(
         kept = Waiting(waiting.query, solution.support, solution.weights, found.candidates, solution.upper, width, steps)
         line.put(_some(kept, ~over), to[~over], ladder)
         wider, _ = following(ladder, now)
-        if now == line.entry and ladder[wider].method is Method.FLOAT32 and solution.full.mean() > CROWDED:
+        if now == line.entry and ladder[wider].method is Method.FLOAT32 and full.mean() > CROWDED:
             line.entry = wider
         done += int(over.sum())
         certified += int(decided(status).sum())
@@ -151,7 +153,8 @@ def _advance(source: Points, queries: np.ndarray, waiting: Waiting, stage: Stage
     """One round of a batch, as NumPy arrays."""
     batch = Batch(queries[waiting.query], waiting.support, waiting.weights, waiting.candidates)
     padded, left = jax.tree.map(lambda field: filled(field, stage.batch), (batch, limit - waiting.steps))
-    found = source.advance(padded, left, np.int32(len(waiting.query)), stage.method)
+    active = np.arange(stage.batch) < len(waiting.query)
+    found = source.advance(padded, left, active, stage)
     return jax.tree.map(lambda field: np.asarray(field)[: len(waiting.query)], found)
 
 
@@ -181,7 +184,7 @@ def _judged(frame: Frame, goal: Goal, found: Round, steps: np.ndarray, lost: np.
 
 def _begun(source: Points, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> Waiting:
     """Queries before their first round: on the nearest point, with the nearest points as candidates."""
-    count, first = len(rows), np.arange(stage.capacity) == 0
+    count, first = len(rows), np.arange(stage.candidates) == 0
     candidates = np.zeros((0, stage.candidates), np.int32)
     if count:
         found = source.nearest(filled(queries[rows], stage.batch), stage.candidates)
@@ -210,7 +213,7 @@ def _started(start: Start, fresh: np.ndarray, ladder: list[Stage]) -> list[Waiti
     waiting = []
     for i, stage in enumerate(ladder):
         mine = stage_of == i
-        slots = min(stage.capacity, weights.shape[1])
+        slots = min(stage.candidates, weights.shape[1])
         none = np.full(mine.sum(), np.inf)
         here = Waiting(
             query=fresh[mine],
@@ -238,8 +241,8 @@ def _split(these: Waiting, count: int) -> tuple[Waiting, Waiting]:
 
 
 def _widened(these: Waiting, stage: Stage) -> Waiting:
-    """The same queries with the slots and candidates of a stage further up; the weakest candidates go if it has fewer."""
-    slots = ((0, 0), (0, stage.capacity - these.support.shape[1]))
+    """The same queries with the slots of a stage further up."""
+    slots = ((0, 0), (0, stage.candidates - these.support.shape[1]))
     missing = ((0, 0), (0, max(stage.candidates - these.candidates.shape[1], 0)))
     return these._replace(
         support=np.pad(these.support, slots),

@@ -14,9 +14,10 @@ from jaxtyping import Float
 from hullx.ambient import own_settings
 from hullx.numerics.batching import LOCKSTEP, filled
 from hullx.projection.project import project
+from hullx.projection.stages import step_limit
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
-from hullx.solvers.active_set import step_limit
+from hullx.solvers import ActiveSet
 from hullx.sweeping.arguments import Input, check_settings, checked
 from hullx.sweeping.ladder import SMALLEST_BATCH, stages
 from hullx.sweeping.parallel import side_by_side
@@ -116,7 +117,7 @@ class _Search(NamedTuple):
 
 
 def _search(given: Input, mesh: Mesh | None, rtol: float, max_iter: int | None) -> _Search:
-    goal = Goal(rtol, step_limit(given.n, given.dimension) if max_iter is None else max_iter, given.dtype)
+    goal = Goal(rtol, step_limit(ActiveSet(), given.n, given.dimension) if max_iter is None else max_iter, given.dtype)
     if mesh is not None:
         return _Search(MeshSource(Chunks(given.points, given.dtype), mesh), None, goal, given)
     if given.chunked:

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from hullx.core.hull import Frame
-from hullx.core.rounds import Batch, Method, Round
+from hullx.core.rounds import Batch, Round
+from hullx.core.stage import Stage
 from hullx.types import Array
 
 
@@ -27,4 +28,4 @@ class Points(Protocol):
 
     def nearest(self, queries: np.ndarray, count: int) -> Array: ...
 
-    def advance(self, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round: ...
+    def advance(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Round: ...

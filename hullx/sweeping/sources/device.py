@@ -7,18 +7,18 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from hullx.core import rounds
-from hullx.core.hull import Frame, Hull, centre_of, frame_of, half_squares, spread
-from hullx.core.rounds import Batch, Method, Round, Solution
-from hullx.core.scores import GROUP, nearness, scores_in_double, top
-from hullx.numerics.batching import lockstep, over_first
+from hullx.core.hull import SAMPLE, Frame, Hull, centre_of, frame_of, half_squares, spread
+from hullx.core.placed import Placed
+from hullx.core.rounds import Batch, Round
+from hullx.core.scores import GROUP
+from hullx.core.stage import Stage
 from hullx.types import Array
 
 # On a CPU a product of so many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
@@ -26,74 +26,9 @@ from hullx.types import Array
 CPU_BATCH = 128
 # Sets below this size are padded to one of four sizes an octave, so that sets of similar size share compiled programs.
 SMALL = 2**14
-# A batch with at most so many queries left is scored on its own: the last rounds have few.
-FEW = 32
-# Rows whose mean is the centre.
-SAMPLE = 4096
-
-
-class Placed(NamedTuple):
-    """A hull as a source of rounds: pure functions, to be compiled."""
-
-    hull: Hull
-
-    @property
-    def frame(self) -> Frame:
-        """The hull's."""
-        return self.hull.frame
-
-    @property
-    def rows(self) -> int:
-        """Points and padding."""
-        return len(self.hull.placed)
-
-    def solve(self, batch: Batch, left: Array, active: Array, method: Method) -> Solution:
-        """As `rounds.Source`."""
-        hull, (queries, _, _, candidates) = self.hull, batch
-
-        def one(mine: Batch, steps: Array) -> Solution:
-            start = rounds.pool(*mine[1:])
-
-            def raw(slots: Array) -> Array:
-                return hull.points[start.members[slots]]
-
-            if method is Method.FLOAT32:
-                members = hull.placed[start.members]
-            else:
-                members = hull.frame.place(hull.points[start.members].astype(jnp.float64))
-            return rounds.solve(hull.frame, mine.queries, members, start, steps, method=method, raw=raw)
-
-        together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
-        return over_first(one, (batch, left), active, together)
-
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
-        hull = self.hull
-        if vectors.dtype == jnp.float64:
-            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), count)
-            return values, jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
-
-        def of(some: int) -> tuple[Array, Array]:
-            offset = hull.half_squares if nearest else jnp.zeros((), jnp.float32)
-            values, rows = top(nearness(vectors[:some], hull.placed, offset), count)
-            rows = jnp.where(rows < hull.n, rows, 0).astype(jnp.int32)
-            missing = (0, len(vectors) - some), (0, 0)
-            return jnp.pad(values, missing), jnp.pad(rows, missing)
-
-        few = min(FEW, len(vectors))
-        return lax.cond(active <= few, lambda: of(few), lambda: of(len(vectors)))
-
-    def certify(self, queries: Array, candidates: Array, directions: Array, scores: Array, active: Array) -> Array:
-        """As `rounds.Source`."""
-        frame, points = self.hull.frame, self.hull.points
-        together = lockstep(candidates.shape[1] * queries.shape[1] * 4, len(queries))
-        pairs = candidates, directions
-        largest = over_first(lambda rows, along: rounds.largest(frame, points[rows], along), pairs, active, together)
-        return rounds.lower_bound(frame, queries, directions, largest, rounds.others(scores, self.rows))
-
 
 _nearest = jax.jit(rounds.nearest, static_argnames=("count",))
-_advance = jax.jit(rounds.advance, static_argnames=("method",))
+_advance = jax.jit(rounds.advance, static_argnames=("stage",))
 
 
 class DeviceSource:
@@ -111,12 +46,11 @@ class DeviceSource:
         """`rounds.nearest`."""
         return self._one_by_one(("nearest", len(queries), count), False, partial(_nearest, self.placed, queries, count=count))
 
-    def advance(self, batch: Batch, left: Array, active: Array, method: Method) -> Round:
+    def advance(self, batch: Batch, left: Array, active: Array, stage: Stage) -> Round:
         """`rounds.advance`."""
-        shape = *batch.support.shape, batch.candidates.shape[1], method
         # Programs with batched LAPACK kernels run one at a time, for two may each hold a thread that the other waits for.
-        run = partial(_advance, self.placed, batch, left, active, method=method)
-        return self._one_by_one(shape, method is Method.FACTORED, run)
+        run = partial(_advance, self.placed, batch, left, active, stage=stage)
+        return self._one_by_one(stage, stage.method.factors, run)
 
     def _one_by_one(self, shape: Any, always: bool, run: Callable[[], Any]) -> Any:
         """Threads that meet a new shape wait for the first of them, or each would compile it."""

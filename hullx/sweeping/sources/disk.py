@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Solution
+from hullx.core.pool.solve import Solution
+from hullx.core.rounds import Batch
 from hullx.core.scores import nearness, scores_in_double
+from hullx.core.stage import Method, Stage
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.types import Array, Count
+from hullx.types import Array
 
 
 class DiskSource(gathered.Gathered):
@@ -28,13 +29,13 @@ class DiskSource(gathered.Gathered):
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
 
-    def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Solution:
         """As `rounds.Source`."""
         start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self.chunks.rows(start.members)
-        return _solve(self.frame, batch.queries, rows, start, left, active, method=method)
+        return _solve(self.frame, batch.queries, rows, start, left, stage=stage)
 
-    def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         vectors = np.asarray(vectors)
         values, rows = np.zeros((len(vectors), 0), vectors.dtype), np.zeros((len(vectors), 0), np.int64)
@@ -45,14 +46,13 @@ class DiskSource(gathered.Gathered):
         return values, gathered.points_only(rows, self.chunks.count)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: Array, scores: np.ndarray, active: Count
+        self, queries: np.ndarray, candidates: np.ndarray, along: Array, rest: Array, active: Array, method: Method
     ) -> Array:
         """As `rounds.Source`."""
-        others = np.asarray(rounds.others(scores, self.rows))
-        return _certify(self.frame, queries, self.chunks.rows(candidates), directions, others, active)
+        return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest)
 
 
-_solve = jax.jit(gathered.solve, static_argnames=("method", "together"))
+_solve = jax.jit(gathered.solve, static_argnames=("stage", "together"))
 _certify = jax.jit(gathered.certify)
 
 

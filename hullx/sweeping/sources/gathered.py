@@ -6,19 +6,21 @@ several parts of the points, merged.
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hullx.core import rounds
+from hullx.core.digits.plain import Plain
 from hullx.core.hull import Frame
-from hullx.core.rounds import Batch, Method, Pool, Round, Solution
-from hullx.numerics.batching import lockstep, over_first
+from hullx.core.pool.solve import Pool, Solution, pool
+from hullx.core.pool.solve import solve as solve_pools
+from hullx.core.rounds import Batch, Round
+from hullx.core.stage import Stage
+from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
-pools = jax.jit(jax.vmap(rounds.pool))
+pools = jax.jit(jax.vmap(pool))
 
 
 class Gathered:
@@ -30,9 +32,9 @@ class Gathered:
         """`rounds.nearest`."""
         return rounds.nearest(self, queries, count=count)
 
-    def advance(self: rounds.Source, batch: Batch, left: np.ndarray, active: Array, method: Method) -> Round:
+    def advance(self: rounds.Source, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Round:
         """`rounds.advance`."""
-        return rounds.advance(self, batch, left, active, method=method)
+        return rounds.advance(self, batch, left, active, stage=stage)
 
 
 def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,44 +53,35 @@ def points_only(rows: np.ndarray, n: int) -> np.ndarray:
 
 
 def solve(
-    frame: Frame,
-    queries: Array,
-    rows: Array,
-    start: Pool,
-    left: Array,
-    active: Array | int,
-    *,
-    method: Method,
-    together: int | None = None,
+    frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, stage: Stage, together: int | None = None
 ) -> Solution:
-    """The exact solves of a batch on their pools, `together` at a time.
+    """The exact solves of a batch on their pools.
 
     Args:
         queries, rows: raw: (b, d), and the pools' members (b, c, d).
         start: the pools, of which `rows` are the members.
         left: most steps of each query, (b,).
-        active: how many of the b queries count.
-        together: divides b; None for `lockstep`.
+        together: queries in lockstep, divides b; None for `lockstep`.
     """
 
-    def one(query: Array, rows: Array, start: Pool, steps: Array) -> Solution:
+    def group(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
         members = frame.place(rows.astype(jnp.float64))
-        return rounds.solve(frame, query, members, start, steps, method=method, raw=lambda slots: rows[slots])
+        return solve_pools(frame, queries, members, rows, start, left, stage=stage)
 
-    together = together or lockstep(rows[0].size * 4, len(rows))
-    return over_first(one, (queries, rows, start, left), active, together)
+    return in_groups(group, (queries, rows, start, left), together or lockstep(rows[0].size * 8, len(rows)))
 
 
-def certify(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, active: Array | int) -> Array:
+def certify(frame: Frame, queries: Array, rows: Array, directions: Array, rest: Array) -> Array:
     """The lower bounds of a batch, (b,), in the frame's units.
 
     Args:
         queries: raw, (b, d).
         rows: the candidates, raw: (b, c, d).
         directions: (b, d) float64, of length 1.
-        others: (b,): no point that is not a candidate scores higher (`rounds.lower_bound`).
-        active: how many of the b queries count.
+        rest: (b,): lower bounds of the slabs of all other points (`rounds.bound_of_others`).
     """
-    together = lockstep(rows[0].size * 4, len(rows))
-    largest = over_first(partial(rounds.largest, frame), (rows, directions), active, together)
-    return rounds.lower_bound(frame, queries, directions, largest, others)
+
+    def one(query: Array, rows: Array, direction: Array, rest: Array) -> Array:
+        return jnp.minimum(Plain().slab(frame, query, rows, direction), rest)
+
+    return in_groups(jax.vmap(one), (queries, rows, directions, rest), lockstep(rows[0].size * 8, len(rows)))

@@ -17,15 +17,16 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from hullx.core import rounds
 from hullx.core.hull import Frame, half_squares
-from hullx.core.rounds import Batch, Method, Pool, Solution
+from hullx.core.pool.solve import Pool, Solution
+from hullx.core.rounds import Batch
 from hullx.core.scores import GROUP, nearness, scores_in_double, top
+from hullx.core.stage import Method, Stage
 from hullx.errors import ArgumentError
 from hullx.numerics.batching import filled
 from hullx.sweeping.sources import gathered
 from hullx.sweeping.sources.chunks import Chunks
-from hullx.types import Array, Count
+from hullx.types import Array
 
 AXES = ("points", "queries")
 
@@ -58,15 +59,15 @@ class MeshSource(gathered.Gathered):
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
 
-    def solve(self, batch: Batch, left: np.ndarray, active: Count, method: Method) -> Solution:
+    def solve(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Solution:
         """As `rounds.Source`."""
         start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
         rows = self._gathered(start.members)
         queries, start, steps = jax.tree.map(self._filled, (batch.queries, start, left))
-        found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, method=method))
+        found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
-    def best(self, vectors: Array, count: int, active: Count, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.Source`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         points = self.raw if vectors.dtype == np.float64 else self.placed
@@ -77,13 +78,12 @@ class MeshSource(gathered.Gathered):
         return values, gathered.points_only(rows, self.count)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, directions: np.ndarray, scores: np.ndarray, active: Count
+        self, queries: np.ndarray, candidates: np.ndarray, along: np.ndarray, rest: Array, active: Array, method: Method
     ) -> np.ndarray:
         """As `rounds.Source`."""
         rows = self._gathered(candidates)
-        others = np.asarray(rounds.others(scores, self.rows))
-        queries, directions, others = (self._filled(field) for field in (queries, directions, others))
-        return self._everywhere(_certify(self.frame, queries, rows, directions, others, mesh=self.mesh))[: len(candidates)]
+        queries, along, rest = (self._filled(np.asarray(field)) for field in (queries, along, rest))
+        return self._everywhere(_certify(self.frame, queries, rows, along, rest, mesh=self.mesh))[: len(candidates)]
 
     def _gathered(self, wanted: np.ndarray) -> Array:
         return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
@@ -158,10 +158,10 @@ def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
     return jax.shard_map(local, mesh=mesh, in_specs=(points, queries), out_specs=queries, check_vma=False)(raw, wanted)
 
 
-@partial(jax.jit, static_argnames=("mesh", "method"))
-def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, method: Method) -> Solution:
+@partial(jax.jit, static_argnames=("mesh", "stage"))
+def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, stage: Stage) -> Solution:
     def local(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
-        return gathered.solve(frame, queries, rows, start, left, len(left), method=method, together=together)
+        return gathered.solve(frame, queries, rows, start, left, stage=stage, together=together)
 
     # On CPUs one query at a time: batched LAPACK kernels of several devices, each on a thread of XLA's pool, wait for
     # further threads of that pool until none is left (seen with jaxlib 0.10.2).
@@ -171,10 +171,10 @@ def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, 
 
 
 @partial(jax.jit, static_argnames=("mesh",))
-def _certify(frame: Frame, queries: Array, rows: Array, directions: Array, others: Array, *, mesh: Mesh) -> Array:
-    def local(queries: Array, rows: Array, directions: Array, others: Array) -> Array:
-        return gathered.certify(frame, queries, rows, directions, others, len(queries))
+def _certify(frame: Frame, queries: Array, rows: Array, directions: Array, rest: Array, *, mesh: Mesh) -> Array:
+    def local(queries: Array, rows: Array, directions: Array, rest: Array) -> Array:
+        return gathered.certify(frame, queries, rows, directions, rest)
 
     where = _everywhere(mesh)
     split = jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)
-    return split(queries, rows, directions, others)
+    return split(queries, rows, directions, rest)

@@ -1,0 +1,76 @@
+"""What both kinds of digits are: refinement on a support, and a lower bound along its residual."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from hullx.core.hull import Frame
+from hullx.numerics.loops import loop_start
+from hullx.types import Array
+
+# Steps on the support's equations: from float32's digits the first gains about seven, the others what the condition cost.
+REFINEMENTS = 3
+
+
+class Refined(NamedTuple):
+    """A query's projection on its support.
+
+    - weights: (k,).
+    - point: (d,) raw.
+    - direction: (d,) from the point to the query, of length 1.
+    - along: the same with all digits that there are, for `slab`.
+    - upper: bound of the distance, in the frame's units.
+    """
+
+    weights: Array
+    point: Array
+    direction: Array
+    along: Any
+    upper: Array
+
+
+class Digits(Protocol):
+    """Functions of one query, (d,), and of rows, all raw."""
+
+    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Array, gram: Array) -> Refined:
+        """The projection on a support, from weights (k,) that are nearly right.
+
+        Args:
+            rows: the support's points, (k, d).
+            inverse: (k, k), N of the rows with weight (`pool.tableau`).
+            gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of them.
+        """
+        ...
+
+    def slab(self, frame: Frame, query: Array, rows: Array, along: Any) -> Array:
+        """How far the query is beyond all of some rows along its residual, at least, in the frame's units; 0 if it is not."""
+        ...
+
+
+def correction(
+    weights: Float[Array, "k"], scores: Float[Array, "k"], inverse: Float[Array, "k k"], gram: Float[Array, "k k"]
+) -> Float[Array, "k"]:
+    """The step that makes the scores equal where there is weight, as much of it as leaves the weights ≥ 0.
+
+    Iterative refinement (Higham 2002, chapter 12): the scores are right, and what a step does to them is its product with the
+    Gram matrix, of which a few digits will do.
+
+    Args:
+        scores: ⟨x_i − p, r⟩ at the weights; a constant may be added.
+    """
+    used, narrow = weights > 0, gram.dtype
+
+    def again(_: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        step, left = state
+        more = inverse @ jnp.where(used, left - weights @ left, 0).astype(narrow)
+        return step + more, left - gram @ more
+
+    step, _ = lax.fori_loop(0, REFINEMENTS, again, loop_start((jnp.zeros_like(scores), scores), scores, gram))
+    step = jnp.where(used & jnp.isfinite(step), step, 0)
+    step = step * jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
+    # N1 = 0: a step that changes the sum of the weights by more than a little comes from an N that is nothing but rounding.
+    return jnp.where(jnp.abs(step.sum()) < 2.0**-6, step, 0)

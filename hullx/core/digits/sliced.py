@@ -1,0 +1,196 @@
+"""Residuals and brackets in sliced numbers (`numerics.extended`): up to twice the digits of the data.
+
+In float32 no bracket of 784 coordinates is narrower than 1e-4, and at a distance of 1e-12 radii a residual q − Σ w_i x_i summed
+in float64 has no more than four right digits, and neither has a score ⟨x_j, r⟩. Here both are computed from the raw numbers
+without rounding errors that matter, and weights are pairs too, for at such a distance 1e-16 of a weight is not little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Float
+
+from hullx import certificate
+from hullx.core.digits.digits import Refined, correction
+from hullx.core.hull import Frame
+from hullx.numerics import extended
+from hullx.numerics.extended import Pair, Slicing
+from hullx.numerics.loops import loop_start
+from hullx.numerics.norms import gamma, power_of_two
+from hullx.types import Array
+
+# Roundings of a bound's last sum and of the product that makes it safe, and one to spare.
+LAST = 3
+
+
+class Along(NamedTuple):
+    """A vector e, the residual r enlarged by a power of two until its largest entry is about 1: r is e / factor.
+
+    - slices: whose sum e is.
+    - square, length: ‖e‖² and ‖e‖.
+    """
+
+    slices: Float[Array, "c d"]
+    factor: Float[Array, ""]
+    square: Pair
+    length: Pair
+
+
+class _Residual(NamedTuple):
+    how: Slicing
+    place: Pair  # the query's
+    others: Pair  # the rows'
+    sliced: Array
+    value: Pair  # S q − Σ w_i x_i
+    excess: Array  # S − 1
+
+
+@dataclass(frozen=True)
+class Sliced:
+    """`Digits` of so many slices of the data's dtype; `along` is an `Along`.
+
+    Attributes:
+        slices: of each number.
+        corrections: of the weights, each with scores anew: what the Gram matrix's rounding leaves of one takes another.
+    """
+
+    slices: int
+    corrections: int
+
+    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Array, gram: Array) -> Refined:
+        """As `Digits`.
+
+        With S = Σ w_i, r = S q − Σ w_i x_i is S times the query less a point of the hull: the distance is at most ‖r‖ / S.
+        """
+        dtype, d = query.dtype, len(query)
+        weights = weights.astype(dtype)
+        weights = weights / weights.sum()
+        how, place, others, sliced, value, excess = self._residual(frame, query, rows, weights)
+        # What is added to the weights is too little for them to hold, and so little that its part of r may be rounded.
+        differences, zero = place.high - others.high, jnp.zeros((), dtype)
+
+        def again(_: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+            high, low, added, moved, excess = state
+            step = correction(weights + added, self._scores(sliced, Pair(high, low), weights), inverse, gram)
+            towards = jnp.matmul(step, differences, precision="highest")
+            value = extended.total(jnp.stack([high, towards, low]))
+            return *value, added + step, moved + jnp.abs(step).sum(), excess + step.sum()
+
+        start = *value, jnp.zeros_like(weights), zero, excess
+        high, low, added, moved, excess = lax.fori_loop(0, self.corrections, again, loop_start(start, weights, query))
+        value = Pair(high, low)
+
+        along, used = length_of(value, how), (weights > 0).sum()
+        eps, length = float(jnp.finfo(dtype).eps), along.length.high / along.factor
+        # The query is no farther from the centre than the hull's radius and its distance.
+        magnitude, safe = 2.01 * frame.radius + 1.01 * length, jnp.where(length > 0, along.length.high, 1)
+        # What r is off by: the products' errors, and those of sums of pairs; the roundings of what the corrections add, and of
+        # the excess; the rounding of what is enlarged, whose length is the bound's, and that of its length; and underflow.
+        off = extended.product_error(1.0, used**0.5 * frame.radius, len(weights), dtype, how, columns=d, nonzero=used)
+        off = off + 40 * eps**2 * magnitude + 2 * gamma(len(weights) + 8, dtype) * moved * magnitude
+        off = off + 4 * eps * jnp.abs(excess) * (magnitude + length)
+        off = off + eps * jnp.minimum(how.rest * d**0.5 / along.factor, length)
+        off = off + extended.product_error(along.length.high, along.length.high, d, dtype, how) / (safe * along.factor)
+        off = off + certificate.underflow(d, len(weights), frame.scale, dtype, dtype)
+        # Divided by S, which is far from 1 only where a correction has failed.
+        total = 1 + excess
+        share = excess / total
+        upper = (length + (along.length.low / along.factor + off * (1 + jnp.abs(share)) - length * share)) * (
+            1 + gamma(LAST, dtype)
+        )
+        upper = jnp.where(total > 0.5, upper, jnp.inf)
+        weights = jnp.maximum(weights + added, 0)
+        return Refined(weights, query - value.high * frame.scale, value.high * along.factor / safe, along, upper)
+
+    def scores(self, frame: Frame, query: Array, rows: Array, weights: Array) -> Array:
+        """⟨x_i, r⟩ of raw rows at weights on them, less that of the heaviest."""
+        *_, sliced, value, _ = self._residual(frame, query, rows, weights)
+        return self._scores(sliced, value, weights)
+
+    def _residual(self, frame: Frame, query: Array, rows: Array, weights: Array) -> _Residual:
+        how, place, others = extended.slicing(query.dtype, self.slices), placed(query, frame), placed(rows, frame)
+        sliced = extended.cut(others, how)
+        excess = extended.total(jnp.concatenate([weights, -jnp.ones(1, weights.dtype)])).high
+        mixed = extended.product(extended.cut(Pair(weights, jnp.zeros_like(weights)), how)[:, None], sliced, how)
+        terms = place.high, -mixed.high[0], excess * place.high, place.low, -mixed.low[0]
+        return _Residual(how, place, others, sliced, extended.total(jnp.stack(terms)), excess)
+
+    def _scores(self, sliced: Array, value: Pair, weights: Array) -> Array:
+        how = extended.slicing(value.high.dtype, self.slices)
+        ahead, factor = enlarged(value, how)
+        found = extended.product(sliced, ahead[..., None], how)
+        high, low = (part[:, 0] for part in found)
+        # Scores of a support differ by little, and only that counts.
+        heaviest = weights.argmax()
+        less = (jnp.broadcast_to(-part[heaviest], part.shape) for part in (high, low))
+        return extended.total(jnp.stack([high, low, *less])).high / factor
+
+    def slab(self, frame: Frame, query: Array, rows: Array, along: Along) -> Array:
+        """As `Digits`."""
+        return self.proved(frame, query, self.beyond(frame, query, rows, along).min(), along)
+
+    def beyond(self, frame: Frame, query: Array, rows: Array, along: Along) -> Float[Array, "c"]:
+        """⟨q − x_j, e⟩ − ⟨r, e⟩ of raw rows: minus what they fall short of the slab whose width is the residual's length."""
+        how = extended.slicing(query.dtype, self.slices)
+        column = along.slices[..., None]
+        ours, factor = enlarged(placed(query, frame), how)
+        ours = extended.product(ours[:, None], column, how)
+        theirs = extended.product(extended.cut(placed(rows, frame), how), column, how)
+        square = Pair(*(part / along.factor for part in along.square))
+        highs, lows = ((q[:, 0] / factor, -x[:, 0], -e) for q, x, e in zip(ours, theirs, square, strict=True))
+        return extended.total(jnp.stack(jnp.broadcast_arrays(*highs, *lows))).high
+
+    def proved(self, frame: Frame, query: Array, least: Array, along: Along) -> Array:
+        """A lower bound of the distance, from the least of what `beyond` finds; 0 if that is negative.
+
+        Any vector e proves ⟨q − x_j, e⟩ / ‖e‖ for the least j, which is ‖r‖ plus the least over ‖e‖. It is off by the products'
+        errors: those of the query, which was made smaller by a power of two, of the rows, and of the residual, which ‖e‖² has
+        whole and ‖r‖ half; by those of sums of pairs; and by the roundings of the least.
+        """
+        dtype, d = query.dtype, len(query)
+        how, eps = extended.slicing(dtype, self.slices), float(jnp.finfo(dtype).eps)
+        place, factor = placed(query, frame).high, along.factor
+        e = jnp.where(along.length.high > 0, along.length.high, 1)
+        length, short = along.length.high / factor, least / e
+        # The query is no farther from the centre than the hull's radius and its distance.
+        size, enlarging = 1.01 * (frame.radius + length), power_of_two(jnp.abs(place).max())
+
+        def error(of: Array) -> Array:
+            return extended.product_error(of, e, d, dtype, how) / e
+
+        off = error(size / enlarging) * enlarging + error(frame.radius) + 2 * error(e) / factor
+        off = off + 36 * eps**2 * (size + frame.radius + 2 * length) + 4 * eps * jnp.abs(short)
+        off = 1.01 * off + certificate.underflow(d, d, frame.scale, dtype, dtype)
+        bound = (length + (along.length.low / along.factor + short - off)) * (1 - gamma(LAST, dtype))
+        # A residual below the normal numbers could not be enlarged, and proves nothing.
+        return jnp.where((bound > 0) & (along.length.high >= 0.25), bound, 0)
+
+
+def placed(rows: Float[Array, "... d"], frame: Frame) -> Pair:
+    """(x − centre) / scale of raw rows, without error."""
+    high, low = extended.difference(rows, frame.centre)
+    return Pair(high / frame.scale, low / frame.scale)
+
+
+def enlarged(value: Pair, how: Slicing) -> tuple[Float[Array, "c d"], Float[Array, ""]]:
+    """Slices of a vector, times the power of two that brings its largest entry to about 1, and that power."""
+    factor = 1 / power_of_two(jnp.abs(value.high).max())
+    return extended.cut(Pair(value.high * factor, value.low * factor), how), factor
+
+
+def length_of(value: Pair, how: Slicing) -> Along:
+    """The residual enlarged, and its length."""
+    slices, factor = enlarged(value, how)
+    found = extended.product(slices[:, None], slices[..., None], how)
+    square = Pair(found.high[0, 0], found.low[0, 0])
+    root = jnp.sqrt(square.high)
+    # What the root lacks, by Newton's step. Its square without error: of two halves of its digits no product is rounded.
+    half = power_of_two(root) * 2.0 ** -((jnp.finfo(root.dtype).nmant + 1) // 2)
+    a = jnp.round(root / half) * half
+    b = root - a
+    lacking = extended.total(jnp.stack([square.high, -a * a, -2 * a * b, -b * b, square.low])).high
+    return Along(slices, factor, square, Pair(root, lacking / jnp.where(root > 0, 2 * root, 1)))

@@ -1,0 +1,105 @@
+"""The points at hand, as a source of rounds: pure functions, to be compiled."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hullx.core.digits.sliced import Sliced
+from hullx.core.hull import Frame, Hull
+from hullx.core.pool.solve import Solution, pool, solve
+from hullx.core.rounds import Batch
+from hullx.core.scores import in_chunks, nearness, scores_in_double, top
+from hullx.core.stage import Method, Stage
+from hullx.numerics.batching import in_groups, lockstep
+from hullx.types import Array
+
+# A batch with at most so many queries left is scored on its own: the last rounds have few.
+FEW = 32
+# Bytes of slices that are at hand at once.
+SLICE_BYTES = 2**26
+
+
+class Placed(NamedTuple):
+    """A hull as a source of rounds (`rounds.Source`)."""
+
+    hull: Hull
+
+    @property
+    def frame(self) -> Frame:
+        """The hull's."""
+        return self.hull.frame
+
+    @property
+    def rows(self) -> int:
+        """Points and padding."""
+        return len(self.hull.placed)
+
+    def solve(self, batch: Batch, left: Array, active: Array, stage: Stage) -> Solution:
+        """As `rounds.Source`."""
+        return in_groups(partial(self._solve, stage), (batch, left), _together(batch.queries, batch.candidates), active)
+
+    def _solve(self, stage: Stage, batch: Batch, left: Array) -> Solution:
+        hull, dtype = self.hull, stage.method.gram(batch.queries.dtype)
+        start = jax.vmap(pool)(*batch[1:])
+        raw = hull.points[start.members]
+        members = hull.placed[start.members] if dtype == hull.placed.dtype else hull.frame.place(raw.astype(dtype))
+        return solve(hull.frame, batch.queries, members, raw, start, left, stage=stage)
+
+    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
+        """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
+        hull = self.hull
+        if vectors.dtype != hull.placed.dtype:
+            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), count)
+            return values, self._points_only(rows)
+
+        offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
+
+        def of(vectors: Array) -> tuple[Array, Array]:
+            values, rows = top(nearness(vectors, hull.placed, offset), count)
+            return values, self._points_only(rows)
+
+        def of_few() -> tuple[Array, Array]:
+            missing = (0, len(vectors) - FEW), (0, 0)
+            values, rows = (jnp.pad(found, missing)[back] for found in of(vectors[order[:FEW]]))
+            return values, rows
+
+        if nearest or len(vectors) <= FEW:
+            return of(vectors)
+        # Those that count come first.
+        _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
+        _, back = lax.top_k(-order.astype(jnp.float32), len(vectors))
+        return lax.cond(active.sum() <= FEW, of_few, lambda: of(vectors))
+
+    def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
+        """As `rounds.Source`."""
+        frame, points, digits = self.hull.frame, self.hull.points, method.digits
+
+        def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
+            return jnp.minimum(digits.slab(frame, query, points[rows], along), rest)
+
+        return in_groups(jax.vmap(one), (queries, candidates, along, rest), _together(queries, candidates), active)
+
+    def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]:
+        """As `rounds.AtHand`."""
+        frame, points, digits = self.hull.frame, self.hull.points, method.digits
+        assert isinstance(digits, Sliced)
+        size = max(SLICE_BYTES // (8 * points.dtype.itemsize * points.shape[1]), 1)
+
+        def one(query: Array, along: Any) -> tuple[Array, Array]:
+            found = in_chunks(points, size, lambda rows: digits.beyond(frame, query, rows, along))
+            best, rows = lax.top_k(-found, count)
+            return digits.proved(frame, query, -best[0], along), self._points_only(rows)
+
+        return jax.vmap(one)(queries, along)
+
+    def _points_only(self, rows: Array) -> Array:
+        return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)
+
+
+def _together(queries: Array, candidates: Array) -> int:
+    return lockstep(candidates.shape[1] * queries.shape[1] * 8, len(queries))
