@@ -7,8 +7,9 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -19,22 +20,52 @@ from experiments.products import product_seconds
 from hullx.data import Sample, load
 
 SWEEP = "hullx.sweep"
-# hullx.project: solver, dtype, and how many queries it gets, for a first-order method takes thousands of steps.
+
+
+class Case(NamedTuple):
+    """How a job calls hullx.project."""
+
+    solver: str = "active_set"
+    dtype: type = np.float64
+    queries: int = 64
+    gradient: bool = False  # of the sum of all distances in the queries, too
+    jitted: bool = False
+
+
 PROJECT = {
-    "hullx.project float64": ("active_set", np.float64, 64),
-    "hullx.project float32": ("active_set", np.float32, 64),
-    "hullx.project sketching": ("sketching", np.float64, 64),
-    "hullx.project frank_wolfe": ("frank_wolfe", np.float64, 4),
-    "hullx.project projected_gradient": ("projected_gradient", np.float64, 4),
+    f"hullx.project {dtype.__name__}{how}": case._replace(dtype=dtype)
+    for dtype in (np.float32, np.float64)
+    for how, case in {
+        "": Case(),
+        ", 1 query": Case(queries=1),
+        ", 1,024 queries": Case(queries=1024),
+        ", gradient": Case(gradient=True),
+        ", in jit": Case(jitted=True),
+        ", gradient in jit": Case(gradient=True, jitted=True),
+    }.items()
 }
-HULLX = (SWEEP, *PROJECT)
-EXACT = ("active_set", "sketching")
-BATCHED = (SWEEP, *(name for name, (solver, *_) in PROJECT.items() if solver in EXACT))
+# First-order methods get few queries, for they take hundreds of steps.
+OTHERS = {
+    "hullx.project sketching": Case("sketching"),
+    "hullx.project frank_wolfe": Case("frank_wolfe", queries=4),
+    "hullx.project projected_gradient": Case("projected_gradient", queries=4),
+}
+HULLX = (SWEEP, *PROJECT, *OTHERS)
+FIRST_ORDER = ("hullx.project frank_wolfe", "hullx.project projected_gradient")
+BATCHED = tuple(name for name in HULLX if name not in FIRST_ORDER)
 CHECKED = 20  # queries whose gap is recomputed
 # A job that takes so many seconds is not run a second time.
 LONG = 60
 # What is known of a job without an answer: seconds in all, of each query where they come one by one, and of two products.
-NOTHING = {"each": np.array([np.nan]), "seconds": np.nan, "first": np.nan, "floor": np.nan, "gap": np.nan, "queries": 0}
+NOTHING = {
+    "each": np.array([np.nan]),
+    "seconds": np.nan,
+    "first": np.nan,
+    "floor": np.nan,
+    "gap": np.nan,
+    "queries": 0,
+    "points_gb": np.nan,
+}
 
 
 @dataclass(frozen=True)
@@ -111,22 +142,33 @@ def _work(job: Job, pipe: Connection) -> None:
 def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     """First and second call on the whole batch, and the two products that are the floor."""
     floor = 2 * product_seconds(queries, points)
-    solver, dtype, count = PROJECT.get(job.solver, ("", np.float32, len(queries)))
-    queries, points = queries[:count].astype(dtype, copy=False), points.astype(dtype, copy=False)
+    case = (PROJECT | OTHERS).get(job.solver, Case(dtype=np.float32, queries=len(queries)))
+    queries, points = queries[: case.queries].astype(case.dtype, copy=False), points.astype(case.dtype, copy=False)
+    known = {"rtol": job.rtol, "solver": case.solver}
 
-    def call() -> hullx.Projection:
+    def total(queries: jax.Array, points: jax.Array) -> tuple[jax.Array, hullx.Projection]:
+        found = hullx.project(queries, points, **known)
+        return found.distance.sum(), found
+
+    gradient = jax.value_and_grad(total, has_aux=True)
+    call = gradient if case.gradient else partial(hullx.project, **known)
+    call = jax.jit(call) if case.jitted else call
+
+    def projections() -> hullx.Projection:
         if job.solver == SWEEP:
             return hullx.sweep(queries, points, rtol=job.rtol, progress=False)
-        return jax.tree.map(np.asarray, hullx.project(queries, points, rtol=job.rtol, solver=solver))
+        found = jax.tree.map(np.asarray, call(queries, points))
+        return found[0][1] if case.gradient else found
 
-    with jax.enable_x64(dtype == np.float64):
-        first, result = _timed(call)
-        second, result = _timed(call) if first < LONG else (first, result)
-    # float32 proves no more than its rounding: the gap is that of what it found all the same.
-    used = (result.status == hullx.Status.CONVERGED) | (job.solver != SWEEP)
+    with jax.enable_x64(case.dtype == np.float64):
+        if job.solver != SWEEP:
+            queries, points = jax.block_until_ready(jax.device_put((queries, points)))
+        first, result = _timed(projections)
+        second, result = _timed(projections) if first < LONG else (first, result)
+    queries, points = np.asarray(queries), np.asarray(points)
     gaps = [
         peers.gap(queries[i], points, np.bincount(result.support[i], result.weights[i], len(points)))
-        for i in np.flatnonzero(used)[:CHECKED]
+        for i in np.flatnonzero(result.status == hullx.Status.CONVERGED)[:CHECKED]
     ]
     ends = {member.name: int((result.status == member).sum()) for member in hullx.Status}
     return {
@@ -137,6 +179,7 @@ def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
         "queries": len(queries),
         "undecided": int((~result.decided).sum()),
         "gap": max(gaps, default=0.0),
+        "points_gb": points.nbytes / 2**30,
         "status": " ".join(f"{count} {name}" for name, count in ends.items() if count),
     }
 
@@ -155,7 +198,8 @@ def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
         if time.perf_counter() - began > job.limit / 10 or len(gaps) == CHECKED:
             break
     seconds = {"seconds": sum(each), "first": sum(each), "floor": 0.0}
-    return {"each": np.array(each), **seconds, "queries": len(each), "undecided": 0, "gap": max(gaps), "status": ""}
+    known = {"queries": len(each), "undecided": 0, "gap": max(gaps), "points_gb": points.nbytes / 2**30, "status": ""}
+    return {"each": np.array(each), **seconds, **known}
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -163,3 +207,22 @@ def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
     began = time.perf_counter()
     result = call()
     return time.perf_counter() - began, result
+
+
+def costs(rows: list[dict[str, Any]], problems: tuple[str, ...]) -> dict[str, list[str]]:
+    """Solvers by problems: seconds a query of the first, and how many times as long others take; in brackets the seconds of the
+    first call, compilation included, and how many queries are left open.
+    """
+    found = {(row["solver"], row["problem"]): row for row in reversed(rows)}
+    solvers = list(dict.fromkeys(row["solver"] for row in rows))
+
+    def cell(solver: str, problem: str) -> str:
+        row, sweep = (found.get((each, problem), {}) for each in (solver, solvers[0]))
+        if not row.get("queries"):
+            return "–"
+        each, base = row["seconds_a_query"], sweep.get("seconds_a_query", np.nan)
+        taken = f"{each:.2g} s" if solver == solvers[0] or np.isnan(base) else f"{each / base:.1f} ×"
+        left = f", {row['undecided']} open" if row["undecided"] else ""
+        return f"{taken} ({row['first']:.1f} s{left})"
+
+    return {"": solvers} | {problem: [cell(solver, problem) for solver in solvers] for problem in problems}

@@ -6,7 +6,8 @@ takes a minute); the first, with compilation, stands beside it in the table. Pee
 of the limit allows and at least one.
 
     python -m experiments.bench_solvers                 digits, three solvers, half a minute
-    python -m experiments.bench_solvers cpu             all of them; MNIST at four sizes, CIFAR-10, Gaussian samples
+    python -m experiments.bench_solvers cpu             hullx.sweep and peers; MNIST at four sizes, CIFAR-10, Gaussian samples
+    python -m experiments.bench_solvers project         hullx alone: project against sweep, its first calls, its gradients
     python -m experiments.bench_solvers paper           whole test sets by hullx.sweep, against two products
 
 The peers: `pip install -e '.[bench]'`. One that is not installed is named so.
@@ -21,7 +22,7 @@ from functools import partial
 import numpy as np
 
 from experiments import peers
-from experiments.bench_problems import BATCHED, HULLX, SWEEP, Job, in_process
+from experiments.bench_problems import BATCHED, HULLX, SWEEP, Job, costs, in_process
 from hullx import runs
 from hullx.data import Sample
 from hullx.runs import plotting
@@ -32,7 +33,8 @@ SECONDS, RATIO, GAP = "seconds a query", "÷ hullx.sweep", "certified gap"
 BATCH_LIMIT = 1200
 # Queries of the problems that are there for their curves.
 CURVE_QUERIES = 256
-ALL = (*HULLX, *peers.peers(0))
+PEERS = tuple(peers.peers(0))
+ALL = (*HULLX, *PEERS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ OTHERS = "cifar10:50000", "gaussian64:50000"
 CURVES = tuple(f"gaussian{d}:5000" for d in (8, 16, 32, 64, 128, 256))
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(problems=("digits", *MNIST, *OTHERS), curves=CURVES, solvers=ALL),
+    "cpu": Config(problems=("digits", *MNIST, *OTHERS), curves=CURVES, solvers=(SWEEP, *PEERS)),
+    "project": Config(problems=("gaussian64:1000", "digits", MNIST[-1]), queries=1024, solvers=HULLX, limit=60),
     "paper": Config(problems=("digits", MNIST[-1], *OTHERS, "relu64:50000"), queries=10_000, solvers=(SWEEP,)),
 }
 
@@ -92,10 +95,13 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             record(SECONDS, each)
             record(RATIO, each / ours.get(job.problem, np.nan))
             record(GAP, found["gap"])
+            record("first call, seconds", found["first"])
             record("peak memory, GB", found["peak_gb"])
+            record("memory ÷ points", (found["peak_gb"] - found["loaded_gb"]) / found["points_gb"])
             record("÷ two products", found["seconds"] / found["floor"] if job.solver == SWEEP else np.nan)
             record("undecided", runs.Estimate(found["undecided"], np.nan, np.nan, found["queries"]))
             record("failed", np.array([not found["queries"]]), statistic="count")
+    run.table("costs", costs(rows, config.problems))
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
