@@ -88,9 +88,7 @@ def quadratic(name: str) -> Solve:
 
 def projected_gradient(rtol: float) -> Solve:
     """jaxopt.ProjectedGradient, accelerated, with the step 1/L."""
-    solver = jaxopt_solver(
-        loss,
-    )
+    solver = jaxopt_solver(loss)
 
     def start(weights: jax.Array, rows: jax.Array):
         return solver.init_state(weights, rows=rows, query=jnp.zeros(rows.shape[1]))

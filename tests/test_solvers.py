@@ -13,7 +13,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status
-from hullx.solvers import BY_NAME, ActiveSet, Sketching, projected_gradient
+from hullx.solvers import BY_NAME, ActiveSet, FrankWolfe, Sketching, projected_gradient
 from hullx.solvers.sketching import cauchy_point
 
 x64 = pytest.mark.usefixtures("x64")
@@ -52,7 +52,7 @@ def test_every_solver_finds_the_projection(problem, name: str) -> None:
     assert (np.asarray(result.lower) <= truths + 1e-12).all()
 
 
-@pytest.mark.parametrize("solver", [ActiveSet(capacity=2), Sketching(capacity=2)], ids=str)
+@pytest.mark.parametrize("solver", [ActiveSet(capacity=2), FrankWolfe(capacity=2), Sketching(capacity=2)], ids=str)
 def test_a_support_without_room_is_said(problem, solver) -> None:
     queries, points = (array.astype(np.float32) for array in problem)
     wide = hullx.project(queries, points)
@@ -64,10 +64,11 @@ def test_a_support_without_room_is_said(problem, solver) -> None:
     assert (np.asarray(wide.lower) <= np.asarray(result.distance)).all()
 
 
-@pytest.mark.parametrize("name", ["active_set", "frank_wolfe"])
+@pytest.mark.parametrize("name", ["active_set", "frank_wolfe", "projected_gradient"])
 def test_steps_have_a_limit(problem, name: str) -> None:
     queries, points = (array.astype(np.float32) for array in problem)
     result = hullx.project(queries, points, solver=name, rtol=1e-12, max_iter=3)
+    assert (result.iterations <= 3).all()
     assert (np.asarray(result.status) == Status.MAX_ITER).any()
     assert set(np.asarray(result.status).tolist()) <= {Status.MAX_ITER, Status.ROUNDING, Status.INSIDE}
 

@@ -1,7 +1,7 @@
 """Rounds of column generation for many queries in one program, until each is decided or no stage can do more.
 
-The queries are a queue: each turn takes as many as make a full batch of those that are not done, and gives them one round. What
-a stage cannot settle, for want of room or of digits, waits for the next.
+Each turn gives one round to all queries of a batch that are not done. What a stage cannot settle, for want of room or of
+digits, waits for the next.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _solved(stage: Stage, pool: Equations, rows: Array, left: Array) -> Solved:
         weights = pool.weights[: stage.capacity]
         found = factored.solve_pool(pool.gram, pool.scores, weights, pool.closed, left, error, rows)
         weights = jnp.zeros_like(pool.weights).at[found.slots].add(found.weights)
-        return _on_support(pool, weights, found.steps, tableau.inverse)
+        return _on_support(pool, weights, found.steps, left, tableau.inverse)
     if stage.solver is None:
         return tableau.solve_pool(pool, left, well=stage.method.slices)
     weights, steps = stage.solver.solve(pool, left)
@@ -120,17 +120,19 @@ def _solved(stage: Stage, pool: Equations, rows: Array, left: Array) -> Solved:
     total = weights.sum()
     # What is no weights at all has found nothing.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)
-    return _on_support(pool, weights, steps, tableau.solve_pool)
+    return _on_support(pool, weights, steps, left, tableau.solve_pool)
 
 
-def _on_support(pool: Equations, weights: Array, steps: Array, solve: Callable[[Equations, Array | int], Solved]) -> Solved:
+def _on_support(
+    pool: Equations, weights: Array, steps: Array, left: Array, solve: Callable[[Equations, Array], Solved]
+) -> Solved:
     """A solve of a pool on the rows alone that other weights are on, which it starts from."""
     first = heaviest(weights, 1)[0]
     swapped = jnp.arange(len(weights)).at[first].set(0).at[0].set(first)
     about = pool.gram - pool.gram[first] - pool.gram[:, first, None] + pool.gram[first, first]
     scores = pool.scores - pool.gram @ (weights - pool.weights)
     pool = Equations(about[swapped][:, swapped], scores[swapped], weights[swapped], pool.square, jnp.ones_like(pool.closed))
-    found = solve(pool, jnp.iinfo(jnp.int32).max)
+    found = solve(pool, left - steps)
     return Solved(found.weights[swapped], found.inverse[swapped][:, swapped], steps + found.steps)
 
 
