@@ -61,8 +61,9 @@ def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"
     if rows // GROUP < 2 * count:
         values, columns = lax.top_k(scores, count)
         return values, columns
-    # The largest scores lie in the groups with the largest maxima.
-    groups = rows // GROUP
+    # The largest scores lie in the groups with the largest maxima; a group that is not full is filled with −∞.
+    groups = -(-rows // GROUP)
+    scores = jnp.pad(scores, ((0, 0), (0, groups * GROUP - rows)), constant_values=-jnp.inf)
     _, best = lax.top_k(scores.reshape(queries, GROUP, groups).max(1), count)
     members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(queries, -1)
     values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)

@@ -76,6 +76,8 @@ def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int
     Example:
         >>> in_groups(lambda queries: queries.sum(1), (jnp.arange(8.0).reshape(4, 2),), 2)
         Array([ 1.,  5.,  9., 13.], dtype=float32)
+        >>> in_groups(lambda queries: queries.sum(1), (jnp.arange(8.0).reshape(4, 2),), 2, jnp.arange(4) == 3)
+        Array([ 0.,  0.,  9., 13.], dtype=float32)
     """
     if wanted is None or together >= len(wanted):
         return over_batches(lambda group: batched(*group), batch, together)
