@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import enum
+import reprlib
 from typing import Any, NamedTuple
 
+import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Int
 
 # A jax.Array or a numpy.ndarray; the functions that take one take the other.
@@ -40,9 +44,11 @@ class Status(enum.IntEnum):
 
 _SENTENCES = {
     Status.CONVERGED: "outside the hull, and the certified bracket is within rtol",
-    Status.INSIDE: "inside the hull, or no farther from it than the rounding level of the data",
-    Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more: use float64",
-    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the solver's capacity: raise it",
+    Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and nothing proves "
+    "the query outside",
+    Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more",
+    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the capacity that was asked for: "
+    "raise it, or leave it out",
     Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
     Status.NONFINITE: "the query or the points hold NaN or infinity, or numbers so large that they overflow in computing: "
     "clean the data, divide them by a power of two, or use float64",
@@ -57,26 +63,28 @@ def decided(status: Int[Array, "..."]) -> Bool[Array, "..."]:
 class Projection(NamedTuple):
     """Projections of queries onto the convex hull of points, each with its certificate.
 
-    The fields have the queries' leading shape `...`; s is the number of support slots.
+    The fields have the queries' leading shape `...`; d is the dimension, s the number of support slots.
 
-    - distance: an upper bound of the true distance, namely ‖q − point‖ plus a bound of its own rounding error;
-      units of the data; NaN where the status is NONFINITE. For a query on the hull it is that bound, hardly ever 0.
-    - lower: a certified lower bound of the true distance, rounding errors included; 0 where none can be given.
+    - distance: an upper bound of the true distance: ‖q − point‖ plus a bound of its rounding error, in units of the data.
+      It is NaN where the status is NONFINITE. For a query in the hull it is that error bound, rarely 0.
+    - lower: a certified lower bound of the true distance, rounding errors included; 0 where nothing is proved.
     - point: the nearest point found in the hull.
-    - support: rows of points whose convex combination `point` is. Unused slots hold row 0 with weight 0.
-    - weights: ≥ 0, sum to 1.
-    - iterations: steps that the solver took.
-    - status: members of `Status`.
-    - direction: the unit vector from `point` to the query, zero where they coincide. It is the normal of the hyperplane that
-      proves `lower`; `certificate.separating_hyperplane` gives the offset. Rounded to its own dtype, it proves it up to
-      2 eps of that dtype times the largest distance of the query to a point: in exact arithmetic
-      min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That is less than nothing for a query within
-      float64's rounding of the hull, whose `lower` has more digits than any direction in float64.
+    - support: the rows of the points that `point` is a convex combination of. Unused slots hold row 0 with weight 0.
+    - weights: the coefficients of that combination, ≥ 0, with sum 1.
+    - iterations: the number of steps that the solver took.
+    - status: members of `Status`, as integers.
+    - direction: the unit vector from `point` to the query wherever they differ, and 0 where they coincide. It is the normal of
+      the hyperplane that proves `lower`; `certificate.separating_hyperplane` gives the offset. It is rounded to its own dtype,
+      and therefore proves `lower` up to 2 eps of that dtype times the largest distance of the query to a point:
+      in exact arithmetic min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That bound is vacuous for a
+      query within float64's rounding of the hull: no direction in float64 has as many digits as its `lower`.
 
     Example:
-        >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
-        >>> bool(found.lower <= 1 <= found.distance), found.point, found.support_size
-        (True, Array([1. , 0.5], dtype=float32), Array(2, dtype=int32))
+        >>> found = hullx.project(jnp.array([[2.0, 0.5], [0.5, 0.5]]), square)
+        >>> found
+        Projection(2 queries in 2 dimensions: 1 outside, 1 inside)
+        >>> found.point[0], found.support_size[0]
+        (Array([1. , 0.5], dtype=float32), Array(2, dtype=int32))
     """
 
     distance: Float[Array, "..."]
@@ -94,6 +102,11 @@ class Projection(NamedTuple):
         return self.lower > 0
 
     @property
+    def inside(self) -> Bool[Array, "..."]:
+        """Whether each query is inside the hull, as far as its rounding tells: status INSIDE."""
+        return self.status == Status.INSIDE
+
+    @property
     def decided(self) -> Bool[Array, "..."]:
         """Whether each query is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
         return decided(self.status)
@@ -102,6 +115,52 @@ class Projection(NamedTuple):
     def support_size(self) -> Int[Array, "..."]:
         """How many points carry positive weight, for each query."""
         return (self.weights > 0).sum(-1)
+
+    @property
+    def sentence(self) -> str:
+        """How the queries ended: one sentence for a single query, one line with a count for each status of a batch.
+
+        Example:
+            >>> hullx.project(jnp.array([2.0, 0.5]), square).sentence
+            'outside the hull, and the certified bracket is within rtol'
+        """
+        if not _is_concrete(self):
+            return "the status is known only outside jit"
+        advice = {Status.ROUNDING: ": use float64"} if self.point.dtype == np.float32 else {}
+        counts = {each.sentence + advice.get(each, ""): (count, each) for each, count in _counts(self).items()}
+        if not self.status.shape:
+            return next(iter(counts))
+        return "\n".join(f"{count:,} {each.name}: {sentence}" for sentence, (count, each) in counts.items()) or "no queries"
+
+    def summary(self) -> str:
+        """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
+
+        "Outside" counts CONVERGED, "inside" INSIDE, "undecided" the rest. `outside` may also hold for an undecided query: its
+        bracket is wider than rtol but excludes 0.
+
+        Example:
+            >>> print(hullx.project(jnp.array([[2.0, 0.5], [0.5, 0.5], [3.0, 0.5]]), square).summary())
+            3 queries in 2 dimensions: 2 outside, 1 inside
+            CONVERGED       2
+            INSIDE          1
+            distance        min ..., median 1, max 2
+            widest bracket  ... of the distance (queries not inside)
+            support size    min 2, median 2, max 2
+        """
+        if not _is_concrete(self):
+            return repr(self)
+        found = jax.tree.map(np.asarray, self)
+        finite = np.isfinite(found.distance)
+        far = finite & (found.distance > 0) & ~found.inside
+        distance = found.distance[far].astype(np.float64)
+        width = (distance - found.lower[far]) / distance
+        lines = {
+            **{each.name: f"{count:,}" for each, count in _counts(found).items()},
+            "distance": _quantiles(found.distance[finite]),
+            "widest bracket": f"{width.max():.2g} of the distance (queries not inside)" if width.size else "",
+            "support size": _quantiles(found.support_size[finite]),
+        }
+        return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])
 
     def dense_weights(self, n: int) -> Float[Array, "... n"]:
         """The weights as full vectors over n points, zero off the support: for small n, as it takes memory for (..., s, n).
@@ -113,3 +172,48 @@ class Projection(NamedTuple):
         """
         one_hot = self.support[..., None] == jnp.arange(n)
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
+
+    def __repr__(self) -> str:
+        """Counts of the queries, or the fields' shapes where they hold no numbers."""
+        try:
+            return f"Projection({_headline(self) if _is_concrete(self) else _contents(self)})"
+        except Exception:  # deleted buffers, arrays of other hosts: a debugger shows what it can
+            return "Projection(unreadable)"
+
+
+def _is_concrete(found: Projection) -> bool:
+    # jax.tree.map may put anything into the fields.
+    fields = found.distance, found.lower, found.point, found.weights, found.status
+    known = all(
+        isinstance(each, np.ndarray | np.generic | jax.Array) and not isinstance(each, jax.core.Tracer) for each in fields
+    )
+    if not known or not found.point.ndim or not found.weights.ndim:
+        return False
+    shapes = {found.lower.shape, found.status.shape, found.point.shape[:-1], found.weights.shape[:-1]}
+    return shapes == {found.distance.shape}
+
+
+def _counts(found: Projection) -> dict[Status, int]:
+    status = np.asarray(found.status)
+    return {each: count for each in Status if (count := int((status == each).sum()))}
+
+
+def _headline(found: Projection) -> str:
+    counts, total, dimension = _counts(found), found.status.size, found.point.shape[-1]
+    parts = {"outside": counts.get(Status.CONVERGED, 0), "inside": counts.get(Status.INSIDE, 0)}
+    parts["undecided"] = total - sum(parts.values())
+    said = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    queries, dimensions = "query" if total == 1 else "queries", "dimension" if dimension == 1 else "dimensions"
+    return f"{total:,} {queries} in {dimension:,} {dimensions}" + (f": {said}" if said else "")
+
+
+def _contents(found: Projection) -> str:
+    for kind, word in ((jax.core.Tracer, "traced"), (jax.ShapeDtypeStruct, "shapes")):
+        if isinstance(found.distance, kind) and isinstance(found.point, kind):
+            return f"{word}: distance {found.distance.shape}, point {found.point.shape}"
+    shown = (getattr(each, "shape", reprlib.repr(each)) for each in found)
+    return ", ".join(f"{name} {text}" for name, text in zip(found._fields, shown, strict=True))
+
+
+def _quantiles(values: np.ndarray) -> str:
+    return f"min {values.min():.4g}, median {np.median(values):.4g}, max {values.max():.4g}" if values.size else ""
