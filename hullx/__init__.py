@@ -16,6 +16,8 @@ from hullx.types import Projection, Status
 if TYPE_CHECKING:
     from hullx import data, geometry, models, probes, runs, spaces, training
 
+    __version__: str
+
 __all__ = [
     "HullxError",
     "Projection",
@@ -36,7 +38,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A folder of this package, imported now."""
+    """A folder of this package, imported now, or the version of the installed package."""
     if name in __all__:
         return importlib.import_module(f"hullx.{name}")
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module 'hullx' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("hullx")
+    except PackageNotFoundError:
+        return "0+unknown"
