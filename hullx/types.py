@@ -126,11 +126,13 @@ class Projection(NamedTuple):
         """
         if not _is_concrete(self):
             return "the status is known only outside jit"
-        advice = {Status.ROUNDING: ": use float64"} if self.point.dtype == np.float32 else {}
-        counts = {each.sentence + advice.get(each, ""): (count, each) for each, count in _counts(self).items()}
-        if not self.status.shape:
-            return next(iter(counts))
-        return "\n".join(f"{count:,} {each.name}: {sentence}" for sentence, (count, each) in counts.items()) or "no queries"
+        counts = _counts(self)
+        said = {each: each.sentence for each in counts}
+        if Status.ROUNDING in counts and self.point.dtype == np.float32:
+            said[Status.ROUNDING] += ": use float64"
+        if self.status.ndim:
+            return "\n".join(f"{counts[each]:,} {each.name}: {text}" for each, text in said.items()) or "no queries"
+        return next(iter(said.values()), "the status is unknown")
 
     def summary(self) -> str:
         """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
@@ -216,4 +218,5 @@ def _contents(found: Projection) -> str:
 
 
 def _quantiles(values: np.ndarray) -> str:
+    values = values.astype(np.float64)
     return f"min {values.min():.4g}, median {np.median(values):.4g}, max {values.max():.4g}" if values.size else ""
