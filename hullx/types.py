@@ -73,11 +73,12 @@ class Projection(NamedTuple):
     - weights: the coefficients of that combination, ≥ 0, with sum 1.
     - iterations: the number of steps that the solver took.
     - status: members of `Status`, as integers.
-    - direction: the unit vector from `point` to the query wherever they differ, and 0 where they coincide. It is the normal of
-      the hyperplane that proves `lower`; `certificate.separating_hyperplane` gives the offset. It is rounded to its own dtype,
-      and therefore proves `lower` up to 2 eps of that dtype times the largest distance of the query to a point:
-      in exact arithmetic min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That bound is vacuous for a
-      query within float64's rounding of the hull: no direction in float64 has as many digits as its `lower`.
+    - direction: the unit vector from `point` to the query wherever they differ. Where they coincide after rounding it is 0, or
+      the unit vector of their difference before rounding. It is the normal of the hyperplane that proves `lower`;
+      `certificate.separating_hyperplane` gives the offset. It is rounded to its own dtype, and therefore proves `lower` up to
+      2 eps of that dtype times the largest distance of the query to a point: in exact arithmetic
+      min_j ⟨q − x_j, direction⟩ / ‖direction‖ ≥ lower − 2 eps max_j ‖q − x_j‖. That bound is vacuous for a query within
+      float64's rounding of the hull: no direction in float64 has as many digits as its `lower`.
 
     Example:
         >>> found = hullx.project(jnp.array([[2.0, 0.5], [0.5, 0.5]]), square)
