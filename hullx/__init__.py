@@ -8,8 +8,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from hullx import certificate, solvers
+from hullx.core.hull import Hull
 from hullx.errors import HullxError
-from hullx.projection import distance, project
+from hullx.projection import distance, prepare, project
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Hull",
     "HullxError",
     "Projection",
     "Status",
@@ -27,6 +29,7 @@ __all__ = [
     "distance",
     "geometry",
     "models",
+    "prepare",
     "probes",
     "project",
     "runs",

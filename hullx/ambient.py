@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
+import numpy as np
+from jax.sharding import Mesh
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,3 +27,14 @@ def own_settings(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return run
+
+
+def without_mesh() -> AbstractContextManager[Any]:
+    """A context in which arrays are placed on one device, whatever mesh the caller works in (`jax.set_mesh`).
+
+    Under a transformation such as jax.grad the caller's mesh stays.
+    """
+    try:
+        return jax.set_mesh(Mesh(np.empty((), object), ()))
+    except ValueError:
+        return nullcontext()

@@ -17,15 +17,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hullx.numerics.norms import gamma, norm_bound
 from hullx.types import Array, Number, Status
-
-# A query counts as inside when its distance to the hull is at most this many units in the last place of the points' radius,
-# the bound of the distance's own rounding error aside. Σ a_i x_i over k points is itself off by about √k such units
-# (Higham 2002, section 4.2), and k is rarely above 100; 32 leaves a factor of three.
-INSIDE_ULPS = 32
 
 
 class Hyperplane(NamedTuple):
@@ -141,8 +136,9 @@ def lower_bound(
 def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
     """Bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
 
-    Valid for any order of summation, with or without fused multiply-add. The + 8 pays for rounding x and u, for
-    ‖u‖ ≠ 1, for the difference of two scores and for evaluating the bound itself.
+    Valid for any order of summation, with or without fused multiply-add. Of the + 8, placing x takes one rounding, rounding u
+    to the dtype of the products one, adding the bound to the largest score one, and the difference of two scores two, as far
+    as `lower_bound` does not pay for them; ‖u‖ ≠ 1 costs a relative γ of the bound itself. The rest is to spare.
 
     Args:
         dimension: d.
@@ -152,37 +148,57 @@ def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
     return gamma(dimension + 8, dtype) * magnitude
 
 
-def inside_level(radius: Array, terms: Array, lost: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:
-    """At most so far from the hull counts as inside: the rounding level of the data, and of evaluating the distance.
+def reproduces(
+    residual: Float[Array, "d"],
+    spread: Float[Array, "d"],
+    magnitude: Float[Array, "d"],
+    terms: Array,
+    lost: Array,
+    data_dtype: DTypeLike,
+    dtype: DTypeLike,
+) -> Bool[Array, ""]:
+    """Whether a convex combination reproduces every coordinate of a query to that coordinate's own rounding.
+
+    A coordinate q_k is given to one unit in its last place; Σ_i w_i (q_k − x_ik) over t points is off by at most γ_(2t+4) of
+    Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, make no difference.
 
     Args:
-        radius: of the points about their centre.
-        terms: points in the support.
-        lost: to underflow (`underflow`) in that evaluation, which next to a hull of no size is all.
+        residual: Σ_i w_i (q_k − x_ik), as computed.
+        spread: Σ_i w_i |q_k − x_ik|.
+        magnitude: |q_k|.
+        terms: t, points with weight.
+        lost: to underflow in that evaluation.
         data_dtype: of queries and points as they came.
-        dtype: of the arithmetic, in which `upper_bound` was computed: its error is part of the level.
+        dtype: of the arithmetic.
+
+    Example:
+        >>> residual, spread = jnp.array([1e-8, 0.1]), jnp.array([1.0, 1e6])
+        >>> found = [reproduces(residual, spread, jnp.array([1.0, q]), 2, 0.0, jnp.float32, jnp.float32) for q in (1.0, 1e6)]
+        >>> bool(found[0]), bool(reproduces(residual, jnp.ones(2), jnp.ones(2), 2, 0.0, jnp.float32, jnp.float32))
+        (True, False)
     """
     eps_data, eps = float(jnp.finfo(data_dtype).eps), float(jnp.finfo(dtype).eps)
-    return (INSIDE_ULPS * eps_data + (2 * terms + 4) * eps) * radius + 2 * lost
+    return (jnp.abs(residual) <= eps_data * magnitude + (2 * terms + 4) * eps * spread + 2 * lost).all()
 
 
-def status(upper: Float[Array, "..."], lower: Float[Array, "..."], level: Array, rtol: Number) -> Int[Array, "..."]:
+def status(
+    upper: Float[Array, "..."], lower: Float[Array, "..."], inside: Bool[Array, "..."], rtol: Number
+) -> Int[Array, "..."]:
     """CONVERGED or INSIDE where the bracket says so, NONFINITE where it is not finite, −1 where it decides nothing.
 
     Args:
-        upper, lower: of the bracket, arrays of NumPy or of JAX.
-        level: `inside_level` of the points.
+        upper, lower: of the bracket.
+        inside: whether the point found reproduces the query (`reproduces`); it counts where no positive bound is proved.
         rtol: CONVERGED means upper − lower ≤ rtol · upper.
 
     Example:
-        >>> status(np.array([1.0, 1e-9, 1.0]), np.array([1.0, 0.0, 0.5]), 1e-8, 1e-6)
-        array([ 0,  1, -1], dtype=int32)
+        >>> upper, lower = jnp.array([1.0, 1e-9, 1.0, 1e-9]), jnp.array([1.0, 0.0, 0.5, 5e-10])
+        >>> status(upper, lower, jnp.array([False, True, False, True]), 1e-6)
+        Array([ 0,  1, -1, -1], dtype=int32)
     """
-    # NumPy's arrays stay so: a sweep judges batches of every length, and JAX would compile each length anew.
-    xp = upper.__array_namespace__()
-    decided = xp.where(upper <= level, Status.INSIDE, -1)
-    decided = xp.where((upper > 0) & (upper - lower <= rtol * upper), Status.CONVERGED, decided)
-    return xp.where(xp.isfinite(upper) & xp.isfinite(lower), decided, Status.NONFINITE).astype(xp.int32)
+    decided = jnp.where(inside & (lower <= 0), Status.INSIDE, -1)
+    decided = jnp.where((upper > 0) & (upper - lower <= rtol * upper), Status.CONVERGED, decided)
+    return jnp.where(jnp.isfinite(upper) & jnp.isfinite(lower), decided, Status.NONFINITE).astype(jnp.int32)
 
 
 def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "d"]) -> Hyperplane:

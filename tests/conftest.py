@@ -26,11 +26,10 @@ from jaxtyping import install_import_hook
 # hardly any but functions within functions, which would be prepared for the check anew at each trace.
 CHECKED = {
     "hullx": ["certificate", "geometry", "models", "numerics", "types"],
-    "hullx.core": ["digits", "hull", "pool", "scores"],
+    "hullx.core": ["hull", "pool", "precision", "results", "scores"],
     "hullx.data": ["augmentation", "dataset", "preprocessing", "sources", "synthetic"],
     "hullx.solvers": ["base"],
     "hullx.spaces": ["features", "pixels", "principal", "selected", "wavelets"],
-    "hullx.sweeping": ["results", "sources"],
     "hullx.training": ["history", "steps"],
 }
 install_import_hook(

@@ -14,9 +14,9 @@ import pytest
 import hullx
 from hullx.core import rounds
 from hullx.core.hull import hull_of
-from hullx.core.placed import Placed
-from hullx.core.rounds import Batch
-from hullx.core.stage import Method, Stage
+from hullx.core.sources.array import ArraySource
+from hullx.core.stages import Method, Stage
+from hullx.core.state import Goal, QueryState, init
 from hullx.models import MLP
 from hullx.training import steps
 
@@ -40,10 +40,11 @@ def total(queries: jax.Array, points: jax.Array) -> jax.Array:
     return hullx.distance(queries, points).sum()
 
 
-def a_round(queries: jax.Array, points: jax.Array) -> rounds.Round:
-    stage, rows = Stage(13, 45, Method.FLOAT32, 8), jnp.zeros((8, 45), jnp.int32)
-    batch = Batch(queries, rows, rows.astype(jnp.float64), rows)
-    return rounds.advance(Placed(hull_of(points)), batch, rows[:, 0], rows[:, 0] == 0, stage=stage)
+def a_round(queries: jax.Array, points: jax.Array) -> QueryState:
+    rows = jnp.zeros((8, 45), jnp.int32)
+    state = init(rows[:, 0], queries, rows, np.float64)
+    source = ArraySource(hull_of(points, len(points), rows=len(points)))
+    return rounds.advance(source, state, rows[:, 0] == 0, Goal(1e-6, 100), stage=Stage(13, 45, Method.FLOAT32, 8))
 
 
 def module(function: Callable, *arguments: jax.Array, platform: str) -> str:

@@ -5,7 +5,6 @@ Some thousand queries in the quick suite; `pytest -m slow -n 0 -s tests/test_pro
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
@@ -20,9 +19,9 @@ from rational import proves, squared_distance
 
 import hullx
 from hullx import Status
-from hullx.core.stage import Method
+from hullx.core.stages import Method
 from hullx.numerics.conversion import widened
-from hullx.sweeping import ladder
+from hullx.core import driver, stages
 
 DIMENSIONS = (3, 10)
 # How far a direction, rounded to its dtype, may fall short of what `lower` claims, in units of the farthest point's distance.
@@ -43,12 +42,12 @@ def swept(**settings) -> Callable[[Near], hullx.Projection]:
 
 
 def by_method(method: Method) -> Callable[[Near], hullx.Projection]:
-    """A sweep whose ladder of stages has one rung only."""
+    """A sweep with one stage only."""
 
     def solve(problem: Near) -> hullx.Projection:
         with pytest.MonkeyPatch.context() as patch:
-            one = lambda *given: [stage for stage in ladder.stages(*given) if stage.method is method][:1]  # noqa: E731
-            patch.setattr(importlib.import_module("hullx.sweeping.sweep"), "stages", one)
+            one = lambda *given, **more: [each for each in stages.host_stages(*given, **more) if each.method is method][:1]  # noqa: E731
+            patch.setattr(driver, "host_stages", one)
             return hullx.sweep(*problem, progress=False)
 
     return solve
@@ -75,7 +74,7 @@ PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
     "project by frank_wolfe": projected("frank_wolfe", 30),
     "project by projected_gradient": projected("projected_gradient", 40),
     "sweep": swept(),
-    **{f"sweep, {method.value}": by_method(method) for method in (Method.FLOAT32, Method.FLOAT64, Method.FACTORED)},
+    **{f"sweep, {method.value}": by_method(method) for method in (Method.FLOAT32, Method.FLOAT64, Method.EXTENDED)},
     "sweep from disk": on_disk,
     "sweep over a mesh": on_a_mesh,
     "sweep with a warm start": warm,
@@ -86,7 +85,7 @@ QUICK = [
     ("project", np.float64, DIMENSIONS[1:]),
     ("sweep", np.float32, DIMENSIONS[1:]),
     ("sweep", np.float64, DIMENSIONS[1:]),
-    ("sweep, a new factorization each step in float64", np.float64, DIMENSIONS[1:]),
+    ("sweep, pools, scores and certificates in twice the precision", np.float64, DIMENSIONS[1:]),
     ("sweep from disk", np.float32, DIMENSIONS[1:]),
     ("sweep over a mesh", np.float64, DIMENSIONS[1:]),
 ]

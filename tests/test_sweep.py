@@ -12,8 +12,8 @@ from oracles import check_bracket, nnls_distance
 import hullx
 from hullx import Status
 from hullx.sweeping import principal, resume
-from hullx.sweeping.parallel import side_by_side
-from hullx.sweeping.results import nothing_yet
+from hullx.core.parallel import side_by_side
+from hullx.core.results import empty
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_search_that_begins_in_principal_directions(rng: np.random.Generator) ->
 
 def test_threads_keep_the_order_and_pass_errors_on() -> None:
     """Each part in its place; an error in one part ends the others at their next tally."""
-    whole = nothing_yet(10, 2, np.dtype(np.float32))._replace(distance=np.arange(10.0))
+    whole = empty(10, 2, np.dtype(np.float32))._replace(distance=np.arange(10.0))
 
     def run(part: slice, tally) -> hullx.Projection:
         tally(0, 0)

@@ -25,7 +25,7 @@ class Frame(NamedTuple):
     """
 
     centre: Float[Array, "d"]  # of the points' dtype
-    scale: Float[Array, ""]
+    scale: Float[Array, ""]  # the scale and the radius in the widest dtype that there is
     radius: Float[Array, ""]
 
     def place(self, rows: Float[Array, "... d"]) -> Float[Array, "... d"]:
@@ -39,49 +39,71 @@ class Frame(NamedTuple):
         return (rows - self.centre.astype(rows.dtype)) / self.scale.astype(rows.dtype)
 
 
+class Coarse(NamedTuple):
+    """The points in the few directions in which they vary most (`core.coarse_start`).
+
+    - basis: orthonormal directions, one a column.
+    - rows, half_squares: as `Hull.placed` and its half squares, in these directions.
+    """
+
+    basis: Float[Array, "d k"]
+    rows: Float[Array, "w k"]
+    half_squares: Float[Array, "w"]
+
+
 class Hull(NamedTuple):
-    """The points that span a hull, as they came and in their frame.
+    """The points that span a hull, prepared for projections: `hullx.prepare` makes one.
 
     - points: raw; perhaps filled up with copies of the first.
     - placed: in the frame, in float32, the dtype of the products with all points; filled up with zeros.
-    - half_squares: ‖placed‖²/2.
-    - n: how many of them are points.
-    - frame: the coordinates of `placed`.
+    - half_squares: ‖placed‖²/2; infinite where it is filled up.
+    - n: number of points.
+    - frame: the coordinates of `placed`; its radius is NaN where the points are not finite.
+    - coarse: where a search among many coordinates begins, or None.
     """
 
-    points: Float[Array, "n d"]
+    points: Float[Array, "p d"]
     placed: Float[Array, "w d"]
     half_squares: Float[Array, "w"]
     n: Int[Array, ""] | int
     frame: Frame
+    coarse: Coarse | None = None
 
 
-def hull_of(points: Float[Array, "n d"]) -> Hull:
+def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) -> Hull:
     """The hull of points, as a pure function; its radius is NaN where they are not finite.
 
     Args:
-        points: one a row, floating point; their dtype is that of the frame.
+        points: one a row, floating point; perhaps filled up with copies of the first.
+        n: number of points.
+        rows: of `placed`, no fewer than of the points.
 
     Example:
-        >>> hull = hull_of(jnp.array([[10.0, 0.0], [14.0, 0.0], [12.0, 3.0]]))
+        >>> hull = hull_of(jnp.array([[10.0, 0.0], [14.0, 0.0], [12.0, 3.0]]), 3, rows=4)
         >>> hull.frame.centre, hull.frame.scale, hull.placed[0]
         (Array([12.,  1.], dtype=float32), Array(4., dtype=float32), Array([-0.5 , -0.25], dtype=float32))
     """
     # Averaging differences to the first point keeps the average accurate far from the origin; in units of the largest, their
     # sum does not overflow.
+    wide = jax.dtypes.canonicalize_dtype(np.float64)
     sample = points[:: max(1, len(points) // SAMPLE)]
     apart = sample - points[0]
     unit = power_of_two(jnp.abs(apart).max())
     centre = points[0] + (apart / unit).mean(0) * unit
     # The largest |x − centre|, for rounding is monotonic; differences of all points would be written down first.
     scale = power_of_two(jnp.maximum(points.max(0) - centre, centre - points.min(0)).max())
-    # Placed once, and not again for each use.
-    placed = lax.optimization_barrier(((points - centre) / scale).astype(jnp.float32))
+    placed = ((points - centre) / scale).astype(jnp.float32)
+    placed = jnp.pad(placed, ((0, rows - len(points)), (0, 0)))
+    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator. It may be nearer
+    # than all of them, and so lies at infinity where the nearest is asked for. Placed once, and not again for each use.
+    real = jnp.arange(rows) < n
+    placed = lax.optimization_barrier(jnp.where(real[:, None], placed, 0))
     squares = half_squares(placed)
     # No coordinate is above 1, and the largest about 1. A maximum may drop NaN: XLA's on a CPU does.
     radius = jnp.sqrt(2 * squares.max()) * (1 + gamma(points.shape[1] + 8, jnp.float32))
-    radius = jnp.where(jnp.isfinite(squares).all(), radius, jnp.nan).astype(points.dtype)
-    return Hull(points, placed, squares, len(points), Frame(centre, scale, radius))
+    radius = jnp.where(jnp.isfinite(squares).all(), radius, jnp.nan)
+    frame = Frame(centre, scale.astype(wide), radius.astype(wide))
+    return Hull(points, placed, jnp.where(real, squares, jnp.inf), n, frame)
 
 
 def half_squares(placed: Float[Array, "n d"]) -> Float[Array, "n"]:

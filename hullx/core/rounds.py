@@ -1,13 +1,13 @@
-"""One round of column generation, over points wherever they are: solve on a pool, score all points, certify.
+"""One round of column generation, over points wherever they are: solve on a pool, score all points, certify, judge.
 
     nearest   one product of queries by points; each query's nearest points become its first candidates;
     advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
               it certifies the query or names its worst violators, the next candidates.
 
 The products are in float32. The certificate has more digits all the same: a float32 score is off by at most γ_d ‖x‖, so the
-best candidates are scored again from the raw points (`core.digits`), and all other points enter with the bound of their score.
-Where more points than there are candidates lie on the face next to a query, that bound is what keeps it open: in the last
-resort all points are scored with more digits.
+best candidates are scored again from the raw points (`core.precision`), and all other points enter with the bound of their
+score. Where more points than there are candidates lie on the face next to a query, that bound is what keeps it open: in
+extended precision all points are scored with more digits.
 """
 
 from __future__ import annotations
@@ -22,37 +22,21 @@ import numpy as np
 from hullx import certificate
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Solution
-from hullx.core.stage import Method, Stage
+from hullx.core.stages import Method, Stage
+from hullx.core.state import Goal, QueryState
+from hullx.core.verdict import Evidence, progressed, verdict
 from hullx.types import Array
 
 
-class Batch(NamedTuple):
-    """A batch of b queries between rounds."""
-
-    queries: Array  # (b, d) raw
-    support: Array  # (b, c) int32
-    weights: Array  # (b, c)
-    candidates: Array  # (b, c) int32
-
-
-class Round(NamedTuple):
-    """What a round found for a batch of queries; distances in the frame's units."""
-
-    solution: Solution
-    candidates: Array
-    lower: Array
-
-
-@runtime_checkable
-class Source(Protocol):
+class PointSource(Protocol):
     """Points, wherever they are, as rounds need them; `active`, (b,) bool, are the queries that count, and of others anything
     may be said.
 
-    - solve(batch, steps left (b,), active, stage): each query's solve on the pool of its support and candidates.
+    - solve(state, steps left (b,), active, stage): each query's solve on the pool of its support and candidates.
     - best(vectors (b, d), count, active, nearest): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
       with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
     - certify(queries, candidates, along, rest, active, method): lower bounds of the distances, (b,): the candidates scored
-      again by the method's digits; `rest` bounds the slabs of all others.
+      again in the method's precision; `rest` bounds the slabs of all others.
     """
 
     @property
@@ -63,7 +47,7 @@ class Source(Protocol):
         """Padded number of points, the most candidates there can be."""
         ...
 
-    def solve(self, batch: Batch, left: Array, active: Array, stage: Stage) -> Solution: ...
+    def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution: ...
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]: ...
 
@@ -71,8 +55,8 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class AtHand(Source, Protocol):
-    """A source whose points are all at hand.
+class Scored(PointSource, Protocol):
+    """A source whose points can all be scored in slices.
 
     - certify_all(queries, along, count, method): lower bounds from slices of all points, (b,), and the rows that score highest,
       (b, count).
@@ -81,38 +65,76 @@ class AtHand(Source, Protocol):
     def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]: ...
 
 
-def nearest(source: Source, queries: Array, *, count: int) -> Array:
+class Round(NamedTuple):
+    """What a round found; distances in the frame's units."""
+
+    solution: Solution
+    candidates: Array  # (b, c)
+    lower: Array  # (b,)
+
+
+def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
     """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
-    dtype = source.frame.centre.dtype
-    placed = source.frame.place(queries.astype(jnp.promote_types(dtype, queries.dtype))).astype(np.float32)
+    wide = jax.dtypes.canonicalize_dtype(np.float64)
+    placed = source.frame.place(queries.astype(wide)).astype(np.float32)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True)[1]
 
 
-def advance(source: Source, batch: Batch, left: Array, active: Array, *, stage: Stage) -> Round:
-    """One round of the active queries, each of which takes at most so many steps as are left."""
+def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *, stage: Stage) -> QueryState:
+    """The states of the active queries after one round, each with its verdict."""
     # Accelerators would take fewer digits for products that do not say how many they want.
     with jax.default_matmul_precision("highest"):
-        return _advanced(source, batch, left, active, stage)
+        found = _round(source, state, active, goal, stage)
+    return conclude(state, found, goal, stage=stage)
 
 
-def _advanced(source: Source, batch: Batch, left: Array, active: Array, stage: Stage) -> Round:
+def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
     count, method = stage.candidates, stage.method
-    solution = source.solve(batch, left, active, stage)
-    if method.slices and isinstance(source, AtHand):
-        lower, candidates = source.certify_all(batch.queries, solution.along, count, method)
+    solution = source.solve(state, goal.max_steps - state.steps, active, stage)
+    if method is Method.EXTENDED and isinstance(source, Scored):
+        lower, candidates = source.certify_all(state.queries, solution.along, count, method)
         return Round(solution, candidates, lower)
-    scores, candidates = source.best(solution.direction.astype(method.scored), count, active, nearest=False)
-    rest = bound_of_others(source.frame, batch.queries, solution.direction, solution.upper, scores, rows=source.rows)
-    lower = source.certify(batch.queries, candidates, solution.along, rest, active, method)
+    scores, candidates = source.best(solution.direction.astype(method.scores), count, active, nearest=False)
+    rest = bound_of_others(source.frame, state.queries, solution.direction, solution.upper, scores, rows=source.rows)
+    lower = source.certify(state.queries, candidates, solution.along, rest, active, method)
     return Round(solution, candidates, lower)
+
+
+@partial(jax.jit, static_argnames="stage")  # also where the host calls it
+def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> QueryState:
+    """The state after a round, which is that before where the round made it no better, and the verdict."""
+    solution, dtype = found.solution, state.upper.dtype
+    upper, lower = solution.upper.astype(dtype), found.lower.astype(dtype)
+    better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
+    before = Evidence(state.upper, state.lower, *[state.idle] * 4)
+    idle = jnp.where(progressed(before, upper, lower, solution.entered), 0, state.idle + 1)
+    size, steps = (solution.weights > 0).sum(1), state.steps + solution.steps
+
+    def keep(new: Array, old: Array) -> Array:
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old).astype(old.dtype)
+
+    kept = state._replace(
+        support=keep(solution.support, state.support),
+        weights=keep(solution.weights, state.weights),
+        candidates=found.candidates,
+        point=keep(solution.point, state.point),
+        direction=keep(solution.direction, state.direction),
+        upper=keep(upper, state.upper),
+        lower=keep(lower, state.lower),
+        steps=steps,
+        idle=idle,
+    )
+    evidence = Evidence(kept.upper, kept.lower, solution.inside & better, size, idle, steps)
+    return kept._replace(status=verdict(evidence, stage, goal))
 
 
 @partial(jax.jit, static_argnames="rows")  # also where the host calls it
 def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Array, scores: Array, rows: int) -> Array:
     """Lower bounds of the slabs between queries and all points but the candidates: (b,), infinite if there are no others.
 
-    A score in float32 is a product of a direction and a row that were each rounded once to float32, whether from float64 or as
-    a difference of float32 numbers: it is off by γ_(d+8) in float32 times the norms; one in float64 by as many of its own.
+    The bound is along u, the direction as given; the scores are along u rounded to their dtype, ũ. With x̃ the placed row,
+    rounded too, |⟨x, u⟩ − fl⟨x̃, ũ⟩| ≤ ‖x‖ (‖u − ũ‖ + γ_d) + ‖x − x̃‖, and each rounding is at most a unit roundoff of each
+    entry: γ_(d+2) of the scores' dtype times ‖x‖. Adding the bound to the score costs one more (`certificate.score_error`).
 
     Args:
         queries: raw, (b, d).
@@ -125,13 +147,8 @@ def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Arra
         return jnp.full(len(queries), jnp.inf, directions.dtype)
     d = queries.shape[1]
     lost = certificate.underflow(d, d, frame.scale, queries.dtype, jnp.float32)
-    others = scores[:, -1] + certificate.score_error(d, frame.radius, scores.dtype)
+    others = scores[:, -1] + certificate.score_error(d, frame.radius.astype(scores.dtype), scores.dtype)
     placed = frame.place(queries.astype(directions.dtype))
     # A query is no farther from the centre than the hull's radius and its distance.
     error = certificate.score_error(d, 2.01 * frame.radius + 1.01 * upper, directions.dtype) + lost
-    return certificate.lower_bound((placed * directions).sum(1), others, error, d)
-
-
-def stalled(upper_before: Array, width_before: Array, upper: Array, width: Array, entered: Array) -> Array:
-    """Whether a round let no row in, or came no closer, and hardly tightened the bracket: more of the same will not help."""
-    return (width > 0.5 * width_before) & ~(entered & (upper < upper_before))
+    return certificate.lower_bound((placed * directions).sum(1), others.astype(directions.dtype), error, d)

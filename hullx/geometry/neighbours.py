@@ -16,7 +16,7 @@ from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count, check_numbers, look
 from hullx.errors import ArgumentError
 from hullx.sweeping.arguments import checked
-from hullx.sweeping.sources.chunks import Chunks
+from hullx.core.sources.chunks import Chunks
 
 # Candidates beyond the k that are asked for, and by how much they grow where those do not settle it.
 EXTRA, GROWTH = 8, 8
@@ -61,7 +61,7 @@ def neighbours(
         (array([[2.    , 2.2361]]), array([[1, 3]]))
     """
     given = checked(queries, points)
-    chunks = Chunks(given.points, FLOAT64)
+    chunks = Chunks(given.arrays, FLOAT64)
     _check_k(k, chunks.count, "points")
     rows = np.asarray(given.queries, np.float64)
     if len(rows):
@@ -90,7 +90,7 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
     first = points if isinstance(points, np.ndarray) or not len(points) else points[0]
     check_array("points", first if isinstance(first, np.ndarray) else np.empty(0))
     given = checked(np.empty((0, np.shape(first)[-1])), points)
-    chunks = Chunks(given.points, FLOAT64)
+    chunks = Chunks(given.arrays, FLOAT64)
     _check_k(k, chunks.count - 1, "other points")
     count = k + 1 + EXTRA
     size, found = _block(chunks, count), list[Neighbours]()

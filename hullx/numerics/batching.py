@@ -111,7 +111,7 @@ def lockstep(pool_bytes: int, batch: int) -> int:
     return math.gcd(min(CPU_LOCKSTEP, fit) if on_cpu else fit, batch)
 
 
-def filled(rows: np.ndarray, count: int) -> np.ndarray:
+def fill(rows: np.ndarray, count: int) -> np.ndarray:
     """Rows filled up to a count with copies of the last one: programs are compiled for one shape.
 
     Args:
@@ -119,7 +119,7 @@ def filled(rows: np.ndarray, count: int) -> np.ndarray:
         count: k or more.
 
     Example:
-        >>> filled(np.array([3, 7]), 4)
+        >>> fill(np.array([3, 7]), 4)
         array([3, 7, 7, 7])
     """
     return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])

@@ -2,51 +2,84 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from hullx.arguments import check_array, check_count, check_numbers, check_share, known, look
+from hullx.arguments import check_count, check_share, known
+from hullx.core.hull import Hull
 from hullx.errors import ArgumentError
-from hullx.numerics.conversion import widened
+from hullx.inputs import numeric_array
 from hullx.solvers import Solver, resolve
 from hullx.types import Array
 
 
-def check(queries: Array, points: Array) -> np.dtype:
-    """The floating dtype that the two arguments promote to: at least float32.
+class Given(NamedTuple):
+    """Queries and points as they came, as arrays of real floating numbers.
 
-    Args:
-        queries, points: what the user has given, of any type.
+    - queries: (..., d).
+    - points: (n, d), or a prepared hull.
+    - dtype: that both promote to, at least float32.
+    """
+
+    queries: Array
+    points: Array | Hull
+    dtype: np.dtype
+
+    @property
+    def raw(self) -> Array:
+        """The points, perhaps filled up."""
+        return self.points.points if isinstance(self.points, Hull) else self.points
+
+    @property
+    def concrete(self) -> bool:
+        """Whether all numbers are at hand, derivatives that are traced aside."""
+        return all(known(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
+
+    @property
+    def differentiated(self) -> bool:
+        """Whether some numbers are traced."""
+        return not all(known(leaf) for leaf in (self.queries, self.raw))
+
+
+def given(queries: Any, points: Any) -> Given:
+    """Queries and points of a projection, of any type that holds numbers.
 
     Raises:
         ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
     """
-    for name, value in (("queries", queries), ("points", points)):
-        check_array(name, value)
+    queries = numeric_array("queries", queries)
+    if not isinstance(points, Hull):
+        points = numeric_array("points", points)
+        check_points(points)
+    raw = points.points if isinstance(points, Hull) else points
+    if queries.ndim == 0 or queries.shape[-1] != raw.shape[1]:
+        what = f"a prepared hull of {raw.shape[1]} coordinates" if isinstance(points, Hull) else f"points of shape {raw.shape}"
+        raise ArgumentError(
+            f"queries: got shape {queries.shape}, expected (..., {raw.shape[1]}) to match {what}: "
+            "flatten queries and points in the same way"
+        )
+    return Given(queries, points, np.dtype(jnp.promote_types(jnp.promote_types(queries.dtype, raw.dtype), jnp.float32)))
+
+
+def check_points(points: Array) -> None:
+    """Whether points span a hull: (n, d), n and d at least 1.
+
+    Raises:
+        ArgumentError: they do not.
+    """
     if points.ndim != 2:
         raise ArgumentError(f"points: got shape {points.shape}, expected (n, d): flatten each point to one row")
     if 0 in points.shape:
         raise ArgumentError(f"points: got shape {points.shape}, expected at least one point of at least one coordinate")
-    if queries.ndim == 0 or queries.shape[-1] != points.shape[1]:
-        raise ArgumentError(
-            f"queries: got shape {queries.shape}, expected (..., {points.shape[1]}) to match points of shape {points.shape}: "
-            "flatten queries and points in the same way"
-        )
-    return jnp.promote_types(jnp.promote_types(queries.dtype, points.dtype), jnp.float32)
 
 
-def promoted(queries: Array, points: Array) -> tuple[Array, Array]:
-    """The same as JAX arrays of one dtype.
-
-    Raises:
-        ArgumentTypeError, ArgumentError: they cannot be projected, or points are not finite or of a size that their dtype
-            cannot compute with (where they are known: not under jit).
-    """
-    dtype = jax.dtypes.canonicalize_dtype(check(queries, points))
-    if known(points):
-        check_numbers("points", look(points), dtype)
-    return widened(queries, dtype), widened(points, dtype)
+def constant(value: Any) -> Any:
+    """The value without its derivatives: concrete numbers under jax.grad alone."""
+    return jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.core.Tracer) else leaf, value)
 
 
 def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> tuple[Solver, float, int | None]:

@@ -38,7 +38,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from hullx.ambient import own_settings
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import inverse
 from hullx.numerics.batching import over_queries
 from hullx.numerics.loops import loop_start
@@ -179,7 +179,7 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
     constant = lax.stop_gradient(rows)
     centred = constant - constant[0]
     gram, none = jnp.matmul(centred, centred.T, precision="highest"), jnp.zeros_like(weights)
-    pool = Equations(gram, none, lax.stop_gradient(weights), none.sum(), none == 0)
+    pool = PoolProblem(gram, none, lax.stop_gradient(weights), none.sum(), none == 0)
     found = inverse(pool).inverse
 
     def product(step: Array) -> Array:

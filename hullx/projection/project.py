@@ -1,34 +1,33 @@
-"""Projection of queries onto the convex hull of points, as a pure function that composes with jit, vmap and grad."""
+"""Projection of queries onto the convex hull of points, as a function that composes with jit, vmap and grad."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Float
 
 from hullx import solvers
-from hullx.ambient import own_settings
-from hullx.arguments import known
-from hullx.core.hull import Frame, Hull, hull_of
+from hullx.ambient import own_settings, without_mesh
+from hullx.core import driver
+from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
-from hullx.core.search import CROWDED, STUCK, Search, begun, searched, undecided, widened
-from hullx.core.stage import Stage
-from hullx.numerics.batching import over_batches
-from hullx.projection import derivatives
-from hullx.projection.arguments import promoted, settings
-from hullx.projection.stages import slots, stages, step_limit
-from hullx.types import Array, Count, Number, Projection, Status
-
+from hullx.core.results import pad_support, round_outwards
+from hullx.core.search import search
+from hullx.core.stages import Setup, Stage, step_limit, traced_stages
+from hullx.core.state import Goal, final_status
+from hullx.errors import ArgumentError
+from hullx.numerics.conversion import widened
+from hullx.projection import derivatives, prepared
+from hullx.projection.arguments import Given, constant, given, settings
+from hullx.types import Array, Projection, Status
 
 @own_settings
 def project(
     queries: Float[Array, "... d"],
-    points: Float[Array, "n d"],
+    points: Float[Array, "n d"] | Hull,
     *,
     solver: str | solvers.Solver = "active_set",
     rtol: float = 1e-6,
@@ -38,26 +37,31 @@ def project(
 
         minimise ‖Xᵀa − q‖   subject to   a ≥ 0, Σ a = 1
 
-    lower ≤ true distance ≤ distance always holds; Status.CONVERGED says that distance − lower ≤ rtol · distance. The bracket
-    includes the rounding errors of the arithmetic in use, which is that of the arguments' dtype, and slices with more of its
-    digits where they are needed: 1e-6 is within reach of float32. `hullx.sweep` certifies in float64 whatever JAX's setting.
+    lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED says that
+    distance − lower ≤ rtol · distance.
 
-    Outside of jit only the stages that some query needs are compiled. Inside, all is one small program, with 128 support slots
-    if the solver names no capacity, and with the last resort for queries as near the hull as rounding (else Status.ROUNDING)
-    only if `solvers.ActiveSet(last_resort=True)` asks for it.
+    Outside jit the numbers are taken as given: NumPy float64 keeps all its digits, whatever JAX's x64 setting. Brackets are
+    computed in float64, or with twice its digits where a query needs them, and rounded outwards to the dtype of the result.
+    Supports may have any size.
+
+    Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
+    brackets are computed in slices of float32, for which 1e-6 is within reach. Queries within rounding error of the hull end
+    with Status.ROUNDING, unless `solvers.ActiveSet(last_resort=True)` asks for extended precision, at twice the time to compile.
 
     distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
     lower is a constant.
 
     Args:
-        queries: one query (d,) or any batch of them (..., d), floating point.
-        points: the points that span the hull, one a row, (n, d).
+        queries: one query (d,) or any batch of them (..., d). Floating-point arrays of NumPy or JAX; outside jit also integers,
+            booleans, lists, numeric DataFrames and whatever has `__array__` or `__jax_array__`.
+        points: the points that span the hull, one a row, (n, d), or what `prepare` made of them.
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
-        max_iter: most steps a query takes, 1 or more; None for the solver's own limit, which no ordinary problem reaches.
+        max_iter: most steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
 
     Returns:
-        A `Projection`; its fields have the queries' leading shape and the dtype that queries and points promote to.
+        A `Projection` of JAX arrays with the queries' leading shape. Their dtype is float64 where queries or points are
+        float64 and x64 is on, and float32 otherwise.
 
     Raises:
         ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
@@ -72,14 +76,15 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    queries, points = promoted(queries, points)
-    return _attached(_found(queries, points, *settings(solver, rtol, max_iter)), queries, points)
+    mine = given(queries, points)
+    found = _found(mine, *settings(solver, rtol, max_iter))
+    return _attached(found, *_arrays(mine)) if mine.differentiated else _reshaped(found, mine)
 
 
 @own_settings
 def distance(
     queries: Float[Array, "... d"],
-    points: Float[Array, "n d"],
+    points: Float[Array, "n d"] | Hull,
     *,
     solver: str | solvers.Solver = "active_set",
     rtol: float = 1e-6,
@@ -102,85 +107,97 @@ def distance(
 
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
-    queries, points = promoted(queries, points)
-    return _distance(_found(queries, points, *settings(solver, rtol, max_iter)), queries, points)
+    mine = given(queries, points)
+    found = _found(mine, *settings(solver, rtol, max_iter))
+    return _distance(found, *_arrays(mine)) if mine.differentiated else _reshaped(found, mine).distance
 
 
-def _found(queries: Array, points: Array, solver: solvers.Solver, rtol: Number, max_iter: Count | None) -> Projection:
-    """The projections of all queries in one row, as constants: stage by stage, and outside jit only those that are needed."""
-    queries, points = lax.stop_gradient((queries, points))
-    flat = queries.reshape(-1, queries.shape[-1])
-    count, (n, d) = len(flat), points.shape
-    flat = flat if count else points[:1]
-    traced = not (known(queries) and known(points))
-    first, *later = stages(solver, len(flat), n, d, points.dtype, traced=traced)
-    limit = step_limit(solver, n, d) if max_iter is None else max_iter
-    search, rest = _first(flat, points, rtol, limit, stage=first)
-    hull = Hull(points, *rest)
-    for stage in later:
-        if not known(search.status):
-            search = _later(search, hull, None, rtol, limit, stage=stage)
-            continue
-        # So many at a time of those that are left: one program for however many they are.
-        left = np.flatnonzero(np.isin(search.status, undecided(stage.method)))
-        for start in range(0, len(left), stage.batch):
-            rows = left[start : start + stage.batch]
-            rows = np.pad(rows, (0, stage.batch - len(rows)), constant_values=len(flat))
-            search = _later(search, hull, rows, rtol, limit, stage=stage)
-    return _ended(search, hull.frame, count=count, slots=slots(n, d, solver.capacity))
+def _found(mine: Given, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+    """The projections of all queries in one row, as constants, in the dtype of the result."""
+    setup = solvers.setup(solver)
+    return _eager(mine, setup, rtol, max_iter) if mine.concrete else _traced(mine, setup, rtol, max_iter)
 
 
-# Compiled as one program each; eager calls of their parts would compile each operation.
+def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
+    if max_iter is not None:
+        return max_iter
+    return step_limit(n, d) if setup.own is None else 2**30
 
 
-@partial(jax.jit, static_argnames="stage")
-def _first(queries: Array, points: Array, rtol: Number, limit: Count, *, stage: Stage) -> tuple[Search, tuple[Any, ...]]:
-    """The first stage, and the hull but for the points, which would be copied."""
-    hull = hull_of(points)
-    return over_batches(lambda part: searched(begun(part, hull, stage), hull, stage, rtol, limit), queries, stage.batch), hull[
-        1:
-    ]
+def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+    result_dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
+    with without_mesh(), jax.enable_x64(True):
+        points = constant(mine.points)
+        hull = points if isinstance(points, Hull) else prepared.on_device(points, mine.dtype)
+        if hull.points.dtype != mine.dtype:
+            hull = prepared.in_dtype(hull, mine.dtype)
+        n, d = int(hull.n), hull.points.shape[1]
+        # A bracket that is rounded outwards is still to be within rtol.
+        eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
+        goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
+        flat = np.asarray(constant(mine.queries)).astype(mine.dtype).reshape(-1, d)
+        found = driver.solve(flat, driver.on_device(hull, setup), goal)
+    # Derivatives compile for each number of slots: there are few.
+    found = pad_support(found, min(n, 2 ** (found.support.shape[1] - 1).bit_length()))
+    return round_outwards(found, result_dtype, rtol)
 
 
-@partial(jax.jit, static_argnames="stage")
-def _later(search: Search, hull: Hull, rows: Array | None, rtol: Number, limit: Count, *, stage: Stage) -> Search:
-    """A further stage for some queries, by their rows, or for all."""
-    search = widened(search, stage)
-    # Rows beyond the last fill a batch.
-    some = search if rows is None else jax.tree.map(lambda field: field.at[rows].get(mode="clip"), search)
-    found = over_batches(lambda part: searched(part, hull, stage, rtol, limit), some, stage.batch)
-    return found if rows is None else jax.tree.map(lambda all, part: all.at[rows].set(part, mode="drop"), search, found)
+def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+    dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
+    queries, points = widened(constant(mine.queries), dtype), constant(mine.points)
+    hull = points if isinstance(points, Hull) else prepared.traced(points, dtype)
+    if hull.points.dtype != dtype:
+        if np.dtype(hull.points.dtype).itemsize > np.dtype(dtype).itemsize:
+            raise ArgumentError(
+                "points: got a hull that was prepared in float64, expected float32 under jit without x64: prepare the points "
+                "in float32, or turn x64 on (jax.enable_x64)"
+            )
+        hull = prepared.in_dtype(hull, dtype)
+    wide = jax.dtypes.canonicalize_dtype(np.float64)
+    frame = hull.frame._replace(scale=hull.frame.scale.astype(wide), radius=hull.frame.radius.astype(wide))
+    hull, flat = hull._replace(frame=frame, coarse=None), queries.reshape(-1, queries.shape[-1])
+    count, (n, d) = len(flat), hull.points.shape
+    # No queries are one query that is left out.
+    flat = flat if count else hull.points[:1]
+    stages = traced_stages(len(flat), n, d, setup)
+    eps = 0 if dtype == wide else float(np.finfo(np.float32).eps)
+    goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
+    return _program(flat, hull, goal, rtol, count=count, stages=tuple(stages))
 
 
-@partial(jax.jit, static_argnames=("count", "slots"))
-def _ended(search: Search, frame: Frame, *, count: int, slots: int) -> Projection:
-    distance, status = search.upper * frame.scale, search.status
-    width = search.weights.shape[1]
-    order = jax.vmap(partial(heaviest, count=min(slots, width)))(search.weights)
-    weights, support = (jnp.take_along_axis(field, order, 1) for field in (search.weights, search.support))
-    # A stage that needed no more may have had fewer.
-    weights, support = (jnp.pad(field, ((0, 0), (0, max(slots - width, 0)))) for field in (weights, support))
-    # Where a query is decided, but by more points than there are slots, they are not all told.
-    told = weights.sum(1, keepdims=True) / search.weights.sum(1, keepdims=True)
-    more = (search.weights > 0).sum(1) > slots
-    weights, status = jnp.where(more[:, None], weights / told, weights), jnp.where(more, CROWDED, status)
-    status = jnp.where(status == CROWDED, Status.CAPACITY, jnp.where(status == STUCK, Status.ROUNDING, status))
-    finite = (status != Status.NONFINITE) & jnp.isfinite(distance)
+# Compiled as one program; calls of its parts would compile each operation.
+@partial(jax.jit, static_argnames=("count", "stages"))
+def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int, stages: tuple[Stage, ...]) -> Projection:
+    state, scale = search(queries, hull, goal, stages=list(stages)), hull.frame.scale
+    order = jax.vmap(partial(heaviest, count=state.weights.shape[1]))(state.weights)
+    weights, support = (jnp.take_along_axis(field, order, 1) for field in (state.weights, state.support))
+    finite = (state.status != Status.NONFINITE) & jnp.isfinite(state.upper * scale)
 
     def mark(value: Array) -> Array:
         return jnp.where(finite.reshape(-1, *[1] * (value.ndim - 1)), value, jnp.nan)
 
     found = Projection(
-        distance=mark(distance),
-        lower=mark(search.lower * frame.scale),
-        point=mark(search.point),
-        support=support,
+        distance=mark(state.upper * scale),
+        lower=mark(state.lower * scale),
+        point=mark(state.point),
+        support=jnp.where(weights > 0, support, 0),
         weights=mark(weights),
-        iterations=search.steps,
-        status=jnp.where(finite, status, Status.NONFINITE).astype(jnp.int32),
-        direction=mark(search.direction),
+        iterations=state.steps,
+        status=jnp.where(finite, final_status(state.status), Status.NONFINITE).astype(jnp.int32),
+        direction=mark(state.direction),
     )
-    return jax.tree.map(lambda field: field[:count], found)
+    return jax.tree.map(lambda field: field[:count], round_outwards(found, queries.dtype, rtol))
+
+
+def _arrays(mine: Given) -> tuple[Array, Array]:
+    """Queries and points as JAX arrays of the result's dtype, with their derivatives."""
+    dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
+    return widened(mine.queries, dtype), widened(mine.raw, dtype)
+
+
+def _reshaped(found: Projection, mine: Given) -> Projection:
+    shape = np.shape(mine.queries)[:-1]
+    return Projection(*(jnp.asarray(field.reshape((*shape, *field.shape[1:]))) for field in found))
 
 
 @jax.jit

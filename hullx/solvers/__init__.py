@@ -1,6 +1,7 @@
 """Solvers, chosen by name or passed as objects, of hullx or of your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
+from hullx.core.stages import Setup
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.solvers.active_set import ActiveSet
 from hullx.solvers.base import Solver
@@ -47,13 +48,26 @@ def resolve(solver: str | Solver) -> Solver:
     return solver
 
 
+def setup(solver: Solver) -> Setup:
+    """What a solver asks of the drivers.
+
+    Example:
+        >>> setup(ActiveSet(last_resort=True))
+        Setup(capacity=None, own=None, extended=True)
+    """
+    if isinstance(solver, ActiveSet):
+        return Setup(solver.capacity, None, solver.last_resort)
+    return Setup(solver.capacity, solver)
+
+
 __all__ = [
     "BY_NAME",
     "ActiveSet",
-    "Equations",
     "FrankWolfe",
+    "PoolProblem",
     "ProjectedGradient",
     "Sketching",
     "Solver",
     "resolve",
+    "setup",
 ]

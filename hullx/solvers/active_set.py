@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hullx.arguments import check_count
 from hullx.core.pool import tableau
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.errors import ArgumentTypeError
 from hullx.types import Array
 
@@ -22,10 +22,10 @@ class ActiveSet:
     """Exact projection by Wolfe's and Lawson and Hanson's active set.
 
     Attributes:
-        capacity: most points that may carry weight. None means min(n, d + 1), which always suffices, but at most 64 + d/8. A
-            query that needs more ends with Status.CAPACITY and a valid bracket.
-        last_resort: inside of jit, too, what ordinary digits leave open is solved anew with all digits: for queries as near the
-            hull as rounding, at twice the time to compile. Outside of jit that is done anyway, where a query needs it.
+        capacity: most points that may carry weight. None means min(n, d + 1), which always suffices. A query that needs more,
+            and is not decided, ends with Status.CAPACITY and a valid bracket.
+        last_resort: under jit, solve what remains undecided in extended precision: for queries as near the hull as rounding, at
+            twice the time to compile. Outside jit this is done anyway, where a query needs it.
 
     Raises:
         ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more, or last_resort neither True nor False.
@@ -42,11 +42,11 @@ class ActiveSet:
     last_resort: bool = False
 
     def __post_init__(self) -> None:
-        check_count("capacity", self.capacity, none="min(n, d + 1), at most 64 + d/8")
+        check_count("capacity", self.capacity, none="min(n, d + 1)")
         if not isinstance(self.last_resort, bool):
             raise ArgumentTypeError(f"last_resort: got {self.last_resort!r}, expected True or False: choose one of these")
 
-    def solve(self, pool: Equations, max_steps: Array) -> tuple[Array, Array]:
+    def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
         """As `Solver`: to the end."""
         found = tableau.solve_pool(pool, max_steps)
         return found.weights, found.steps

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.types import Array
 
 
@@ -19,14 +19,14 @@ from hullx.types import Array
 class Solver(Protocol):
     """A frozen dataclass of settings: hashable, for it is static under jit.
 
-    - capacity: most points that may carry weight; None for min(n, d + 1), at most 64 + d/8. A query that needs more ends with
+    - capacity: most points that may carry weight; None for min(n, d + 1). A query that needs more, and is not decided, ends with
       Status.CAPACITY and a valid bracket.
     """
 
     @property
     def capacity(self) -> int | None: ...
 
-    def solve(self, pool: Equations, max_steps: Int[Array, ""]) -> tuple[Float[Array, "P"], Int[Array, ""]]:
+    def solve(self, pool: PoolProblem, max_steps: Int[Array, ""]) -> tuple[Float[Array, "P"], Int[Array, ""]]:
         """Weights on a pool, at least as good as those that it comes with, and how many steps they took.
 
         Args:

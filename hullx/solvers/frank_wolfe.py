@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.arguments import check_count
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
@@ -54,9 +54,9 @@ class FrankWolfe:
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
-        check_count("capacity", self.capacity, none="min(n, d + 1), at most 64 + d/8")
+        check_count("capacity", self.capacity, none="min(n, d + 1)")
 
-    def solve(self, pool: Equations, max_steps: Array) -> tuple[Array, Array]:
+    def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
         """As `Solver`: until the duality gap is a small part of the first one."""
         gram, rows = pool.gram, jnp.arange(len(pool.weights))
 

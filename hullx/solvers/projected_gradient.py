@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.arguments import check_count
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.errors import PackageError
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
@@ -56,9 +56,9 @@ class ProjectedGradient:
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
-        check_count("capacity", self.capacity, none="min(n, d + 1), at most 64 + d/8")
+        check_count("capacity", self.capacity, none="min(n, d + 1)")
 
-    def solve(self, pool: Equations, max_steps: Array) -> tuple[Array, Array]:
+    def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
         """As `Solver`: until a step is short."""
         lipschitz = bound(pool.gram)
         linear = (pool.scores + pool.gram @ pool.weights) / lipschitz

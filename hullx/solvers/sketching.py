@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.arguments import check_count
-from hullx.core.pool.equations import Equations
+from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
@@ -46,9 +46,9 @@ class Sketching:
     capacity: int | None = None
 
     def __post_init__(self) -> None:
-        check_count("capacity", self.capacity, none="min(n, d + 1), at most 64 + d/8")
+        check_count("capacity", self.capacity, none="min(n, d + 1)")
 
-    def solve(self, pool: Equations, max_steps: Array) -> tuple[Array, Array]:
+    def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
         """As `Solver`: the Cauchy point's weights, which say where the exact step goes on."""
         weights = pool.weights
         # About p instead of the first row.

@@ -16,7 +16,7 @@ from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count
 from hullx.data.loading import aligned
 from hullx.errors import ArgumentError
-from hullx.numerics.batching import filled
+from hullx.numerics.batching import fill
 from hullx.runs.atomic import UNFINISHED, unwritten
 from hullx.types import Array
 
@@ -112,7 +112,7 @@ def batches(
         for start in range(0, len(part), size):
             chunk = np.ascontiguousarray(part[start : start + size])
             with jax.enable_x64(chunk.dtype == np.float64):
-                given = filled(chunk, size) if len(part) > size or sharding is not None else chunk
+                given = fill(chunk, size) if len(part) > size or sharding is not None else chunk
                 yield np.asarray(_apply(space, given if sharding is None else jax.device_put(given, sharding)))[: len(chunk)]
 
 

@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.core
 import numpy as np
 from jax.sharding import Mesh
 
-from hullx.arguments import check_array, check_count, check_numbers, look
+from hullx.arguments import check_count, check_numbers, look
+from hullx.core.hull import Hull
 from hullx.errors import ArgumentError, ArgumentTypeError
-from hullx.projection.arguments import check, check_rtol
+from hullx.inputs import numeric_array
+from hullx.projection.arguments import check_rtol, given
 from hullx.types import Projection
 
 
@@ -20,7 +23,7 @@ class Input(NamedTuple):
     """The arguments as NumPy arrays of one dtype."""
 
     queries: np.ndarray  # (m, d)
-    points: np.ndarray | Sequence[np.ndarray]  # (n, d), or parts that are read a chunk at a time
+    points: np.ndarray | Hull | Sequence[np.ndarray]  # (n, d), or parts that are read a chunk at a time
     dtype: np.dtype
     chunked: bool
     n: int
@@ -29,6 +32,13 @@ class Input(NamedTuple):
     def dimension(self) -> int:
         """d."""
         return self.queries.shape[1]
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """The points, as the arrays that they came in."""
+        if isinstance(self.points, Hull):
+            return [np.asarray(self.points.points)[: self.n]]
+        return [self.points] if isinstance(self.points, np.ndarray) else list(self.points)
 
 
 def checked(queries: Any, points: Any) -> Input:
@@ -40,42 +50,52 @@ def checked(queries: Any, points: Any) -> Input:
     Raises:
         ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
     """
-    chunked = isinstance(points, np.memmap | list | tuple)
-    parts = [points] if isinstance(points, np.memmap) or not chunked else list(points)
-    named = [("queries", queries), *((f"points[{i}]" if len(parts) > 1 else "points", part) for i, part in enumerate(parts))]
-    for name, value in named:
+    traced = [("queries", queries), *(("points", leaf) for leaf in jax.tree.leaves(points))]
+    for name, value in traced:
         if isinstance(value, jax.core.Tracer):
             raise ArgumentTypeError(
-                f"{name}: got a traced value, expected numbers, for sweep is driven from the host: call it outside of jit, or "
+                f"{name}: got a traced value, expected numbers, because sweep is driven from the host: call it outside jit, or "
                 "hullx.project inside"
             )
-        if isinstance(points, list | tuple) and isinstance(value, list | tuple | float | int):
-            raise ArgumentTypeError(
-                f"points: got a {type(points).__name__} of {type(value).__name__}s, expected one array, or a sequence of "
-                "arrays (m_i, d) that are read one after the other: convert with numpy.asarray(points)"
-            )
-        check_array(name, value)
+    queries = numeric_array("queries", queries)
     if queries.ndim != 2:
-        raise ArgumentError(f"queries: got shape {queries.shape}, expected (m, d): flatten each query to one row")
+        remedy = "give queries[None] for one query" if queries.ndim == 1 else "flatten each query to one row"
+        raise ArgumentError(f"queries: got shape {queries.shape}, expected (m, d): {remedy}")
+    if not _in_parts(points):
+        mine = given(queries, points)
+        if isinstance(mine.points, Hull):
+            return Input(np.asarray(queries, mine.dtype), mine.points, mine.dtype, False, int(mine.points.n))
+        numbers = np.asarray(mine.points, mine.dtype)
+        check_numbers("points", look(numbers), mine.dtype)
+        return Input(np.asarray(queries, mine.dtype), numbers, mine.dtype, False, len(numbers))
+    parts = [points] if isinstance(points, np.memmap) else list(points)
     if not parts:
         raise ArgumentError("points: got an empty sequence, expected at least one array of points")
-    if not chunked:
-        dtype = np.dtype(check(queries, points))
-        check_numbers("points", look(points), dtype)
-        return Input(np.asarray(queries, dtype), np.asarray(points, dtype), dtype, False, len(points))
-    for name, part in named[1:]:
+    # A map stays one, and is read a chunk at a time.
+    names = ["points" if len(parts) == 1 else f"points[{i}]" for i in range(len(parts))]
+    read = [part if isinstance(part, np.memmap) else numeric_array(name, part) for name, part in zip(names, parts, strict=True)]
+    for name, part in zip(names, read, strict=True):
         if part.ndim != 2 or part.shape[1] != queries.shape[1] or not part.shape[1]:
             raise ArgumentError(
                 f"{name}: got shape {part.shape}, expected (n, {queries.shape[1]}) to match queries of shape {queries.shape}: "
                 "flatten queries and points in the same way"
             )
-    count = sum(map(len, parts))
+        if isinstance(part, np.memmap):
+            numeric_array(name, part[:0])  # its dtype alone
+    count = sum(map(len, read))
     if not count:
         raise ArgumentError(f"points: got {len(parts)} arrays without rows, expected at least one point")
     # Shapes and dtypes only: whether the numbers are finite is seen when they are read.
-    dtype = np.result_type(np.float32, queries.dtype, *(part.dtype for part in parts))
-    parts = [part if isinstance(part, np.memmap) else np.asarray(part) for part in parts]
-    return Input(np.asarray(queries, dtype), parts, dtype, True, count)
+    dtype = np.result_type(np.float32, queries.dtype, *(part.dtype for part in read))
+    read = [part if isinstance(part, np.memmap) else np.asarray(part) for part in read]
+    return Input(np.asarray(queries, dtype), read, dtype, True, count)
+
+
+def _in_parts(points: Any) -> bool:
+    """Whether points are a map, or a sequence of arrays rather than of numbers."""
+    if isinstance(points, np.memmap):
+        return True
+    return isinstance(points, list | tuple) and not isinstance(points, Hull) and all(np.ndim(part) == 2 for part in points)
 
 
 def check_settings(

@@ -14,7 +14,7 @@ import numpy as np
 from hullx.runs.atomic import write
 from hullx.runs.fingerprint import digest, reserved_for, seal
 from hullx.runs.progress import Tally
-from hullx.sweeping.results import joined
+from hullx.core.results import concatenate
 from hullx.types import Projection
 
 # Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.
@@ -24,7 +24,7 @@ BATCH = 2048
 def in_batches(
     folder: Path,
     queries: np.ndarray,
-    points: np.ndarray | Sequence[np.ndarray],
+    points: Sequence[np.ndarray],
     warm_start: Projection | None,
     settings: dict[str, Any],
     run: Callable[[slice, Tally], Projection],
@@ -63,7 +63,7 @@ def in_batches(
             parts.append(part)
             certified += int(part.decided.sum())
             tally(min(start + BATCH, len(queries)), certified)
-        return joined(parts, [slice(start, start + BATCH) for start in starts])
+        return concatenate(parts, [slice(start, start + BATCH) for start in starts])
 
 
 def _found(folder: Path, start: int, mine: dict[str, Any]) -> tuple[Projection | None, list[Path]]:
@@ -93,9 +93,8 @@ def _further(tally: Tally, done_before: int, certified_before: int, done: int, c
 
 
 def fingerprint(
-    queries: np.ndarray, points: np.ndarray | Sequence[np.ndarray], warm_start: Projection | None, settings: dict[str, Any]
+    queries: np.ndarray, points: Sequence[np.ndarray], warm_start: Projection | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """What decides the result: hashes of the arrays, and the settings."""
-    parts = [points] if isinstance(points, np.ndarray) else points
     earlier = [] if warm_start is None else [np.asarray(warm_start.support), np.asarray(warm_start.weights)]
-    return {"queries": digest([queries]), "points": digest(parts), "warm_start": digest(earlier), "batch": BATCH, **settings}
+    return {"queries": digest([queries]), "points": digest(points), "warm_start": digest(earlier), "batch": BATCH, **settings}

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
-from hullx.numerics.batching import LOCKSTEP, filled
-from hullx.projection.project import project
-from hullx.projection.stages import step_limit
+from hullx.ambient import own_settings, without_mesh
+from hullx.core import driver
+from hullx.core.coarse_start import coarse
+from hullx.core.driver import Problem
+from hullx.core.hull import Hull
+from hullx.core.queue import Start
+from hullx.core.sources.chunks import Chunks
+from hullx.core.sources.disk import DiskSource
+from hullx.core.sources.mesh import MeshSource
+from hullx.core.stages import step_limit
+from hullx.core.state import Goal
+from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
-from hullx.solvers import ActiveSet
 from hullx.sweeping.arguments import Input, check_settings, checked
-from hullx.sweeping.ladder import SMALLEST_BATCH, stages
-from hullx.sweeping.parallel import side_by_side
-from hullx.sweeping.principal import Principal, begin, principal
-from hullx.sweeping.queue import Goal, Start, drain
-from hullx.sweeping.results import replaced
 from hullx.sweeping.resume import in_batches
-from hullx.sweeping.sources import Points
-from hullx.sweeping.sources.chunks import Chunks
-from hullx.sweeping.sources.device import on_device
-from hullx.sweeping.sources.disk import DiskSource
-from hullx.sweeping.sources.mesh import MeshSource
-from hullx.types import Projection, Status
+from hullx.types import Projection
 
-# A sweep places its arrays itself, whatever mesh its caller works in (`jax.set_mesh`).
-NO_MESH = Mesh(np.empty((), object), ())
+# Fewer queries are projected sooner than the points are turned into their principal directions.
+FEW = 64
 
 
 @own_settings
 def sweep(
     queries: Float[np.ndarray, "m d"],
-    points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]],
+    points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],
     *,
     rtol: float = 1e-6,
     max_iter: int | None = None,
@@ -84,73 +80,45 @@ def sweep(
         >>> float(result.decided.mean()), float(result.outside.mean()), result.point.shape
         (1.0, 1.0, (8, 64))
     """
-    given = checked(queries, points)
-    check_settings(rtol, max_iter, mesh, resume, warm_start, progress, given)
+    checked_input = checked(queries, points)
+    check_settings(rtol, max_iter, mesh, resume, warm_start, progress, checked_input)
     title = progress if isinstance(progress, str) else "projecting"
     with (
-        jax.set_mesh(NO_MESH),
+        without_mesh(),
         jax.enable_x64(True),
-        show_progress(title, len(given.queries), "queries", shown=bool(progress)) as report,
+        show_progress(title, len(checked_input.queries), "queries", shown=bool(progress)) as report,
     ):
-        search = _search(given, mesh, rtol, max_iter)
-        earlier = None if warm_start is None else _start(warm_start)
+        problem = _problem(checked_input, mesh)
+        limit = step_limit(checked_input.n, checked_input.dimension) if max_iter is None else max_iter
+        earlier, goal = None if warm_start is None else _start(warm_start), Goal(rtol, limit)
 
         def tally(done: int, certified: int) -> None:
             report(done, f"{certified:,} certified")
 
         def run(part: slice, tally: Tally) -> Projection:
-            return _swept(search, given.queries[part], earlier and earlier.part(part), tally)
+            some = checked_input.queries[part]
+            return driver.solve(some, problem, goal, start=earlier and earlier.part(part), tally=tally)
 
         if resume is None:
             return run(slice(None), tally)
         settings = {"rtol": rtol, "max_iter": max_iter}
-        return in_batches(Path(resume), given.queries, given.points, warm_start, settings, run, tally)
+        return in_batches(
+            Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally
+        )
 
 
-class _Search(NamedTuple):
-    """The points where they live, the same in their principal directions, and when a query is done."""
-
-    source: Points
-    directions: Principal | None
-    goal: Goal
-    given: Input
-
-
-def _search(given: Input, mesh: Mesh | None, rtol: float, max_iter: int | None) -> _Search:
-    goal = Goal(rtol, step_limit(ActiveSet(), given.n, given.dimension) if max_iter is None else max_iter, given.dtype)
+def _problem(points: Input, mesh: Mesh | None) -> Problem:
+    """The points where they live: on a mesh, on disk, or on the default device."""
     if mesh is not None:
-        return _Search(MeshSource(Chunks(given.points, given.dtype), mesh), None, goal, given)
-    if given.chunked:
-        return _Search(DiskSource(Chunks(given.points, given.dtype)), None, goal, given)
-    source = on_device(np.asarray(given.points))
-    return _Search(source, principal(source), goal, given)
-
-
-def _swept(search: _Search, queries: np.ndarray, start: Start | None, tally: Tally) -> Projection:
-    """The projections of some of the queries, as many threads side by side as the source allows."""
-    source, directions, goal, given = search
-
-    def run(part: slice, tally: Tally) -> Projection:
-        mine, first = queries[part], start and start.part(part)
-        if first is None and directions is not None:
-            first = begin(mine, directions, given.n, goal, tally)
-        return drain(mine, source, stages(given.n, given.dimension, len(mine), source), goal, first, tally)[0]
-
-    result = side_by_side(run, len(queries), max(min(source.threads, len(queries) // SMALLEST_BATCH), 1), tally)
-    return result if given.chunked else _refined(result, queries, np.asarray(given.points), goal.rtol)
-
-
-def _refined(result: Projection, queries: np.ndarray, points: np.ndarray, rtol: float) -> Projection:
-    """Queries that float64 could not settle, once more by `project`, which has digits beyond float64 for them."""
-    rest = np.flatnonzero((result.status == Status.ROUNDING) & (points.dtype == np.float64))
-    if not len(rest):
-        return result
-    size = min(LOCKSTEP, len(queries))  # full batches, or each number of queries would compile a program of its own
-    for start in range(0, len(rest), size):
-        some = rest[start : start + size]
-        sharper = project(filled(queries[some], size), points, rtol=rtol)
-        result = replaced(result, some, jax.tree.map(lambda field: np.asarray(field)[: len(some)], sharper))  # noqa: B023
-    return result
+        source = MeshSource(Chunks(points.arrays, points.dtype), mesh)
+    elif points.chunked:
+        source = DiskSource(Chunks(points.arrays, points.dtype))
+    else:
+        hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
+        hull = hull if hull.points.dtype == points.dtype else in_dtype(hull, points.dtype)
+        several = len(points.queries) > FEW
+        return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull)
+    return Problem(source, points.n, points.dimension)
 
 
 def _start(earlier: Projection) -> Start:

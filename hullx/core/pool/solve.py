@@ -1,12 +1,11 @@
-"""A query's solve on its pool: from the rows to equations, to weights, to a refined projection.
+"""A query's solve on its pool: from the rows to a pool problem, to weights, to a refined projection.
 
-The solve is exact on the pool, whoever made the weights: it ends on the equations of the rows that have weight, and what is
-left of the digits is refined from the raw numbers (`core.digits`).
+The solve is exact on the pool, whoever made the weights: it ends on the equations of the rows that have weight, and is refined
+from the raw numbers (`core.precision`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,13 +13,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hullx.core.digits.sliced import Sliced
 from hullx.core.hull import Frame
-from hullx.core.pool import factored, tableau
-from hullx.core.pool.equations import Equations
+from hullx.core.pool import tableau
+from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import Solved
+from hullx.core.precision.slices import Slices
 from hullx.core.scores import repeated
-from hullx.core.stage import Method, Stage
+from hullx.core.stages import Method, Stage, arithmetic
+from hullx.numerics import extended
+from hullx.numerics.extended import Pair
 from hullx.types import Array
 
 
@@ -39,8 +40,9 @@ class Solution(NamedTuple):
     weights: Array  # (b, c)
     point: Array  # (b, d) raw
     direction: Array  # (b, d) of length 1
-    along: Any  # the directions with all their digits, for `digits`
+    along: Any  # the directions with all their digits, for `precision`
     upper: Array  # (b,), in the frame's units
+    inside: Array  # (b,), the point reproduces the query
     steps: Array
     entered: Array  # some candidate joined the support
 
@@ -55,28 +57,27 @@ def pool(support: Array, weights: Array, candidates: Array) -> Pool:
 
 
 def solve(
-    frame: Frame,
-    queries: Array,
-    members: Array,
-    raw: Array,
-    start: Pool,
-    left: Array,
-    *,
-    stage: Stage,
+    frame: Frame, queries: Array, raw: Array, placed: Array | None, start: Pool, left: Array, *, stage: Stage
 ) -> Solution:
     """The exact solves on some pools, in lockstep.
 
     Args:
         queries: raw, (b, d).
-        members: the pools' rows in the frame, (b, c, d), in a dtype no narrower than that of the method's matrix.
-        raw: the same as they came.
+        raw: the pools' rows as they came, (b, c, d).
+        placed: the same in the frame, in float32, where they are at hand.
         start: the pools.
         left: most steps of each, (b,).
     """
-    method = stage.method
-    pools, rows = jax.vmap(partial(_equations, frame, method=method))(queries, members, raw, start)
-    solved = jax.vmap(partial(_solved, stage))(pools, rows, left)
-    refined = jax.vmap(partial(method.digits.refined, frame))(queries, raw, solved.weights, solved.inverse, pools.gram)
+    method, dtype = stage.method, arithmetic(stage.method, queries.dtype)
+    queries, raw = queries.astype(dtype), raw.astype(dtype)
+    if method is Method.EXTENDED:
+        pools = jax.vmap(partial(_extended_problem, frame))(queries, raw, start)
+    else:
+        members = frame.place(raw) if placed is None else placed
+        members = members.astype(jnp.float32) if method.narrow else members
+        pools = jax.vmap(_problem)(frame.place(queries), members, start)
+    solved = jax.vmap(partial(_solved, stage))(pools, left)
+    refined = jax.vmap(partial(method.precision.refined, frame))(queries, raw, solved.weights, solved.inverse, pools.gram)
     return Solution(
         support=start.members,
         weights=refined.weights,
@@ -84,55 +85,56 @@ def solve(
         direction=refined.direction,
         along=refined.along,
         upper=refined.upper,
+        inside=refined.inside,
         steps=solved.steps,
         entered=((solved.weights > 0) & (start.weights == 0)).any(1),
     )
 
 
-def _equations(
-    frame: Frame, query: Array, members: Array, raw: Array, start: Pool, *, method: Method
-) -> tuple[Equations, Array]:
-    """A pool's equations, and its rows about the first."""
-    rows = members.astype(method.gram(query.dtype))
-    weights, centred = start.weights.astype(rows.dtype), rows - rows[0]
+def _problem(query: Array, members: Array, start: Pool) -> PoolProblem:
+    """A pool's problem in the dtype of its members, (c, d) in the frame, as the query."""
+    weights, centred = start.weights.astype(members.dtype), members - members[0]
     gram = jnp.matmul(centred, centred.T, precision="highest")
-    if method.factors:
-        # What was found so far may rest on rows that only rounding tells from affinely dependent ones.
-        weights = tableau.independent(gram, weights)
-    residual = weights @ (frame.place(query.astype(members.dtype)).astype(rows.dtype) - rows)
+    # The query is placed with all its digits: far from the origin it has none to lose.
+    residual = weights @ (query.astype(members.dtype) - members)
     scores = jnp.matmul(centred, residual, precision="highest")
-    if method.slices and isinstance(method.digits, Sliced):
-        scores = method.digits.scores(frame, query, raw, weights)
-    return Equations(gram, scores, weights, residual @ residual, start.blocked), centred
+    return PoolProblem(gram, scores, weights, residual @ residual, start.blocked)
 
 
-def _solved(stage: Stage, pool: Equations, rows: Array, left: Array) -> Solved:
-    if stage.method.factors:
-        error = 0 if stage.method.slices else 1
-        weights = pool.weights[: stage.capacity]
-        found = factored.solve_pool(pool.gram, pool.scores, weights, pool.closed, left, error, rows)
-        weights = jnp.zeros_like(pool.weights).at[found.slots].add(found.weights)
-        return _on_support(pool, weights, found.steps, left, tableau.inverse)
+def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
+    """A pool's problem in pairs, from raw numbers and without rounding errors of their dtype."""
+    precision = Method.EXTENDED.precision
+    assert isinstance(precision, Slices)
+    weights, how = start.weights.astype(raw.dtype), extended.slicing(raw.dtype, precision.slices)
+    # Differences of placed numbers are at most 2, and numbers that are cut at most 1.
+    unit = 2 * frame.scale.astype(raw.dtype)
+    sliced = extended.cut(Pair(*(part / unit for part in extended.difference(raw, raw[0]))), how)
+    gram = Pair(*(4 * part for part in extended.product(sliced, sliced.swapaxes(1, 2), how)))
+    scores = precision.scores(frame, query, raw, weights)
+    return PoolProblem(gram, scores, weights, jnp.zeros((), raw.dtype), start.blocked)
+
+
+def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     if stage.solver is None:
-        return tableau.solve_pool(pool, left, well=stage.method.slices)
+        return tableau.solve_pool(pool, left, well=stage.method is Method.EXTENDED)
     weights, steps = stage.solver.solve(pool, left)
     weights = jnp.where(pool.closed, 0, weights)
     total = weights.sum()
-    # What is no weights at all has found nothing.
+    # On invalid weights, keep the starting ones.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)
-    return _on_support(pool, weights, steps, left, tableau.solve_pool)
+    return _on_support(pool, weights, steps, left)
 
 
-def _on_support(
-    pool: Equations, weights: Array, steps: Array, left: Array, solve: Callable[[Equations, Array], Solved]
-) -> Solved:
+def _on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
     """A solve of a pool on the rows alone that other weights are on, which it starts from."""
     first = heaviest(weights, 1)[0]
     swapped = jnp.arange(len(weights)).at[first].set(0).at[0].set(first)
     about = pool.gram - pool.gram[first] - pool.gram[:, first, None] + pool.gram[first, first]
     scores = pool.scores - pool.gram @ (weights - pool.weights)
-    pool = Equations(about[swapped][:, swapped], scores[swapped], weights[swapped], pool.square, jnp.ones_like(pool.closed))
-    found = solve(pool, left - steps)
+    shifted = PoolProblem(
+        about[swapped][:, swapped], scores[swapped], weights[swapped], pool.square, jnp.ones_like(pool.closed)
+    )
+    found = tableau.solve_pool(shifted, left - steps)
     return Solved(found.weights[swapped], found.inverse[swapped][:, swapped], steps + found.steps)
 
 

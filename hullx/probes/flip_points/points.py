@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from hullx.ambient import own_settings
 from hullx.arguments import check_count
-from hullx.numerics.batching import filled
+from hullx.numerics.batching import fill
 from hullx.probes.flip_points.arguments import check_apply, checked_images, checked_others, checked_region
 from hullx.probes.flip_points.program import Apply, Searched, search
 from hullx.probes.flip_points.regions import Hull
@@ -115,7 +115,7 @@ def flip_points(
             others = _with_labels(apply, variables, found_others.reshape(-1, *shape))
         for first in range(0, len(rows), TOGETHER):
             some = rows[first : first + TOGETHER]
-            size, full = len(some), filled(some, min(TOGETHER, len(rows)))
+            size, full = len(some), fill(some, min(TOGETHER, len(rows)))
             keys = None if key is None else _keys(key, jnp.arange(first, first + len(full)))
             searched = search(variables, full, region, others, keys, apply=apply, classes=min(classes, total), steps=int(steps))
             part = _verified(apply, variables, Searched(*map(np.asarray, searched)))
@@ -147,6 +147,6 @@ def _verified(apply: Apply, variables: Any, found: Searched) -> FlipPoints:
 def _with_labels(apply: Apply, variables: Any, images: Array) -> tuple[Array, Array]:
     """Images as rows, and what the network calls them."""
     size = min(CALLED, len(images))
-    parts = [filled(images[i : i + size], size) for i in range(0, len(images), size)]
+    parts = [fill(images[i : i + size], size) for i in range(0, len(images), size)]
     labels = np.concatenate([np.asarray(_logits(apply, variables, part)).argmax(1) for part in parts])[: len(images)]
     return jnp.asarray(images.reshape(len(images), -1)), jnp.asarray(labels)

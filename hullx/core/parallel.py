@@ -1,4 +1,4 @@
-"""Parts of a sweep in threads side by side: one part's solves, on one core, fill the time beside another's products."""
+"""Parts of the queries in threads side by side: one part's solves, on one core, fill the time beside another's products."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from hullx.ambient import own_settings
+from hullx.core.results import concatenate
 from hullx.runs.progress import Tally
-from hullx.sweeping.results import joined
 from hullx.types import Projection
 
 
 def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
-    """run(part, tally) for equal parts of so many queries, a thread each; the results of all, in the queries' order.
+    """Run equal parts in threads; keep the queries' order.
 
     The parts are interleaved, so that each has its share of the queries that take long.
     An exception in any of them, or Ctrl-C, ends the others at their next tally.
@@ -27,6 +27,8 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
         threads: 1 or more.
         tally: called with the sums over all parts, by one thread at a time.
     """
+    if threads == 1:
+        return run(slice(None), tally)
     parts = [slice(first, None, threads) for first in range(threads)]
     counts = np.zeros((threads, 2), int)
     lock, stopped, found = Lock(), False, {}
@@ -50,4 +52,4 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 future.result()
         finally:
             stopped = True
-    return joined([found.pop(part) for part in range(threads)], parts)
+    return concatenate([found.pop(part) for part in range(threads)], parts)

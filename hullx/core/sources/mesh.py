@@ -19,20 +19,20 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Pool, Solution
-from hullx.core.rounds import Batch
 from hullx.core.scores import GROUP, nearness, scores_in_double, top
-from hullx.core.stage import Method, Stage
+from hullx.core.sources import gathered
+from hullx.core.sources.chunks import Chunks
+from hullx.core.stages import Method, Stage
+from hullx.core.state import QueryState
 from hullx.errors import ArgumentError
-from hullx.numerics.batching import filled
-from hullx.sweeping.sources import gathered
-from hullx.sweeping.sources.chunks import Chunks
+from hullx.numerics.batching import fill
 from hullx.types import Array
 
 AXES = ("points", "queries")
 
 
 class MeshSource(gathered.Gathered):
-    """Points sharded over a mesh, for a sweep: `rounds.Source`; each process reads the rows of its own devices only.
+    """Points sharded over a mesh, for a sweep: `rounds.PointSource`; each process reads the rows of its own devices only.
 
     Raises:
         ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
@@ -59,16 +59,16 @@ class MeshSource(gathered.Gathered):
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _placed(self.frame, self.raw)
 
-    def solve(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Solution:
-        """As `rounds.Source`."""
-        start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
+    def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
+        """As `rounds.PointSource`."""
+        start = gathered.pools(state)
         rows = self._gathered(start.members)
-        queries, start, steps = jax.tree.map(self._filled, (batch.queries, start, left))
+        queries, start, steps = jax.tree.map(self._filled, (state.queries, start, left))
         found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
-        """As `rounds.Source`."""
+        """As `rounds.PointSource`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         points = self.raw if vectors.dtype == np.float64 else self.placed
         arguments = self.frame, points, self.half_squares, self._filled(vectors)
@@ -78,19 +78,20 @@ class MeshSource(gathered.Gathered):
         return values, gathered.points_only(rows, self.count)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, along: np.ndarray, rest: Array, active: Array, method: Method
+        self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
     ) -> np.ndarray:
-        """As `rounds.Source`."""
+        """As `rounds.PointSource`."""
         rows = self._gathered(candidates)
-        queries, along, rest = (self._filled(np.asarray(field)) for field in (queries, along, rest))
-        return self._everywhere(_certify(self.frame, queries, rows, along, rest, mesh=self.mesh))[: len(candidates)]
+        queries, along, rest = jax.tree.map(self._filled, (queries, along, rest))
+        found = _certify(self.frame, queries, rows, along, rest, mesh=self.mesh, method=method)
+        return self._everywhere(found)[: len(candidates)]
 
     def _gathered(self, wanted: np.ndarray) -> Array:
         return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
 
     def _filled(self, rows: np.ndarray) -> np.ndarray:
         """A batch filled up to a multiple of the devices."""
-        return filled(np.asarray(rows), -(-len(rows) // self.mesh.size) * self.mesh.size)
+        return fill(np.asarray(rows), -(-len(rows) // self.mesh.size) * self.mesh.size)
 
     def _everywhere(self, values: Any) -> Any:
         """What all devices have found, on the host."""
@@ -161,20 +162,19 @@ def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
 @partial(jax.jit, static_argnames=("mesh", "stage"))
 def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, stage: Stage) -> Solution:
     def local(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
-        return gathered.solve(frame, queries, rows, start, left, stage=stage, together=together)
+        return gathered.solve(frame, queries, rows, start, left, stage=stage)
 
-    # On CPUs one query at a time: batched LAPACK kernels of several devices, each on a thread of XLA's pool, wait for
-    # further threads of that pool until none is left (seen with jaxlib 0.10.2).
-    together = 1 if mesh.devices.flat[0].platform == "cpu" else None
     where = _everywhere(mesh)
     return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(queries, rows, start, left)
 
 
-@partial(jax.jit, static_argnames=("mesh",))
-def _certify(frame: Frame, queries: Array, rows: Array, directions: Array, rest: Array, *, mesh: Mesh) -> Array:
-    def local(queries: Array, rows: Array, directions: Array, rest: Array) -> Array:
-        return gathered.certify(frame, queries, rows, directions, rest)
+@partial(jax.jit, static_argnames=("mesh", "method"))
+def _certify(
+    frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, *, mesh: Mesh, method: Method
+) -> Array:
+    def local(queries: Array, rows: Array, along: Any, rest: Array) -> Array:
+        return gathered.certify(frame, queries, rows, along, rest, method=method)
 
     where = _everywhere(mesh)
     split = jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)
-    return split(queries, rows, directions, rest)
+    return split(queries, rows, along, rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +12,16 @@ from jax import lax
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Solution
-from hullx.core.rounds import Batch
 from hullx.core.scores import nearness, scores_in_double
-from hullx.core.stage import Method, Stage
-from hullx.sweeping.sources import gathered
-from hullx.sweeping.sources.chunks import Chunks
+from hullx.core.sources import gathered
+from hullx.core.sources.chunks import Chunks
+from hullx.core.stages import Method, Stage
+from hullx.core.state import QueryState
 from hullx.types import Array
 
 
 class DiskSource(gathered.Gathered):
-    """Chunks of points, for a sweep: `rounds.Source`.
+    """Chunks of points, for a sweep: `rounds.PointSource`.
 
     Raises:
         ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
@@ -29,14 +30,14 @@ class DiskSource(gathered.Gathered):
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
 
-    def solve(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Solution:
-        """As `rounds.Source`."""
-        start = jax.tree.map(np.asarray, gathered.pools(*batch[1:]))
+    def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
+        """As `rounds.PointSource`."""
+        start = gathered.pools(state)
         rows = self.chunks.rows(start.members)
-        return _solve(self.frame, batch.queries, rows, start, left, stage=stage)
+        return _solve(self.frame, state.queries, rows, start, left, stage=stage)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
-        """As `rounds.Source`."""
+        """As `rounds.PointSource`."""
         vectors = np.asarray(vectors)
         values, rows = np.zeros((len(vectors), 0), vectors.dtype), np.zeros((len(vectors), 0), np.int64)
         for start, chunk in self.chunks:
@@ -46,14 +47,14 @@ class DiskSource(gathered.Gathered):
         return values, gathered.points_only(rows, self.chunks.count)
 
     def certify(
-        self, queries: np.ndarray, candidates: np.ndarray, along: Array, rest: Array, active: Array, method: Method
+        self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
     ) -> Array:
-        """As `rounds.Source`."""
-        return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest)
+        """As `rounds.PointSource`."""
+        return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest, method=method)
 
 
-_solve = jax.jit(gathered.solve, static_argnames=("stage", "together"))
-_certify = jax.jit(gathered.certify)
+_solve = jax.jit(gathered.solve, static_argnames="stage")
+_certify = jax.jit(gathered.certify, static_argnames="method")
 
 
 @partial(jax.jit, static_argnames=("count", "nearest"))

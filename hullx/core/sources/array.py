@@ -1,4 +1,4 @@
-"""The points at hand, as a source of rounds: pure functions, to be compiled."""
+"""The points as arrays, as a source of rounds: pure functions, to be compiled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hullx.core.digits.sliced import Sliced
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
-from hullx.core.rounds import Batch
+from hullx.core.precision.slices import Slices
 from hullx.core.scores import in_chunks, nearness, scores_in_double, top
-from hullx.core.stage import Method, Stage
+from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
@@ -24,8 +24,8 @@ FEW = 32
 SLICE_BYTES = 2**26
 
 
-class Placed(NamedTuple):
-    """A hull as a source of rounds (`rounds.Source`)."""
+class ArraySource(NamedTuple):
+    """A hull as a `rounds.PointSource`."""
 
     hull: Hull
 
@@ -39,23 +39,26 @@ class Placed(NamedTuple):
         """Points and padding."""
         return len(self.hull.placed)
 
-    def solve(self, batch: Batch, left: Array, active: Array, stage: Stage) -> Solution:
-        """As `rounds.Source`."""
-        return in_groups(partial(self._solve, stage), (batch, left), _together(batch.queries, batch.candidates), active)
+    def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution:
+        """As `rounds.PointSource`."""
+        batch = state.queries, state.support, state.weights, state.candidates, left
+        return in_groups(partial(self._solve, stage), batch, _together(state.queries, state.candidates), active)
 
-    def _solve(self, stage: Stage, batch: Batch, left: Array) -> Solution:
-        hull, dtype = self.hull, stage.method.gram(batch.queries.dtype)
-        start = jax.vmap(pool)(*batch[1:])
-        raw = hull.points[start.members]
-        members = hull.placed[start.members] if dtype == hull.placed.dtype else hull.frame.place(raw.astype(dtype))
-        return solve(hull.frame, batch.queries, members, raw, start, left, stage=stage)
+    def _solve(
+        self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, left: Array
+    ) -> Solution:
+        start = jax.vmap(pool)(support, weights, candidates)
+        raw = self.hull.points[start.members]
+        placed = self.hull.placed[start.members] if stage.method.narrow else None
+        return solve(self.hull.frame, queries, raw, placed, start, left, stage=stage)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.Source`; a padding row, which is no point, becomes row 0."""
+        """As `rounds.PointSource`; a padding row, which is no point, becomes row 0."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
-            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), count)
-            return values, self._points_only(rows)
+            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), min(count, len(hull.points)))
+            missing = ((0, 0), (0, count - rows.shape[1]))
+            return jnp.pad(values, missing, mode="edge"), self._points_only(jnp.pad(rows, missing, mode="edge"))
 
         offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
 
@@ -76,24 +79,27 @@ class Placed(NamedTuple):
         return lax.cond(active.sum() <= FEW, of_few, lambda: of(vectors))
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
-        """As `rounds.Source`."""
-        frame, points, digits = self.hull.frame, self.hull.points, method.digits
+        """As `rounds.PointSource`."""
+        frame, points, dtype = self.hull.frame, self.hull.points, arithmetic(method, queries.dtype)
 
         def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
-            return jnp.minimum(digits.slab(frame, query, points[rows], along), rest)
+            slab = method.precision.slab(frame, query.astype(dtype), points[rows].astype(dtype), along)
+            return jnp.minimum(slab, rest)
 
         return in_groups(jax.vmap(one), (queries, candidates, along, rest), _together(queries, candidates), active)
 
     def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]:
-        """As `rounds.AtHand`."""
-        frame, points, digits = self.hull.frame, self.hull.points, method.digits
-        assert isinstance(digits, Sliced)
-        size = max(SLICE_BYTES // (8 * points.dtype.itemsize * points.shape[1]), 1)
+        """As `rounds.Scored`."""
+        frame, points, dtype, precision = self.hull.frame, self.hull.points, arithmetic(method, queries.dtype), method.precision
+        assert isinstance(precision, Slices)
+        size = max(SLICE_BYTES // (8 * dtype.itemsize * points.shape[1]), 1)
 
         def one(query: Array, along: Any) -> tuple[Array, Array]:
-            found = in_chunks(points, size, lambda rows: digits.beyond(frame, query, rows, along))
-            best, rows = lax.top_k(-found, count)
-            return digits.proved(frame, query, -best[0], along), self._points_only(rows)
+            query = query.astype(dtype)
+            found = in_chunks(points, size, lambda rows: precision.beyond(frame, query, rows.astype(dtype), along))
+            best, rows = lax.top_k(-found, min(count, len(points)))
+            rows = jnp.pad(rows, (0, count - len(rows)), mode="edge")
+            return precision.proved(frame, query, -best[0], along), self._points_only(rows)
 
         return jax.vmap(one)(queries, along)
 

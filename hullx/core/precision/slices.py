@@ -15,12 +15,13 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx import certificate
-from hullx.core.digits.digits import Refined, correction
 from hullx.core.hull import Frame
+from hullx.core.precision.protocol import Refined, correction
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair, Slicing
 from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import gamma, power_of_two
+from hullx.numerics.pairs import Numbers
 from hullx.types import Array
 
 # Roundings of a bound's last sum and of the product that makes it safe, and one to spare.
@@ -50,19 +51,19 @@ class _Residual(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sliced:
-    """`Digits` of so many slices of the data's dtype; `along` is an `Along`.
+class Slices:
+    """`Precision` of a number of slices of the arithmetic's dtype; `along` is an `Along`.
 
     Attributes:
         slices: of each number.
-        corrections: of the weights, each with scores anew: what the Gram matrix's rounding leaves of one takes another.
+        corrections: of the weights, each with new scores: what the Gram matrix's rounding leaves of one takes another.
     """
 
     slices: int
     corrections: int
 
-    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Array, gram: Array) -> Refined:
-        """As `Digits`.
+    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Numbers, gram: Numbers) -> Refined:
+        """As `Precision`.
 
         With S = Σ w_i, r = S q − Σ w_i x_i is S times the query less a point of the hull: the distance is at most ‖r‖ / S.
         """
@@ -84,7 +85,7 @@ class Sliced:
         high, low, added, moved, excess = lax.fori_loop(0, self.corrections, again, loop_start(start, weights, query))
         value = Pair(high, low)
 
-        along, used = length_of(value, how), (weights > 0).sum()
+        along, used = length_of(value, how), ((weights > 0) | (added != 0)).sum()
         eps, length = float(jnp.finfo(dtype).eps), along.length.high / along.factor
         # The query is no farther from the centre than the hull's radius and its distance.
         magnitude, safe = 2.01 * frame.radius + 1.01 * length, jnp.where(length > 0, along.length.high, 1)
@@ -93,9 +94,12 @@ class Sliced:
         off = extended.product_error(1.0, used**0.5 * frame.radius, len(weights), dtype, how, columns=d, nonzero=used)
         off = off + 40 * eps**2 * magnitude + 2 * gamma(len(weights) + 8, dtype) * moved * magnitude
         off = off + 4 * eps * jnp.abs(excess) * (magnitude + length)
+        # The sum of k weights and −1: k errors of additions, each at most u times a partial sum of at most 2, are added with as
+        # many roundings, k u · 2 k u in all (u is eps / 2; zeros are added without error).
+        off = off + 0.6 * ((used + 1) * eps) ** 2 * magnitude
         off = off + eps * jnp.minimum(how.rest * d**0.5 / along.factor, length)
         off = off + extended.product_error(along.length.high, along.length.high, d, dtype, how) / (safe * along.factor)
-        off = off + certificate.underflow(d, len(weights), frame.scale, dtype, dtype)
+        off = off + certificate.underflow(d, len(weights), frame.scale, frame.centre.dtype, dtype)
         # Divided by S, which is far from 1 only where a correction has failed.
         total = 1 + excess
         share = excess / total
@@ -103,10 +107,17 @@ class Sliced:
             1 + gamma(LAST, dtype)
         )
         upper = jnp.where(total > 0.5, upper, jnp.inf)
+        spread = jnp.matmul(weights, jnp.abs(differences), precision="highest")
+        lost = certificate.underflow(d, len(weights), frame.scale, frame.centre.dtype, dtype)
+        scale = frame.scale.astype(dtype)
+        inside = certificate.reproduces(
+            value.high / total, spread, jnp.abs(query) / scale, used, lost, frame.centre.dtype, dtype
+        )
         weights = jnp.maximum(weights + added, 0)
-        return Refined(weights, query - value.high * frame.scale, value.high * along.factor / safe, along, upper)
+        point = query - value.high / total * scale
+        return Refined(weights / weights.sum(), point, value.high * along.factor / safe, along, upper, inside)
 
-    def scores(self, frame: Frame, query: Array, rows: Array, weights: Array) -> Array:
+    def scores(self, frame: Frame, query: Array, rows: Array, weights: Array) -> Pair:
         """⟨x_i, r⟩ of raw rows at weights on them, less that of the heaviest."""
         *_, sliced, value, _ = self._residual(frame, query, rows, weights)
         return self._scores(sliced, value, weights)
@@ -119,7 +130,7 @@ class Sliced:
         terms = place.high, -mixed.high[0], excess * place.high, place.low, -mixed.low[0]
         return _Residual(how, place, others, sliced, extended.total(jnp.stack(terms)), excess)
 
-    def _scores(self, sliced: Array, value: Pair, weights: Array) -> Array:
+    def _scores(self, sliced: Array, value: Pair, weights: Array) -> Pair:
         how = extended.slicing(value.high.dtype, self.slices)
         ahead, factor = enlarged(value, how)
         found = extended.product(sliced, ahead[..., None], how)
@@ -127,10 +138,10 @@ class Sliced:
         # Scores of a support differ by little, and only that counts.
         heaviest = weights.argmax()
         less = (jnp.broadcast_to(-part[heaviest], part.shape) for part in (high, low))
-        return extended.total(jnp.stack([high, low, *less])).high / factor
+        return Pair(*(part / factor for part in extended.total(jnp.stack([high, low, *less]))))
 
     def slab(self, frame: Frame, query: Array, rows: Array, along: Along) -> Array:
-        """As `Digits`."""
+        """As `Precision`."""
         return self.proved(frame, query, self.beyond(frame, query, rows, along).min(), along)
 
     def beyond(self, frame: Frame, query: Array, rows: Array, along: Along) -> Float[Array, "c"]:
@@ -164,7 +175,7 @@ class Sliced:
 
         off = error(size / enlarging) * enlarging + error(frame.radius) + 2 * error(e) / factor
         off = off + 36 * eps**2 * (size + frame.radius + 2 * length) + 4 * eps * jnp.abs(short)
-        off = 1.01 * off + certificate.underflow(d, d, frame.scale, dtype, dtype)
+        off = 1.01 * off + certificate.underflow(d, d, frame.scale, frame.centre.dtype, dtype)
         bound = (length + (along.length.low / along.factor + short - off)) * (1 - gamma(LAST, dtype))
         # A residual below the normal numbers could not be enlarged, and proves nothing.
         return jnp.where((bound > 0) & (along.length.high >= 0.25), bound, 0)
@@ -172,8 +183,9 @@ class Sliced:
 
 def placed(rows: Float[Array, "... d"], frame: Frame) -> Pair:
     """(x − centre) / scale of raw rows, without error."""
-    high, low = extended.difference(rows, frame.centre)
-    return Pair(high / frame.scale, low / frame.scale)
+    high, low = extended.difference(rows, frame.centre.astype(rows.dtype))
+    scale = frame.scale.astype(rows.dtype)
+    return Pair(high / scale, low / scale)
 
 
 def enlarged(value: Pair, how: Slicing) -> tuple[Float[Array, "c d"], Float[Array, ""]]:

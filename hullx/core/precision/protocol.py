@@ -1,4 +1,4 @@
-"""What both kinds of digits are: refinement on a support, and a lower bound along its residual."""
+"""What every precision provides: refinement on a support, and a lower bound along its residual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.core.hull import Frame
+from hullx.numerics.extended import Pair
 from hullx.numerics.loops import loop_start
+from hullx.numerics.pairs import Numbers, high, product
 from hullx.types import Array
 
 # Steps on the support's equations: from float32's digits the first gains about seven, the others what the condition cost.
@@ -21,9 +23,10 @@ class Refined(NamedTuple):
 
     - weights: (k,).
     - point: (d,) raw.
-    - direction: (d,) from the point to the query, of length 1.
+    - direction: (d,) from the point to the query, of length 1; zero where they coincide.
     - along: the same with all digits that there are, for `slab`.
     - upper: bound of the distance, in the frame's units.
+    - inside: whether the point reproduces every coordinate of the query to its rounding (`certificate.reproduces`).
     """
 
     weights: Array
@@ -31,12 +34,13 @@ class Refined(NamedTuple):
     direction: Array
     along: Any
     upper: Array
+    inside: Array
 
 
-class Digits(Protocol):
-    """Functions of one query, (d,), and of rows, all raw."""
+class Precision(Protocol):
+    """Functions of one query, (d,), and of rows, all raw and in the dtype of the arithmetic."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Array, gram: Array) -> Refined:
+    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Numbers, gram: Numbers) -> Refined:
         """The projection on a support, from weights (k,) that are nearly right.
 
         Args:
@@ -51,25 +55,28 @@ class Digits(Protocol):
         ...
 
 
-def correction(
-    weights: Float[Array, "k"], scores: Float[Array, "k"], inverse: Float[Array, "k k"], gram: Float[Array, "k k"]
-) -> Float[Array, "k"]:
+def correction(weights: Float[Array, "k"], scores: Numbers, inverse: Numbers, gram: Numbers) -> Float[Array, "k"]:
     """The step that makes the scores equal where there is weight, as much of it as leaves the weights ≥ 0.
 
     Iterative refinement (Higham 2002, chapter 12): the scores are right, and what a step does to them is its product with the
-    Gram matrix, of which a few digits will do.
+    Gram matrix, of which a few digits will do. An inverse in pairs needs no such steps.
 
     Args:
-        scores: ⟨x_i − p, r⟩ at the weights; a constant may be added.
+        scores: ⟨x_i − p, r⟩ at the weights, (k,); a constant may be added.
     """
-    used, narrow = weights > 0, gram.dtype
+    used, plain = weights > 0, high(scores)
+    if isinstance(inverse, Pair):
+        low = scores.low if isinstance(scores, Pair) else jnp.zeros_like(scores)
+        step = high(product(inverse, Pair(jnp.where(used, plain, 0), jnp.where(used, low, 0))))
+    else:
+        narrow = gram.dtype
 
-    def again(_: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        step, left = state
-        more = inverse @ jnp.where(used, left - weights @ left, 0).astype(narrow)
-        return step + more, left - gram @ more
+        def again(_: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+            step, left = state
+            more = inverse @ jnp.where(used, left - weights @ left, 0).astype(narrow)
+            return step + more, left - gram @ more
 
-    step, _ = lax.fori_loop(0, REFINEMENTS, again, loop_start((jnp.zeros_like(scores), scores), scores, gram))
+        step, _ = lax.fori_loop(0, REFINEMENTS, again, loop_start((jnp.zeros_like(plain), plain), plain, gram))
     step = jnp.where(used & jnp.isfinite(step), step, 0)
     step = step * jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
     # N1 = 0: a step that changes the sum of the weights by more than a little comes from an N that is nothing but rounding.

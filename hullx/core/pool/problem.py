@@ -1,4 +1,4 @@
-"""A pool's equations: all that a solver of pools needs to know."""
+"""The problem of a pool: all that a solver of pools needs to know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from hullx.types import Array
 
 
-class Equations(NamedTuple):
+class PoolProblem(NamedTuple):
     """The projection of a query q within a pool of P rows, about weights at hand: with p = Σ w_i x_i and r = q − p,
 
         minimise ‖q − Σ a_i x_i‖²/2 = ‖r‖²/2 − ⟨a − w, t⟩ + ⟨a − w, G (a − w)⟩/2   subject to   a ≥ 0, Σ a = 1
@@ -18,7 +18,9 @@ class Equations(NamedTuple):
     - scores: t, ⟨x_i − x_0, r⟩.
     - weights: w ≥ 0, of sum 1, the first not 0.
     - square: ‖r‖².
-    - closed: rows that are to stay without weight, for they repeat others.
+    - closed: rows that stay without weight, because they repeat others.
+
+    In extended precision gram and scores are pairs of arrays (`numerics.extended.Pair`).
     """
 
     gram: Float[Array, "P P"]

@@ -1,4 +1,4 @@
-"""Where the points of a sweep live: on a device, on disk, on a mesh of devices."""
+"""Where points live: in arrays, on a device, on disk, on a mesh of devices."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Protocol
 import numpy as np
 
 from hullx.core.hull import Frame
-from hullx.core.rounds import Batch, Round
-from hullx.core.stage import Stage
+from hullx.core.stages import Stage
+from hullx.core.state import Goal, QueryState
 from hullx.types import Array
 
 
-class Points(Protocol):
-    """Points for a sweep, wherever they are: rounds of `core.rounds`, whether in one program or in several.
+class HostSource(Protocol):
+    """Points for the driver outside jit, wherever they are: rounds of `core.rounds`, in one program or in several.
 
     - frame: coordinates without units.
     - rows: padded number of points, the most candidates there can be.
@@ -28,4 +28,4 @@ class Points(Protocol):
 
     def nearest(self, queries: np.ndarray, count: int) -> Array: ...
 
-    def advance(self, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Round: ...
+    def advance(self, state: QueryState, active: np.ndarray, goal: Goal, stage: Stage) -> QueryState: ...

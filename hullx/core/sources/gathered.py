@@ -6,35 +6,41 @@ several parts of the points, merged.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hullx.core import rounds
-from hullx.core.digits.plain import Plain
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Pool, Solution, pool
 from hullx.core.pool.solve import solve as solve_pools
-from hullx.core.rounds import Batch, Round
-from hullx.core.stage import Stage
+from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.state import Goal, QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
-pools = jax.jit(jax.vmap(pool))
+_pools = jax.jit(jax.vmap(pool))
 
 
 class Gathered:
-    """Rounds in several programs, of a `rounds.Source`: what such a source inherits."""
+    """Rounds in several programs, of a `rounds.PointSource`: what such a source inherits."""
 
     batch, threads = 1024, 1
 
-    def nearest(self: rounds.Source, queries: np.ndarray, count: int) -> Array:
+    def nearest(self: rounds.PointSource, queries: np.ndarray, count: int) -> Array:
         """`rounds.nearest`."""
         return rounds.nearest(self, queries, count=count)
 
-    def advance(self: rounds.Source, batch: Batch, left: np.ndarray, active: Array, stage: Stage) -> Round:
+    def advance(self: rounds.PointSource, state: QueryState, active: np.ndarray, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""
-        return rounds.advance(self, batch, left, active, stage=stage)
+        return rounds.advance(self, state, active, goal, stage=stage)
+
+
+def pools(state: QueryState) -> Pool:
+    """The pools of a batch, on the host."""
+    return jax.tree.map(np.asarray, _pools(state.support, state.weights, state.candidates))
 
 
 def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,36 +58,33 @@ def points_only(rows: np.ndarray, n: int) -> np.ndarray:
     return np.where(rows < n, rows, 0).astype(np.int32)
 
 
-def solve(
-    frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, stage: Stage, together: int | None = None
-) -> Solution:
+def solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, stage: Stage) -> Solution:
     """The exact solves of a batch on their pools.
 
     Args:
         queries, rows: raw: (b, d), and the pools' members (b, c, d).
         start: the pools, of which `rows` are the members.
         left: most steps of each query, (b,).
-        together: queries in lockstep, divides b; None for `lockstep`.
     """
 
     def group(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
-        members = frame.place(rows.astype(jnp.float64))
-        return solve_pools(frame, queries, members, rows, start, left, stage=stage)
+        return solve_pools(frame, queries, rows, None, start, left, stage=stage)
 
-    return in_groups(group, (queries, rows, start, left), together or lockstep(rows[0].size * 8, len(rows)))
+    return in_groups(group, (queries, rows, start, left), lockstep(rows[0].size * 8, len(rows)))
 
 
-def certify(frame: Frame, queries: Array, rows: Array, directions: Array, rest: Array) -> Array:
+def certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, *, method: Method) -> Array:
     """The lower bounds of a batch, (b,), in the frame's units.
 
     Args:
         queries: raw, (b, d).
         rows: the candidates, raw: (b, c, d).
-        directions: (b, d) float64, of length 1.
+        along: of the solution.
         rest: (b,): lower bounds of the slabs of all other points (`rounds.bound_of_others`).
     """
+    dtype = arithmetic(method, queries.dtype)
 
-    def one(query: Array, rows: Array, direction: Array, rest: Array) -> Array:
-        return jnp.minimum(Plain().slab(frame, query, rows, direction), rest)
+    def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
+        return jnp.minimum(method.precision.slab(frame, query.astype(dtype), rows.astype(dtype), along), rest)
 
-    return in_groups(jax.vmap(one), (queries, rows, directions, rest), lockstep(rows[0].size * 8, len(rows)))
+    return in_groups(jax.vmap(one), (queries, rows, along, rest), lockstep(rows[0].size * 8, len(rows)))

@@ -1,0 +1,110 @@
+"""The projections of many queries outside jit: what `project` and `sweep` share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hullx.core.coarse_start import coarse_source, coarse_start
+from hullx.core.hull import Hull
+from hullx.core.parallel import side_by_side
+from hullx.core.queue import Start, Work, run_queue
+from hullx.core.results import empty, record
+from hullx.core.sources import HostSource
+from hullx.core.sources.device import DeviceSource
+from hullx.core.stages import SMALLEST_BATCH, Setup, Stage, batch_size, host_stages
+from hullx.core.state import Goal, QueryState, some, to_host
+from hullx.numerics.batching import fill
+from hullx.runs.progress import Tally
+from hullx.types import Projection, decided
+
+# Up to this many queries, and products of queries by points of this many terms, all rounds of a stage are one program: the
+# host's share of a round, about a millisecond, would be most of the time.
+FEW_QUERIES, FEW_TERMS = 128, 2**24
+# Queries are filled up to one of these numbers, so that numbers of queries share programs.
+SIZES = (1, 8, 64)
+
+
+class Problem(NamedTuple):
+    """Points where they live, and how queries are projected onto them.
+
+    - source: the points.
+    - n, d: how many they are, and their dimension.
+    - hull: the points of a `DeviceSource`.
+    - directions: the same in their principal directions, or None.
+    - setup: what a solver asks for.
+    """
+
+    source: HostSource
+    n: int
+    d: int
+    hull: Hull | None = None
+    directions: DeviceSource | None = None
+    setup: Setup = Setup()
+
+
+def on_device(hull: Hull, setup: Setup = Setup()) -> Problem:
+    """The problem of a prepared hull, on the device that it is on."""
+    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], hull, coarse_source(hull), setup)
+
+
+def quiet(done: int, certified: int) -> None:
+    """A `Tally` that tells nobody."""
+
+
+def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | None = None, tally: Tally = quiet) -> Projection:
+    """The projections of queries, as NumPy arrays: as many threads side by side as the source allows.
+
+    Args:
+        queries: raw, (m, d).
+        start: where the search begins; None for the nearest points.
+        tally: called with how many queries are done and how many of them certified.
+    """
+    source, m = problem.source, len(queries)
+    few = m <= FEW_QUERIES and m * source.rows * problem.d <= FEW_TERMS and problem.directions is None and start is None
+
+    def run(part: slice, tally: Tally) -> Projection:
+        return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few)
+
+    return side_by_side(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+
+
+def _solve_part(
+    queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool
+) -> Projection:
+    source, m = problem.source, len(queries)
+    batch = batch_size(m, source.batch, source.rows)
+    stages = host_stages(problem.n, problem.d, rows=source.rows, batch=batch, setup=problem.setup)
+    result = empty(m, problem.d, queries.dtype)
+
+    def keep(state: QueryState) -> None:
+        nonlocal result
+        result = record(result, state, float(source.frame.scale))
+
+    if few and isinstance(source, DeviceSource):
+        begun = _search(queries, source, goal, stages[0])
+        over = begun.status >= 0
+        keep(some(begun, over))
+        certified = int(decided(begun.status).sum())
+        tally(int(over.sum()), certified)
+        if not over.all():
+            left = some(begun, ~over)
+            work = Work(source, stages, goal, keep, lambda done, more: tally(int(over.sum()) + done, certified + more))
+            run_queue(queries[~over], work, begun=left)
+        return result
+    if start is None and problem.directions is not None and problem.hull is not None:
+        start = coarse_start(queries, problem.hull, problem.directions, goal, tally)
+    run_queue(queries, Work(source, stages, goal, keep, tally), start=start)
+    return result
+
+
+def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage) -> QueryState:
+    """All queries after a first stage, in programs of a few sizes."""
+    size = next((size for size in SIZES if size >= len(queries)), SIZES[-1])
+    parts = list[QueryState]()
+    for first in range(0, len(queries), size):
+        part = queries[first : first + size]
+        found = to_host(source.search(fill(part, size), goal, stage._replace(batch=size)), len(part))
+        parts.append(found._replace(row=np.arange(first, first + len(part))))
+    return QueryState(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))

@@ -1,0 +1,166 @@
+"""The driver outside jit: queries wait in a queue for rounds of column generation, until each is decided.
+
+Batches of one shape are taken from the queue and given a round; queries not yet decided go back. A query whose support
+outgrows the capacity of its stage, or that its arithmetic cannot settle, moves to the next stage: more capacity, more
+precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from hullx.core.sources import HostSource
+from hullx.core.stages import Method, Stage, arithmetic, following
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, final_status, init, pad_slots, reopen, some, to_host
+from hullx.numerics.batching import fill
+from hullx.runs.progress import Tally
+from hullx.types import decided
+
+# A starting support may grow by so much before it needs a wider stage.
+GROWTH = 1.2
+# Queries begin in a wider stage once this share of a batch has outgrown the first.
+CROWDED_SHARE = 0.25
+
+
+class Start(NamedTuple):
+    """Where the search begins, one query a row: a support with weights, and what may join it."""
+
+    support: np.ndarray  # (m, k)
+    weights: np.ndarray  # (m, k) float64; NaN or 0 for a query that was never projected
+    candidates: np.ndarray  # (m, c)
+    steps: np.ndarray  # (m,) taken so far
+
+    def part(self, rows: slice) -> Start:
+        """The same of some of the queries."""
+        return Start(*(field[rows] for field in self))
+
+
+class Work(NamedTuple):
+    """What a queue works on: a source, its stages, when a query is done, and who is told of it."""
+
+    source: HostSource
+    stages: list[Stage]
+    goal: Goal
+    record: Callable[[QueryState], None]  # called with the states of queries that ended
+    tally: Tally
+
+
+@dataclass
+class Queue:
+    """Queries that wait for a round: rows of those that have not begun, and by stage the states of those that have."""
+
+    fresh: np.ndarray
+    waiting: list[QueryState | None]
+    entry: int = 0  # the stage at which queries begin
+
+    def put(self, state: QueryState, to: np.ndarray, stages: list[Stage]) -> None:
+        """Adds queries, each to a stage, given by its place in the table."""
+        for stage in np.unique(to):
+            moving, here = pad_slots(some(state, to == stage), stages[stage].candidates), self.waiting[stage]
+            self.waiting[stage] = moving if here is None else _join(here, moving)
+
+    def take(self, stages: list[Stage], begin: Callable[[np.ndarray], None]) -> tuple[int, QueryState] | None:
+        """The next batch and its stage: one that is full, or else more queries to fill one, or else what is left."""
+        while True:
+            waiting = [0 if state is None else len(state.row) for state in self.waiting]
+            full = [i for i, count in enumerate(waiting) if count >= stages[i].batch]
+            if full or not len(self.fresh):
+                break
+            some_rows, self.fresh = np.split(self.fresh, [stages[self.entry].batch])
+            begin(some_rows)
+        now = full[0] if full else next((i for i, count in enumerate(waiting) if count), None)
+        if now is None or (state := self.waiting[now]) is None:
+            return None
+        batch = stages[now].batch
+        self.waiting[now] = some(state, slice(batch, None)) if len(state.row) > batch else None
+        return now, some(state, slice(batch))
+
+
+def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, begun: QueryState | None = None) -> None:
+    """Projects queries onto a source's points, and records each one's state when it ends.
+
+    Args:
+        queries: raw, (m, d).
+        start: where the search begins; None for the nearest points.
+        begun: states of queries that a first stage has left undecided, in place of all queries.
+    """
+    source, stages, goal, record, tally = work
+    fresh = np.flatnonzero(np.isfinite(queries).all(1)) if begun is None else np.zeros(0, np.int64)
+    queue = Queue(fresh, [None] * len(stages))
+    done, certified = len(queries) - len(fresh if begun is None else begun.row), 0
+    if begun is not None:
+        queue.put(reopen(begun, begun.status < 0), _onwards(stages, 0, begun.status), stages)
+
+    def begin(rows: np.ndarray) -> None:
+        if start is None:
+            stage = stages[queue.entry]
+            queue.put(_on_nearest(source, queries, rows, stage), np.full(len(rows), queue.entry), stages)
+        else:
+            queue.put(*_on_start(queries, rows, start, stages), stages)
+
+    while (taken := queue.take(stages, begin)) is not None:
+        now, state = taken
+        found = _advance(source, state, goal, stages[now])
+        to = _onwards(stages, now, found.status)
+        # A query that needs what no stage has, ends.
+        over = (found.status >= 0) | ((found.status != GOING) & (to == now))
+        ended = some(found, over)
+        ended = ended._replace(status=final_status(ended.status))
+        record(ended)
+        queue.put(reopen(some(found, ~over), np.ones((~over).sum(), bool)), to[~over], stages)
+        wider, _ = following(stages, now)
+        crowded = (found.status == CROWDED).mean() > CROWDED_SHARE
+        if now == queue.entry and stages[wider].method is Method.FLOAT32 and crowded:
+            queue.entry = wider
+        done, certified = done + int(over.sum()), certified + int(decided(ended.status).sum())
+        tally(done, certified)
+
+
+def _advance(source: HostSource, state: QueryState, goal: Goal, stage: Stage) -> QueryState:
+    """One round of a batch, filled up to the stage's size, on the host."""
+    count = len(state.row)
+    padded = jax.tree.map(lambda field: fill(field, stage.batch), state)
+    found = source.advance(padded, np.arange(stage.batch) < count, goal, stage)
+    return to_host(found, count)
+
+
+def _onwards(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray:
+    """The stage of each query's next round: more capacity for a crowded support, more precision where it is stuck."""
+    wider, better = following(stages, now)
+    return np.where(status == CROWDED, wider, np.where(status == STUCK, better, now))
+
+
+def _on_nearest(source: HostSource, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> QueryState:
+    """Queries before their first round: on the nearest point, with the nearest points as candidates."""
+    candidates = np.asarray(source.nearest(fill(queries[rows], stage.batch), stage.candidates))[: len(rows)]
+    return init(rows, queries[rows], candidates, arithmetic(stage.method, queries.dtype))
+
+
+def _on_start(
+    queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]
+) -> tuple[QueryState, np.ndarray]:
+    """Queries that begin on a given support, in the first stage that leaves it room to grow."""
+    weights = np.where(np.isfinite(start.weights[rows]), start.weights[rows], 0)
+    support = np.asarray(start.support, np.int32)[rows]
+    weights[weights.sum(1) == 0, 0] = 1  # what was never projected starts on the first point
+    order = np.argsort(-weights, axis=1, kind="stable")
+    weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
+    size = (weights > 0).sum(1) * GROWTH
+    stage_of = np.searchsorted([stage.capacity for stage in stages[:-1] if stage.method is stages[0].method], size)
+    slots = max(stage.candidates for stage in (stages[i] for i in np.unique(stage_of)))
+    state = init(rows, queries[rows], start.candidates[rows], arithmetic(stages[0].method, queries.dtype))
+    state = pad_slots(state._replace(steps=start.steps[rows].astype(np.int32)), slots)
+    width = min(state.support.shape[1], support.shape[1])
+    weights = weights[:, :width] / weights[:, :width].sum(1, keepdims=True)
+    missing = ((0, 0), (0, state.support.shape[1] - width))
+    state = state._replace(support=np.pad(support[:, :width], missing), weights=np.pad(weights, missing))
+    return state, stage_of
+
+
+def _join(these: QueryState, those: QueryState) -> QueryState:
+    return jax.tree.map(lambda *pair: np.concatenate(pair), these, those)

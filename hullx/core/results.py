@@ -1,0 +1,116 @@
+"""Projections of many queries as NumPy arrays: begun, written into, widened, concatenated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import DTypeLike
+
+from hullx.core.state import QueryState
+from hullx.types import Number, Projection, Status
+
+
+def empty(m: int, d: int, dtype: DTypeLike) -> Projection:
+    """The result before anything is known: NONFINITE, which is what queries that are never begun stay.
+
+    Args:
+        m, d: queries, and their dimension.
+        dtype: of point and direction.
+
+    Example:
+        >>> empty(2, 3, np.float32).point.shape
+        (2, 3)
+    """
+    return Projection(
+        distance=np.full(m, np.nan),
+        lower=np.full(m, np.nan),
+        point=np.full((m, d), np.nan, dtype),
+        support=np.zeros((m, 1), np.int32),
+        weights=np.full((m, 1), np.nan),
+        iterations=np.zeros(m, np.int32),
+        status=np.full(m, Status.NONFINITE, np.int32),
+        direction=np.full((m, d), np.nan, dtype),
+    )
+
+
+def record(result: Projection, state: QueryState, scale: float) -> Projection:
+    """The result with the states of queries that ended written into it, supports in order of falling weight.
+
+    Args:
+        result: its arrays are written into; support and weights are copied first, for they may need more slots.
+        state: of k queries; those that are not finite are left out.
+        scale: of the frame.
+    """
+    finite = state.status != Status.NONFINITE
+    if not finite.all():
+        state = QueryState(*(field[finite] for field in state))
+    most = int((state.weights > 0).sum(1).max(initial=1))
+    result, rows = pad_support(result, most), state.row
+    order = np.argsort(-state.weights, axis=1, kind="stable")[:, :most]
+    support = np.take_along_axis(np.where(state.weights > 0, state.support, 0), order, 1)
+    weights = np.take_along_axis(state.weights, order, 1)
+    result.support[rows, : support.shape[1]] = support
+    result.weights[rows] = 0
+    result.weights[rows, : weights.shape[1]] = weights
+    for field, values in (
+        (result.distance, state.upper * scale),
+        (result.lower, state.lower * scale),
+        (result.point, state.point),
+        (result.iterations, state.steps),
+        (result.status, state.status),
+        (result.direction, state.direction),
+    ):
+        field[rows] = values
+    return result
+
+
+def pad_support(result: Projection, slots: int) -> Projection:
+    """The same result with room for supports of a number of points."""
+    missing = ((0, 0), (0, max(slots - result.support.shape[1], 0)))
+    return result._replace(support=np.pad(result.support, missing), weights=np.pad(result.weights, missing))
+
+
+def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
+    """The results of parts of the queries as one, each part in its place.
+
+    The list of parts is emptied, and each of their fields let go once it is copied: two of them are as large as the queries.
+
+    Args:
+        places: for each part, which of all the queries are its.
+    """
+    count, slots = sum(len(part.distance) for part in parts), max(part.support.shape[1] for part in parts)
+    rest = [list(pad_support(part, slots)) for part in parts]
+    parts.clear()
+    whole = []
+    while rest[0]:
+        fields = [part.pop(0) for part in rest]
+        whole.append(np.empty((count, *fields[0].shape[1:]), fields[0].dtype))
+        for field, place in zip(fields, places, strict=True):
+            whole[-1][place] = field
+    return Projection(*whole)
+
+
+def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Projection:
+    """The result in a narrower dtype: the bracket rounded outwards, and CONVERGED only where it is still within rtol.
+
+    Example:
+        >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]))
+        >>> found = round_outwards(result, np.dtype(np.float32), 1e-6)
+        >>> bool(found.lower[0] < 0.1 < found.distance[0])
+        True
+    """
+    xp: Any = result.distance.__array_namespace__()
+    distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
+    distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
+    lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
+    wide = (result.status == Status.CONVERGED) & ~(distance - lower <= xp.asarray(rtol).astype(dtype) * distance)
+    return result._replace(
+        distance=distance,
+        lower=lower,
+        point=result.point.astype(dtype),
+        weights=result.weights.astype(dtype),
+        direction=result.direction.astype(dtype),
+        status=xp.where(wide, Status.ROUNDING, result.status).astype(xp.int32),
+    )

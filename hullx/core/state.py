@@ -1,0 +1,118 @@
+"""How far queries are between rounds: the state that both drivers keep."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.typing import DTypeLike
+
+from hullx.types import Array, Count, Number, Status
+
+# What becomes of a query that is not decided: it goes on, or needs a stage with more capacity, or one with more precision.
+GOING, CROWDED, STUCK = -1, -2, -3
+
+
+class Goal(NamedTuple):
+    """When a query is done.
+
+    - rtol: relative width of the bracket.
+    - max_steps: most steps.
+    """
+
+    rtol: Number
+    max_steps: Count
+
+
+class QueryState(NamedTuple):
+    """The state of b queries, arrays of NumPy or of JAX; lengths in the frame's units.
+
+    Point, direction, weights and both bounds come from one round: the direction proves `lower`, the weights make the point.
+
+    - row: which query it is.
+    - queries: raw.
+    - support, weights, candidates: rows of points, (b, c).
+    - point: raw.
+    - upper, lower: of the bracket; infinite and 0 before the first round.
+    - steps: taken so far.
+    - idle: rounds without progress.
+    - status: a `Status`, or GOING, CROWDED or STUCK.
+    """
+
+    row: Array
+    queries: Array
+    support: Array
+    weights: Array
+    candidates: Array
+    point: Array
+    direction: Array
+    upper: Array
+    lower: Array
+    steps: Array
+    idle: Array
+    status: Array
+
+
+def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> QueryState:
+    """Queries on their nearest points, with the nearest points as candidates.
+
+    Args:
+        queries: raw, (b, d), finite.
+        candidates: (b, c) int32, the nearest first.
+        dtype: of the arithmetic.
+    """
+    xp: Any = candidates.__array_namespace__()
+    count, slots = candidates.shape
+    first = xp.arange(slots) == 0
+    return QueryState(
+        row=row,
+        queries=queries,
+        support=xp.where(first, candidates[:, :1], 0).astype(xp.int32),
+        weights=xp.broadcast_to(first.astype(dtype), (count, slots)),
+        candidates=candidates,
+        point=queries.astype(dtype),
+        direction=xp.zeros(queries.shape, dtype),
+        upper=xp.full(count, xp.inf, dtype),
+        lower=xp.zeros(count, dtype),
+        steps=xp.zeros(count, xp.int32),
+        idle=xp.zeros(count, xp.int32),
+        status=xp.full(count, GOING, xp.int32),
+    )
+
+
+def pad_slots(state: QueryState, slots: int) -> QueryState:
+    """The same state with a number of support slots and candidates no smaller than before."""
+    xp: Any = state.support.__array_namespace__()
+
+    def pad(field: Array, mode: str) -> Array:
+        return xp.pad(field, ((0, 0), (0, max(slots - field.shape[1], 0))), mode=mode)
+
+    return state._replace(
+        support=pad(state.support, "constant"),
+        weights=pad(state.weights, "constant"),
+        candidates=pad(state.candidates, "edge")[:, :slots],
+    )
+
+
+def reopen(state: QueryState, rows: Array) -> QueryState:
+    """The same queries, some of which go on in a new stage."""
+    xp: Any = state.status.__array_namespace__()
+    return state._replace(status=xp.where(rows, GOING, state.status), idle=xp.zeros_like(state.idle))
+
+
+def some(state: QueryState, which: Any) -> QueryState:
+    """The states of some of the queries."""
+    return jax.tree.map(lambda field: field[which], state)
+
+
+def to_host(state: QueryState, count: int) -> QueryState:
+    """The states of the first queries as NumPy arrays, all status codes of undecided queries included."""
+    return jax.tree.map(lambda field: np.asarray(field)[:count], state)
+
+
+def final_status(status: Array) -> Array:
+    """`Status` of queries for which no stage is left."""
+    xp: Any = status.__array_namespace__()
+    status = xp.where(status == CROWDED, Status.CAPACITY, status)
+    return xp.where((status == STUCK) | (status == GOING), Status.ROUNDING, status).astype(xp.int32)

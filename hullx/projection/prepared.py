@@ -1,0 +1,115 @@
+"""Points prepared for projections: placed in their frame, once for many calls."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Float
+
+from hullx.ambient import own_settings
+from hullx.arguments import Numbers, check_numbers, known, look
+from hullx.core.coarse_start import coarse
+from hullx.core.hull import Hull, hull_of
+from hullx.core.scores import GROUP
+from hullx.inputs import numeric_array
+from hullx.numerics.conversion import widened
+from hullx.projection.arguments import check_points, constant
+from hullx.types import Array
+
+# Points are filled up to one of a few numbers, four an octave below SMALL and eight above, so that similar numbers share
+# programs, unless that would copy more than so many bytes.
+SMALL, COPIED_BYTES = 2**14, 2**26
+
+
+@own_settings
+def prepare(points: Float[Array, "n d"]) -> Hull:
+    """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
+
+    Each call with points starts by placing them in a frame, which takes about as long as two products with one query. A
+    prepared hull does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192
+    directions in which they vary most, where a search begins.
+
+    A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
+
+    Args:
+        points: one a row, (n, d), of any type that `project` accepts. NumPy float64 is kept in full, whatever JAX's x64
+            setting.
+
+    Returns:
+        A `Hull`, on JAX's default device.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: (TypeError, ValueError) the points have a wrong type, dtype or shape, or (outside jit)
+            are not finite or of a size that their dtype cannot compute with.
+
+    Example:
+        >>> hull = hullx.prepare(square)
+        >>> hullx.distance(jnp.array([2.0, 0.5]), hull), jax.jit(hullx.distance)(jnp.array([2.0, 0.5]), hull)
+        (Array(1.00000..., dtype=float32), Array(1.00000..., dtype=float32))
+    """
+    points = numeric_array("points", points)
+    check_points(points)
+    if known(points):
+        with jax.enable_x64(True):
+            hull = on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32)))
+            return hull._replace(coarse=coarse(hull))
+    hull = traced(points, jax.dtypes.canonicalize_dtype(jnp.promote_types(points.dtype, jnp.float32)))
+    return hull
+
+
+def traced(points: Array, dtype: np.dtype) -> Hull:
+    """The hull of points under tracing, differentiable in its points."""
+    points = widened(points, dtype)
+    return hull_of(constant(points), len(points), rows=len(points))._replace(points=points)
+
+
+def on_device(points: Array, dtype: np.dtype) -> Hull:
+    """The hull of concrete points in a dtype that holds them, filled up, without principal directions; under x64.
+
+    Raises:
+        ArgumentError: the points are not finite or of a size that their dtype cannot compute with.
+    """
+    count, rows = len(points), padded_size(points.shape, dtype)
+    if isinstance(points, jax.Array) and (points.dtype != dtype or rows > count):
+        points = np.asarray(points)
+    if isinstance(points, np.ndarray):
+        points = np.asarray(points, dtype)
+        if rows > count:
+            points = np.concatenate([points, np.broadcast_to(points[:1], (rows - count, points.shape[1]))])
+        points = jax.device_put(points, jnp.zeros(()).device)
+    hull, finite, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
+    seen = Numbers(bool(finite), float(largest))
+    # Compiled code takes subnormal numbers for 0.
+    check_numbers("points", look(np.asarray(points)) if seen.finite and not seen.largest else seen, dtype)
+    return hull._replace(points=points, n=count)
+
+
+def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """How many rows points are filled up to.
+
+    Example:
+        >>> padded_size((1437, 64), np.dtype("float32")), padded_size((60_000, 784), np.dtype("float32"))
+        (1536, 60000)
+    """
+    n, d = shape
+    step = max(GROUP, 2 ** (n.bit_length() - (3 if n < SMALL else 4)))
+    rows = -(-n // step) * step
+    return rows if rows * d * dtype.itemsize <= COPIED_BYTES else n
+
+
+@partial(jax.jit, static_argnames="rows")
+def _prepared(points: Array, count: Array, *, rows: int) -> tuple[Any, Array, Array]:
+    hull = hull_of(points, count, rows=rows)
+    # A maximum would not tell of NaN: XLA's on a CPU may drop it. The points are left out, or they would be copied.
+    return hull._replace(points=None), jnp.isfinite(points).all(), jnp.abs(points).max()  # type: ignore[arg-type]
+
+
+def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:
+    """A prepared hull whose points are in a wider dtype, which holds them."""
+    centre = jnp.asarray(hull.frame.centre).astype(dtype)
+    return hull._replace(points=lax.stop_gradient(widened(hull.points, dtype)), frame=hull.frame._replace(centre=centre))
