@@ -19,7 +19,7 @@ from hullx.types import Array
 # Support slots in the rounds whose pools are in float32, and extra rows of the pool. Supports are 7–46 on MNIST; on CIFAR-10 47
 # on average, up to 303. Each size is a program to compile: finer steps save a tenth of the time on MNIST and cost as much in
 # compilation.
-FLOAT32 = (64, 128, 256)
+FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
 # The same in the rounds with more precision: at first, and from one of them to the next.
 FIRST, GROWTH, EXTRA_LATER = 128, 4, 128

@@ -1,0 +1,79 @@
+"""Prepared hulls in place of points: the same answers, inside and outside jit, and errors that say what to do."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hullx
+from hullx.errors import ArgumentError
+from hullx.projection.prepared import padded_size
+
+
+@pytest.fixture
+def problem(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return 3 * rng.normal(size=(5, 3)), rng.normal(size=(40, 3))
+
+
+def check_same(found: hullx.Projection, expected: hullx.Projection) -> None:
+    for name in ("distance", "lower", "point", "direction"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("x64", [False, True])
+def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool) -> None:
+    queries, points = (part.astype(dtype) for part in problem)
+    with jax.enable_x64(x64):
+        hull, expected = hullx.prepare(points), hullx.project(queries, points)
+        check_same(hullx.project(queries, hull), expected)
+        np.testing.assert_array_equal(hullx.distance(queries, hull), expected.distance)
+        check_same(hullx.sweep(queries, hull, progress=False), hullx.sweep(queries, points, progress=False))
+        if x64 or dtype is np.float32:
+            found = jax.jit(hullx.project)(queries, hull)
+            np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-6)
+            assert found.decided.all()
+
+
+def test_distances_to_a_prepared_hull_are_differentiable_in_its_points(problem) -> None:
+    queries, points = (part.astype(np.float32) for part in problem)
+    total = lambda points: hullx.distance(queries, points).sum()  # noqa: E731
+    expected = jax.grad(total)(points)
+    assert jnp.abs(expected).sum() > 0
+    for transform in (lambda function: function, jax.jit):
+        found = jax.grad(transform(lambda points: total(hullx.prepare(points))))(points)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    hull = hullx.prepare(points)
+    inner = jax.grad(lambda points: total(hull._replace(points=points)))(hull.points)
+    np.testing.assert_allclose(inner[: len(points)], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_many_coordinates_start_in_few_directions(rng: np.random.Generator) -> None:
+    queries, points = rng.random((3, 400), np.float32) + 1, rng.random((50, 400), np.float32)
+    hull = hullx.prepare(points)
+    assert hull.coarse is not None
+    found, expected = hullx.project(queries, hull), hullx.project(queries, points)
+    assert found.decided.all()
+    np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-6)
+
+
+def test_what_cannot_be_used_is_refused(problem) -> None:
+    queries, points = problem
+    hull = hullx.prepare(points)
+    with pytest.raises(ArgumentError, match="expected \\(..., 3\\) to match a prepared hull of 3 coordinates"):
+        hullx.project(queries[:, :2], hull)
+    with pytest.raises(ArgumentError, match="prepared in float64, expected float32 under jit"):
+        jax.jit(hullx.project)(queries.astype(np.float32), hull)
+    with pytest.raises(ArgumentError, match="points: got NaN"):
+        hullx.prepare(np.where(points > 2, np.nan, points))
+    for damaged in (hull._replace(points=hull.points * np.nan), hull._replace(frame=hull.frame._replace(radius=np.nan))):
+        assert (hullx.project(queries, damaged).status == hullx.Status.NONFINITE).all()
+
+
+def test_sizes_of_sets_are_few() -> None:
+    sizes = {padded_size((n, 8), np.dtype(np.float32)) for n in range(1, 200_000, 37)}
+    assert len(sizes) < 100
+    for n in (1, 17, 1000, 20_001, 100_003, 10**7):
+        assert n <= padded_size((n, 8), np.dtype(np.float32)) <= max(16, 1.25 * n)

@@ -1,0 +1,94 @@
+"""What a round says of a query: the verdict as a function of the evidence alone."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hullx import Status
+from hullx.core.stages import Method, Setup, Stage, following, host_stages, traced_stages
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status
+from hullx.core.verdict import Evidence, progressed, verdict
+
+SMALL = Stage(4, 8, Method.FLOAT32, 8)
+# A bracket that says nothing, of a query with a support of 3 after 10 steps that made progress.
+OPEN = {"upper": 1.0, "lower": 0.5, "inside": False, "size": 3, "idle": 0, "steps": 10}
+
+
+def judged(stage: Stage = SMALL, **evidence) -> int:
+    fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | evidence).values()]
+    return int(verdict(Evidence(*fields), stage, Goal(1e-6, 100))[0])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        ({}, GOING),
+        ({"lower": 1.0}, Status.CONVERGED),
+        ({"lower": 0.0}, GOING),
+        ({"lower": 0.0, "inside": True}, Status.INSIDE),
+        ({"lower": 1e-9, "inside": True}, GOING),  # a positive bound excludes INSIDE
+        ({"lower": 1.0, "inside": True}, Status.CONVERGED),
+        ({"upper": np.nan}, Status.NONFINITE),
+        ({"upper": np.inf, "lower": 0.0}, Status.NONFINITE),
+        ({"upper": 0.0, "lower": 0.0}, GOING),
+        ({"upper": 0.0, "lower": 0.0, "inside": True}, Status.INSIDE),
+        ({"idle": 1}, STUCK),
+        ({"size": 5}, CROWDED),
+        ({"size": 5, "idle": 1}, CROWDED),
+        ({"size": 5, "lower": 1.0}, Status.CONVERGED),  # no limit replaces a result within tolerance
+        ({"size": 5, "lower": 0.0, "inside": True}, Status.INSIDE),
+        ({"steps": 100}, Status.MAX_ITER),
+        ({"steps": 100, "idle": 1}, STUCK),  # more steps would not help
+        ({"steps": 100, "lower": 1.0}, Status.CONVERGED),
+    ],
+)
+def test_verdict(evidence: dict[str, float], expected: int) -> None:
+    assert judged(**evidence) == expected
+
+
+def test_extended_precision_is_patient() -> None:
+    stage = SMALL._replace(method=Method.EXTENDED)
+    assert [judged(stage, idle=idle) for idle in (1, 2, 3)] == [GOING, GOING, STUCK]
+
+
+def test_a_support_cannot_outgrow_a_stage_for_all_independent_ones() -> None:
+    assert judged(SMALL._replace(enough=True), size=5) == GOING
+
+
+def test_progress_is_a_closer_point_by_a_new_row_or_a_bracket_of_half_the_width() -> None:
+    before = Evidence(*[jnp.asarray([1.0])] * 2, *[jnp.asarray([0])] * 4)._replace(lower=jnp.asarray([0.0]))
+    cases = [(0.9, 0.0, True, True), (0.9, 0.0, False, False), (1.0, 0.5, False, True), (1.0, 0.4, True, False)]
+    for upper, lower, entered, expected in cases:
+        assert bool(progressed(before, *map(jnp.asarray, ([upper], [lower], [entered])))[0]) is expected
+
+
+def test_what_no_stage_can_settle_has_a_status() -> None:
+    found = final_status(np.array([CROWDED, STUCK, GOING, Status.INSIDE, Status.MAX_ITER]))
+    assert found.tolist() == [Status.CAPACITY, Status.ROUNDING, Status.ROUNDING, Status.INSIDE, Status.MAX_ITER]
+
+
+@pytest.mark.parametrize("n", [1, 4, 30, 97, 2000, 60_000])
+@pytest.mark.parametrize("d", [1, 3, 64, 95, 784, 3072])
+@pytest.mark.parametrize("capacity", [None, 2, 500])
+def test_stages_reach_every_support(n: int, d: int, capacity: int | None) -> None:
+    most = min(n, d + 1, capacity or n)
+    for table in (
+        host_stages(n, d, rows=n, batch=64, setup=Setup(capacity=capacity)),
+        traced_stages(64, n, d, Setup(capacity=capacity, extended=True)),
+    ):
+        assert max(stage.capacity for stage in table) == most
+        assert table[-1].capacity == most
+        assert table[-1].method is Method.EXTENDED
+        assert all(0 < stage.capacity <= stage.candidates <= n for stage in table)
+        assert table[-1].enough == (capacity is None or capacity >= min(n, d + 1))
+        # A query that is stuck, or crowded, everywhere meets the last stage, or the widest one.
+        now = 0
+        while (better := following(table, now)[1]) != now:
+            now = better
+        assert table[now].method is Method.EXTENDED
+        now = 0
+        while (wider := following(table, now)[0]) != now:
+            now = wider
+        assert table[now].capacity == most
