@@ -73,6 +73,19 @@ def line(name: str, found: Verdict) -> str:
     )
 
 
+def test_wrong_brackets_are_seen() -> None:
+    """Whatever the answer's own proof: by a thousandth too high or too low is too much."""
+    problem = FAMILIES["heavy tails, d = 3"](0, np.float64)
+    found = answered("sweep", problem)
+    outside = int(found.outside.sum())
+    assert outside > 20
+    high = judged(problem, found._replace(lower=found.distance * 1.001, distance=found.distance * 1.002))
+    low = judged(problem, found._replace(lower=found.lower * 0.998, distance=found.lower * 0.999))
+    assert (high.above, high.below) == (len(problem.queries), 0)
+    assert low.above == 0
+    assert low.below >= outside
+
+
 @pytest.mark.parametrize(("path", "dtype"), BOTH)
 def test_brackets_hold(path: str, dtype: type) -> None:
     found = {family: verdict(path, family, dtype, QUICK_SEEDS) for family in QUICK}
