@@ -20,7 +20,7 @@ def squared_distance(query: np.ndarray, points: np.ndarray, support: Sequence[in
         support: rows with which the search starts: the nearer to the answer's, the faster.
     """
     points, place = np.unique(points, axis=0, return_inverse=True)  # repetitions change nothing
-    numbers, unit = _whole(np.concatenate([query[None], points]).astype(np.float64))
+    numbers, unit = whole(np.concatenate([query[None], points]).astype(np.float64))
     rows = [[a - b for a, b in zip(row, numbers[0], strict=True)] for row in numbers[1:]]
     corral = sorted({int(place[i]) for i in support})
     weights = [Fraction(1, len(corral))] * len(corral)
@@ -41,9 +41,9 @@ def squared_distance(query: np.ndarray, points: np.ndarray, support: Sequence[in
 def proves(query: np.ndarray, points: np.ndarray, direction: np.ndarray, lower: float, short: float) -> bool:
     """Whether the slab along a direction is at least `lower`, up to `short` times the distance to the farthest point."""
     points = np.unique(points, axis=0)
-    numbers, unit = _whole(np.concatenate([query[None], points]).astype(np.float64))
+    numbers, unit = whole(np.concatenate([query[None], points]).astype(np.float64))
     rows = [[a - b for a, b in zip(numbers[0], row, strict=True)] for row in numbers[1:]]
-    (normal,), step = _whole(direction[None].astype(np.float64))
+    (normal,), step = whole(direction[None].astype(np.float64))
     # No less than the farthest distance: the floor of a root, and one more.
     farthest = Fraction(math.isqrt(max(sum(value * value for value in row) for row in rows)) + 1) * unit
     least = Fraction(lower) - Fraction(short) * farthest
@@ -51,7 +51,7 @@ def proves(query: np.ndarray, points: np.ndarray, direction: np.ndarray, lower: 
     return least <= 0 or (slab > 0 and slab**2 >= least**2 * sum(value * value for value in normal) * step**2)
 
 
-def _whole(numbers: np.ndarray) -> tuple[list[list[int]], Fraction]:
+def whole(numbers: np.ndarray) -> tuple[list[list[int]], Fraction]:
     """Whole numbers, and the power of two that they are multiples of."""
     mantissas, exponents = np.frexp(numbers)
     least = int(exponents[numbers != 0].min(initial=0)) - 53
