@@ -83,7 +83,7 @@ def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
         what = f"no number larger than {seen.largest:.0e}, too small for {limits.dtype} to compute with: multiply"
     else:
         return
-    other = ", or use float64 (jax.enable_x64)" if limits.bits < 64 else ""
+    other = ", or use float64" if limits.bits < 64 else ""
     raise ArgumentError(f"{name}: got {what} queries and points by a power of two{other}")
 
 

@@ -112,7 +112,7 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, be
         ended = some(found, over)
         ended = ended._replace(status=final_status(ended.status))
         record(ended)
-        queue.put(reopen(some(found, ~over), np.ones((~over).sum(), bool)), to[~over], stages)
+        queue.put(some(reopen(found, to != now), ~over), to[~over], stages)
         wider, _ = following(stages, now)
         crowded = (found.status == CROWDED).mean() > CROWDED_SHARE
         if now == queue.entry and stages[wider].method is Method.FLOAT32 and crowded:

@@ -71,5 +71,7 @@ def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"
 
 
 def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
-    """Which candidates the support holds already."""
-    return ((candidates[:, None] == support) & (weights > 0)).any(1)
+    """Which candidates the support holds already, or an earlier candidate repeats."""
+    earlier = jnp.tri(len(candidates), k=-1, dtype=bool)
+    again = ((candidates[:, None] == candidates) & earlier).any(1)
+    return again | ((candidates[:, None] == support) & (weights > 0)).any(1)

@@ -96,9 +96,9 @@ def pad_slots(state: QueryState, slots: int) -> QueryState:
 
 
 def reopen(state: QueryState, rows: Array) -> QueryState:
-    """The same queries, some of which go on in a new stage."""
+    """The same queries, some of which begin in a new stage."""
     xp: Any = state.status.__array_namespace__()
-    return state._replace(status=xp.where(rows, GOING, state.status), idle=xp.zeros_like(state.idle))
+    return state._replace(status=xp.where(rows, GOING, state.status), idle=xp.where(rows, 0, state.idle))
 
 
 def some(state: QueryState, which: Any) -> QueryState:
