@@ -100,8 +100,7 @@ def test_any_arrays(path: str, examples: int, tmp_path: Path) -> None:
             except HullxError as error:
                 assert error.args[0].startswith(("queries", "points"))  # noqa: PT017 as is the error without the message
                 return
-        exact = np.result_type(np.float32, queries[0].dtype, points[0].dtype)
-        dtype = exact if path == "sweep" else np.asarray(result.distance).dtype
+        dtype = np.result_type(np.float32, queries[0].dtype, points[0].dtype)
         confirmed(result, queries[0].astype(dtype), points[0].astype(dtype))
         answers.append(result)
 

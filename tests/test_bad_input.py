@@ -27,12 +27,11 @@ WRONG: dict[str, tuple[Any, Any, type, str]] = {
     "points are empty": (QUERY, POINTS[:0], ValueError, r"points: got shape \(0, 3\), expected at least one"),
     "dimensions differ": (QUERY[:2], POINTS, ValueError, r"queries: got shape \((1, )?2,?\), expected \(\.\.\., 3\)"),
     "a scalar query": (np.float32(1), POINTS, ValueError, r"queries: got shape \(\)"),
-    "integer points": (QUERY, POINTS.astype(int), TypeError, r"points: got dtype int64, .* floating .*astype"),
-    "integer queries": (QUERY.astype(np.uint8), POINTS, TypeError, r"queries: got dtype uint8"),
+    "integers beyond float64": (QUERY, POINTS.astype(int) + 2**60, TypeError, r"points: got .*integer"),
     "complex points": (QUERY, POINTS.astype(complex), TypeError, r"points: got dtype complex128"),
     "objects": (QUERY, POINTS.astype(object), TypeError, r"points: got dtype object"),
-    "a list": ([0.0, 0.0, 0.0], POINTS, TypeError, r"queries: got list, expected an array"),
-    "big-endian points": (QUERY, POINTS.astype(">f4"), TypeError, r"points: got dtype >f4 \(big-endian\).*astype\('float64'\)"),
+    "a ragged list": (QUERY, [[0.0, 0.0, 0.0], [1.0]], TypeError, r"points: got parts of shapes .* make all rows equally long"),
+    "a string": (QUERY, "points.npy", TypeError, r"points: got 'points.npy', expected numbers"),
     "long doubles": (QUERY.astype(np.longdouble), POINTS, TypeError, r"queries: got dtype .* \(extended precision\).*astype"),
     "masked points": (QUERY, np.ma.masked_less(POINTS, 0.5), TypeError, r"points: got a masked array.*points.filled\(0\)"),
     "masked queries": (np.ma.masked_less(QUERY, 0.5), POINTS, TypeError, r"queries: got a masked array"),
@@ -72,19 +71,18 @@ def test_wrong_argument_is_named_with_a_remedy(name: str) -> None:
     with pytest.raises(error, match=message) as raised:
         hullx.project(query, points)
     assert isinstance(raised.value, HullxError)
-    if name != "a list" and np.ndim(query):
+    if np.ndim(query):
         with pytest.raises(error, match=message):
             hullx.sweep(query[None], points, progress=False)
 
 
 PARTS: dict[str, tuple[Any, type, str]] = {
-    "nested lists": ([[0.0, 1.0, 2.0]], TypeError, r"points: got a list of lists, expected one array, or a sequence"),
-    "a list of numbers": ([0.0, 1.0], TypeError, r"points: got a list of floats"),
+    "a list of numbers": ([0.0, 1.0], ValueError, r"points: got shape \(2,\), expected \(n, d\)"),
     "no parts": ([], ValueError, "points: got an empty sequence"),
     "parts without rows": ([POINTS[:0], POINTS[:0]], ValueError, "points: got 2 arrays without rows"),
     "a part of another width": ([POINTS, POINTS[:, :2]], ValueError, r"points\[1\]: got shape \(3, 2\), expected \(n, 3\)"),
     "a masked part": ([POINTS, np.ma.masked_less(POINTS, 0.5)], TypeError, r"points\[1\]: got a masked array"),
-    "a part of integers": ([POINTS, POINTS.astype(int)], TypeError, r"points\[1\]: got dtype int64"),
+    "a complex part": ([POINTS, POINTS.astype(complex)], TypeError, r"points\[1\]: got dtype complex128"),
     "a part with NaN": ([POINTS, with_a(np.nan)], ValueError, "points: got NaN or infinity"),
     "subnormal parts": ([with_a(1e-40)], ValueError, "points: got no number larger than 1e-40"),
 }
@@ -181,7 +179,7 @@ def test_what_is_no_solver(solver: Any, message: str) -> None:
 
 
 def test_sweep_is_not_for_jit() -> None:
-    with pytest.raises(TypeError, match=r"queries: got a traced value, .* call it outside of jit, or hullx.project inside"):
+    with pytest.raises(TypeError, match=r"queries: got a traced value, .* call it outside jit, or hullx.project inside"):
         jax.jit(lambda queries: hullx.sweep(queries, POINTS).distance)(QUERY[None])
 
 

@@ -42,7 +42,7 @@ def test_eager_jit_vmap_loop_agree(problem) -> None:
 def test_slots_are_as_many_whatever_the_stage(wrapped: Callable) -> None:
     points = np.random.default_rng(0).normal(size=(300, 1600)).astype(np.float32)
     result = wrapped(hullx.project)(3 * points[:2], points)
-    assert result.weights.shape == result.support.shape == (2, 64 + 1600 // 8)
+    assert result.weights.shape == result.support.shape == (2, 300)
     np.testing.assert_array_equal(result.support[:, 0], [0, 1])
     np.testing.assert_array_equal((result.weights > 0).sum(1), [1, 1])
     assert (result.status == hullx.Status.CONVERGED).all()
@@ -66,12 +66,22 @@ def test_batched_hulls(problem) -> None:
 
 def test_repeated_calls_compile_nothing(problem, compilations: list) -> None:
     """Eager calls too: other numbers, settings and tolerances are no other program."""
-    queries, points = map(np.asarray, problem)
+    queries, points = (np.pad(array, ((0, 0), (0, 5))) for array in problem)  # of a dimension that no other test has
     hullx.distance(queries[0], points, max_iter=100)
     seen = len(compilations)
     for i, query in enumerate(queries):
         hullx.distance(query, points * 1.5, rtol=10.0 ** -(i + 2), max_iter=50 + i)
     assert len(compilations) == seen > 0
+
+
+def test_similar_shapes_share_programs(rng: np.random.Generator, compilations: list) -> None:
+    """Numbers of queries and points are filled up to a few sizes."""
+    points = rng.normal(size=(1000, 13)).astype(np.float32)
+    hullx.project(points[:64] * 2, points)
+    seen = len(compilations)
+    for m, n in ((64, 1000), (33, 1000), (50, 997), (60, 900), (17, 1024), (100, 1000), (130, 950)):
+        assert hullx.project(3 * points[:m], points[:n]).distance.shape == (m,)
+    assert len(compilations) == seen
 
 
 ORDERS = {

@@ -11,7 +11,7 @@ from hullx.core.stages import Method, Setup, Stage, following, host_stages, trac
 from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status
 from hullx.core.verdict import Evidence, progressed, verdict
 
-SMALL = Stage(4, 8, Method.FLOAT32, 8)
+SMALL = Stage(4, 8, Method.FLOAT32, 8, 16)
 # A bracket that says nothing, of a query with a support of 3 after 10 steps that made progress.
 OPEN = {"upper": 1.0, "lower": 0.5, "inside": False, "size": 3, "idle": 0, "steps": 10}
 
@@ -53,8 +53,11 @@ def test_extended_precision_is_patient() -> None:
     assert [judged(stage, idle=idle) for idle in (1, 2, 3)] == [GOING, GOING, STUCK]
 
 
-def test_a_support_cannot_outgrow_a_stage_for_all_independent_ones() -> None:
-    assert judged(SMALL._replace(enough=True), size=5) == GOING
+def test_a_support_of_all_that_may_have_weight_wants_for_capacity_unless_no_independent_one_is_larger() -> None:
+    full = SMALL._replace(most=3)
+    assert judged(full) == GOING
+    assert judged(full, idle=1) == CROWDED
+    assert judged(full._replace(enough=True), idle=1) == STUCK
 
 
 def test_progress_is_a_closer_point_by_a_new_row_or_a_bracket_of_half_the_width() -> None:
@@ -82,6 +85,7 @@ def test_stages_reach_every_support(n: int, d: int, capacity: int | None) -> Non
         assert table[-1].capacity == most
         assert table[-1].method is Method.EXTENDED
         assert all(0 < stage.capacity <= stage.candidates <= n for stage in table)
+        assert {stage.most for stage in table} == {most}
         assert table[-1].enough == (capacity is None or capacity >= min(n, d + 1))
         # A query that is stuck, or crowded, everywhere meets the last stage, or the widest one.
         now = 0

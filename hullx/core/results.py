@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from hullx.core.state import QueryState
-from hullx.types import Number, Projection, Status
+from hullx.types import Array, Number, Projection, Status
 
 
 def empty(m: int, d: int, dtype: DTypeLike) -> Projection:
@@ -68,8 +68,9 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
 def pad_support(result: Projection, slots: int) -> Projection:
     """The same result with room for supports of a number of points."""
+    xp: Any = result.support.__array_namespace__()
     missing = ((0, 0), (0, max(slots - result.support.shape[1], 0)))
-    return result._replace(support=np.pad(result.support, missing), weights=np.pad(result.weights, missing))
+    return result._replace(support=xp.pad(result.support, missing), weights=xp.pad(result.weights, missing))
 
 
 def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
@@ -93,7 +94,12 @@ def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
 
 
 def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Projection:
-    """The result in a narrower dtype: the bracket rounded outwards, and CONVERGED only where it is still within rtol.
+    """The result in a dtype that may be narrower, NONFINITE where its distance is not finite.
+
+    The bracket is rounded outwards, and CONVERGED holds only where it is still within rtol.
+
+    Args:
+        result: arrays of NumPy or of JAX.
 
     Example:
         >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]))
@@ -102,15 +108,25 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Project
         True
     """
     xp: Any = result.distance.__array_namespace__()
-    distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
+    with np.errstate(over="ignore"):
+        distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
     distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
     lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
     wide = (result.status == Status.CONVERGED) & ~(distance - lower <= xp.asarray(rtol).astype(dtype) * distance)
+    finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
+    status = xp.where(finite, xp.where(wide, Status.ROUNDING, result.status), Status.NONFINITE).astype(xp.int32)
+
+    def mark(value: Array) -> Array:
+        with np.errstate(over="ignore"):
+            return xp.where(finite.reshape(-1, *[1] * (value.ndim - 1)), value.astype(dtype), xp.nan)
+
+    weights = mark(result.weights)
     return result._replace(
-        distance=distance,
-        lower=lower,
-        point=result.point.astype(dtype),
-        weights=result.weights.astype(dtype),
-        direction=result.direction.astype(dtype),
-        status=xp.where(wide, Status.ROUNDING, result.status).astype(xp.int32),
+        distance=mark(distance),
+        lower=mark(lower),
+        point=mark(result.point),
+        support=xp.where(weights > 0, result.support, 0),  # a weight may vanish in a narrower dtype
+        weights=weights,
+        status=status,
+        direction=mark(result.direction),
     )

@@ -15,17 +15,19 @@ from hullx.core.stages import Stage, arithmetic
 from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, init, pad_slots, reopen
 from hullx.numerics.batching import over_batches
 from hullx.numerics.loops import loop_start
-from hullx.types import Array, Status
+from hullx.types import Array, Count, Status
 
 
-def search(queries: Array, hull: Hull, goal: Goal, *, stages: list[Stage]) -> QueryState:
+def search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list[Stage]) -> QueryState:
     """The states of queries after all stages of a program; those that are not finite are done.
 
     Args:
         queries: raw, (m, d).
+        count: of the queries that matter, the first ones; of others anything may be said.
         stages: of which a later one takes what the one before left for it.
     """
-    state = over_batches(partial(_begin, hull, goal, stages[0]), queries, stages[0].batch)
+    matter = jnp.arange(len(queries)) < count
+    state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter), stages[0].batch)
     for before, stage in zip(stages, stages[1:], strict=False):
         needs = (CROWDED,) if stage.method is before.method else (CROWDED, STUCK)
         state = pad_slots(state, stage.candidates)
@@ -33,8 +35,9 @@ def search(queries: Array, hull: Hull, goal: Goal, *, stages: list[Stage]) -> Qu
     return state
 
 
-def _begin(hull: Hull, goal: Goal, stage: Stage, queries: Array) -> QueryState:
-    finite = jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
+def _begin(hull: Hull, goal: Goal, stage: Stage, batch: tuple[Array, Array]) -> QueryState:
+    queries, matter = batch
+    finite = matter & jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
     queries = jnp.where(finite[:, None], queries, hull.frame.centre)
     candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates)
     state = init(jnp.arange(len(queries)), queries, candidates, arithmetic(stage.method, queries.dtype))

@@ -29,7 +29,7 @@ LITTLE_MORE = 1.5
 TRACED, WIDE_EXTRA = 128, 64
 # Queries in a batch: fewer make a product no cheaper on a CPU, whose time goes into reading the points. A product of 64 is
 # nearly as fast a query as any (a tenth slower than 128), and the fewer there are, the less the last, partly filled rounds cost.
-SMALLEST_BATCH, TRACED_BATCH, LATER_BATCH = 32, 64, 16
+SMALLEST_BATCH, TRACED_BATCH, LATER_BATCH = 8, 64, 16
 # Bytes of a batch's scores.
 SCORE_BYTES = 2**27
 
@@ -85,7 +85,8 @@ class Stage(NamedTuple):
     candidates: int  # rows of the pool
     method: Method
     batch: int
-    enough: bool = False  # whether no affinely independent support outgrows the capacity
+    most: int  # points that may carry weight in any stage
+    enough: bool = False  # whether no affinely independent support is larger
     # Solves pools in place of the tableau, which polishes its answer.
     solver: PoolSolver | None = None
 
@@ -114,14 +115,14 @@ def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
     found = [
-        Stage(size, size + EXTRA, Method.FLOAT32, batch, solver=setup.own)
+        Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own)
         for size in _sizes(FLOAT32, most)
     ]
     grown = [FIRST]
     while grown[-1] < most:
         grown.append(GROWTH * grown[-1])
     for method in (Method.FLOAT64, Method.EXTENDED):
-        found += [Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH)) for size in _sizes(grown, most)]
+        found += [Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _sizes(grown, most)]
     return [_fit(stage, independent, rows) for stage in found]
 
 
@@ -147,17 +148,17 @@ def traced_stages(m: int, n: int, d: int, setup: Setup) -> list[Stage]:
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
     first, later = min(most, TRACED), min(batch, LATER_BATCH)
-    found = [Stage(first, first + EXTRA, method, batch, solver=setup.own)]
+    found = [Stage(first, first + EXTRA, method, batch, most, solver=setup.own)]
     if most > first:
-        found.append(Stage(most, most + WIDE_EXTRA, method, later, solver=setup.own))
+        found.append(Stage(most, most + WIDE_EXTRA, method, later, most, solver=setup.own))
     if setup.extended:
-        found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later))
+        found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later, most))
     return [_fit(stage, independent, n) for stage in found]
 
 
 def _fit(stage: Stage, independent: int, rows: int) -> Stage:
     """A stage whose pools have at most as many rows as there are points."""
-    return stage._replace(candidates=min(stage.candidates, rows), enough=stage.capacity == independent)
+    return stage._replace(candidates=min(stage.candidates, rows), enough=stage.most == independent)
 
 
 def batch_size(m: int, most: int, rows: int) -> int:
@@ -180,7 +181,7 @@ def following(stages: list[Stage], now: int) -> tuple[int, int]:
         now: the stage at which it is, by its place in the table; so are those returned.
 
     Example:
-        >>> first = Stage(64, 96, Method.FLOAT32, 128)
+        >>> first = Stage(64, 96, Method.FLOAT32, 128, 785)
         >>> table = [first, first._replace(capacity=128), first._replace(capacity=128, method=Method.FLOAT64)]
         >>> following(table, 0), following(table, 2)
         ((1, 2), (2, 2))

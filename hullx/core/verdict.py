@@ -38,8 +38,10 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol)
     needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
+    full = found.size > stage.capacity
     if not stage.enough:
-        needs = jnp.where(found.size > stage.capacity, CROWDED, needs)
+        full = full | ((needs == STUCK) & (found.size >= stage.most))
+    needs = jnp.where(full, CROWDED, needs)
     needs = jnp.where((needs == GOING) & (found.steps >= goal.max_steps), Status.MAX_ITER, needs)
     return jnp.where(decided < 0, needs, decided).astype(jnp.int32)
 

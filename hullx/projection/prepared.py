@@ -82,10 +82,10 @@ def on_device(points: Array, dtype: np.dtype) -> Hull:
         if rows > count:
             points = np.concatenate([points, np.broadcast_to(points[:1], (rows - count, points.shape[1]))])
         points = jax.device_put(points, jnp.zeros(()).device)
-    hull, finite, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
-    seen = Numbers(bool(finite), float(largest))
-    # Compiled code takes subnormal numbers for 0.
-    check_numbers("points", look(np.asarray(points)) if seen.finite and not seen.largest else seen, dtype)
+    hull, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
+    seen = Numbers(np.isfinite(float(hull.frame.radius)), float(largest))
+    # Compiled code takes subnormal numbers for 0, and differences of finite numbers may overflow.
+    check_numbers("points", seen if seen.finite and seen.largest else look(np.asarray(points)), dtype)
     return hull._replace(points=points, n=count)
 
 
@@ -103,10 +103,10 @@ def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 @partial(jax.jit, static_argnames="rows")
-def _prepared(points: Array, count: Array, *, rows: int) -> tuple[Any, Array, Array]:
+def _prepared(points: Array, count: Array, *, rows: int) -> tuple[Any, Array]:
     hull = hull_of(points, count, rows=rows)
-    # A maximum would not tell of NaN: XLA's on a CPU may drop it. The points are left out, or they would be copied.
-    return hull._replace(points=None), jnp.isfinite(points).all(), jnp.abs(points).max()  # type: ignore[arg-type]
+    # The points are left out, or they would be copied.
+    return hull._replace(points=None), jnp.maximum(points.max(0), -points.min(0)).max()  # type: ignore[arg-type]
 
 
 def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from hullx import solvers
 from hullx.ambient import own_settings, without_mesh
+from hullx.arguments import known
 from hullx.core import driver
 from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
@@ -22,7 +23,7 @@ from hullx.errors import ArgumentError
 from hullx.numerics.conversion import widened
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, constant, given, settings
-from hullx.types import Array, Projection, Status
+from hullx.types import Array, Projection
 
 @own_settings
 def project(
@@ -76,9 +77,10 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    mine = given(queries, points)
-    found = _found(mine, *settings(solver, rtol, max_iter))
-    return _attached(found, *_arrays(mine)) if mine.differentiated else _reshaped(found, mine)
+    mine, (chosen, *limits) = given(queries, points), settings(solver, rtol, max_iter)
+    setup = solvers.setup(chosen)
+    found, slots = _found(mine, setup, *limits), _slots(mine, setup)
+    return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
 
 
 @own_settings
@@ -107,14 +109,13 @@ def distance(
 
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
-    mine = given(queries, points)
-    found = _found(mine, *settings(solver, rtol, max_iter))
-    return _distance(found, *_arrays(mine)) if mine.differentiated else _reshaped(found, mine).distance
+    mine, (chosen, *limits) = given(queries, points), settings(solver, rtol, max_iter)
+    found = _found(mine, solvers.setup(chosen), *limits)
+    return _distance(found, *_arrays(mine)) if mine.differentiated else _shaped(found, mine, 1).distance
 
 
-def _found(mine: Given, solver: solvers.Solver, rtol: float, max_iter: int | None) -> Projection:
+def _found(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     """The projections of all queries in one row, as constants, in the dtype of the result."""
-    setup = solvers.setup(solver)
     return _eager(mine, setup, rtol, max_iter) if mine.concrete else _traced(mine, setup, rtol, max_iter)
 
 
@@ -138,7 +139,7 @@ def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Proj
         flat = np.asarray(constant(mine.queries)).astype(mine.dtype).reshape(-1, d)
         found = driver.solve(flat, driver.on_device(hull, setup), goal)
     # Derivatives compile for each number of slots: there are few.
-    found = pad_support(found, min(n, 2 ** (found.support.shape[1] - 1).bit_length()))
+    found = pad_support(found, min(_slots(mine, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
     return round_outwards(found, result_dtype, rtol)
 
 
@@ -168,23 +169,17 @@ def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Pro
 # Compiled as one program; calls of its parts would compile each operation.
 @partial(jax.jit, static_argnames=("count", "stages"))
 def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int, stages: tuple[Stage, ...]) -> Projection:
-    state, scale = search(queries, hull, goal, stages=list(stages)), hull.frame.scale
-    order = jax.vmap(partial(heaviest, count=state.weights.shape[1]))(state.weights)
-    weights, support = (jnp.take_along_axis(field, order, 1) for field in (state.weights, state.support))
-    finite = (state.status != Status.NONFINITE) & jnp.isfinite(state.upper * scale)
-
-    def mark(value: Array) -> Array:
-        return jnp.where(finite.reshape(-1, *[1] * (value.ndim - 1)), value, jnp.nan)
-
+    state, scale = search(queries, count, hull, goal, stages=list(stages)), hull.frame.scale
+    order = jax.vmap(partial(heaviest, count=stages[0].most))(state.weights)
     found = Projection(
-        distance=mark(state.upper * scale),
-        lower=mark(state.lower * scale),
-        point=mark(state.point),
-        support=jnp.where(weights > 0, support, 0),
-        weights=mark(weights),
+        distance=state.upper * scale,
+        lower=state.lower * scale,
+        point=state.point,
+        support=jnp.take_along_axis(state.support, order, 1),
+        weights=jnp.take_along_axis(state.weights, order, 1),
         iterations=state.steps,
-        status=jnp.where(finite, final_status(state.status), Status.NONFINITE).astype(jnp.int32),
-        direction=mark(state.direction),
+        status=final_status(state.status),
+        direction=state.direction,
     )
     return jax.tree.map(lambda field: field[:count], round_outwards(found, queries.dtype, rtol))
 
@@ -195,14 +190,23 @@ def _arrays(mine: Given) -> tuple[Array, Array]:
     return widened(mine.queries, dtype), widened(mine.raw, dtype)
 
 
-def _reshaped(found: Projection, mine: Given) -> Projection:
+def _slots(mine: Given, setup: Setup) -> int:
+    """How many points may carry weight: the support slots of a result."""
+    n = mine.points.n if isinstance(mine.points, Hull) and known(mine.points.n) else len(mine.raw)
+    return min(int(n), mine.raw.shape[1] + 1, setup.capacity or int(n))
+
+
+def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
+    """Results of queries in one row, with the queries' leading shape."""
     shape = np.shape(mine.queries)[:-1]
-    return Projection(*(jnp.asarray(field.reshape((*shape, *field.shape[1:]))) for field in found))
+    found = pad_support(found, slots)
+    return Projection(*(jnp.asarray(field).reshape((*shape, *field.shape[1:])) for field in found))
 
 
-@jax.jit
-def _attached(found: Projection, queries: Array, points: Array) -> Projection:
+@partial(jax.jit, static_argnames="slots")
+def _attached(found: Projection, queries: Array, points: Array, *, slots: int) -> Projection:
     found = derivatives.differentiable(found, queries.reshape(-1, queries.shape[-1]), points)
+    found = pad_support(found, slots)
     return jax.tree.map(lambda field: field.reshape(*queries.shape[:-1], *field.shape[1:]), found)
 
 

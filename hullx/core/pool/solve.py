@@ -116,9 +116,12 @@ def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> Po
 
 def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     if stage.solver is None:
-        return tableau.solve_pool(pool, left, well=stage.method is Method.EXTENDED)
+        return tableau.solve_pool(pool, left, most=stage.most, well=stage.method is Method.EXTENDED)
     weights, steps = stage.solver.solve(pool, left)
     weights = jnp.where(pool.closed, 0, weights)
+    if stage.most < len(weights):
+        lightest = heaviest(weights, len(weights))[stage.most :]
+        weights = weights.at[lightest].set(0)
     total = weights.sum()
     # On invalid weights, keep the starting ones.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)

@@ -75,18 +75,19 @@ class _State(NamedTuple):
     going: Array
 
 
-def solve_pool(pool: PoolProblem, max_steps: Count, *, well: bool = False) -> Solved:
+def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None, well: bool = False) -> Solved:
     """The projection within a pool.
 
     Args:
         max_steps: most steps.
+        most: rows that may have weight, no fewer than have some at the start; None for any number.
         well: at the start, only rows that are well independent of heavier ones keep their weight; dependent rows pass theirs to
             heavier rows, until they violate.
     """
     gram, scores, weights, _, closed = pool
     max_steps = jnp.minimum(max_steps, STEPS * len(weights))
     dtype, places = high(gram).dtype, jnp.arange(len(weights), dtype=jnp.int32)
-    eps = epsilon(gram)
+    eps, most = epsilon(gram), len(weights) if most is None else most
     squares = jnp.where(places[:, None] == places, high(gram), 0).sum(0)
     # What counts as rounding of a squared distance from the affine hull of others.
     lost = PIVOT_ULPS * eps * squares
@@ -98,20 +99,21 @@ def solve_pool(pool: PoolProblem, max_steps: Count, *, well: bool = False) -> So
     noise = NOISE_ULPS * eps * (squares.max() + jnp.abs(high(scores)[0]))
     kind = jnp.where(used, USED, jnp.where(closed, CLOSED, OPEN)).astype(dtype)
 
-    def key(value: Array, side: Array) -> Array:
+    def key(value: Array, side: Array, room: Array | bool) -> Array:
         """Largest for the row that moves next, 0 if none does: that whose weight a step to the minimiser over the affine hull
         would use up first, and if there is none the worst violator.
         """
         weight, kind = side[..., 0], side[..., 1]
-        violates = (kind == OPEN) & (value > noise)
+        violates = (kind == OPEN) & (value > noise) & room
         return jnp.where(
             (kind == USED) & (value < 0), 3 - weight / (weight - value), jnp.where(violates, value / (1 + value), 0)
         )
 
     def body(state: _State) -> _State:
-        row = key(high(state.values), state.sides).argmax().astype(jnp.int32)
+        room = (state.sides[:, 1] == USED).sum() < most if most < len(places) else True
+        row = key(high(state.values), state.sides, room).argmax().astype(jnp.int32)
         here, column, mine, value = places == row, take(state.table, row), state.sides[row], take(state.values, row)
-        pivot, picked, weight = take(column, row), key(high(value), mine), mine[0]
+        pivot, picked, weight = take(column, row), key(high(value), mine, room), mine[0]
         leaves = picked >= 2
         moves = leaves | ((picked > 0) & (high(pivot) > lost[row]))
         u, factor, table = _pivot(state.table, column, pivot, here, moves, leaves)

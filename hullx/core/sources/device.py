@@ -18,7 +18,7 @@ from hullx.core.search import search
 from hullx.core.sources.array import ArraySource
 from hullx.core.stages import Stage
 from hullx.core.state import Goal, QueryState
-from hullx.types import Array
+from hullx.types import Array, Count
 
 # On a CPU a product of so many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
 # slower), and the fewer there are, the less the last, partly filled rounds cost.
@@ -26,7 +26,11 @@ CPU_BATCH, BATCH = 128, 1024
 
 _nearest = jax.jit(rounds.nearest, static_argnames=("count",))
 _advance = jax.jit(rounds.advance, static_argnames=("stage",))
-_search = jax.jit(lambda queries, hull, goal, *, stage: search(queries, hull, goal, stages=[stage]), static_argnames="stage")
+
+
+@partial(jax.jit, static_argnames="stage")
+def _search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stage: Stage) -> QueryState:
+    return search(queries, count, hull, goal, stages=[stage])
 
 
 class DeviceSource:
@@ -49,9 +53,9 @@ class DeviceSource:
         """`rounds.advance`."""
         return self._one_by_one(stage, partial(_advance, self.source, state, active, goal, stage=stage))
 
-    def search(self, queries: Array, goal: Goal, stage: Stage) -> QueryState:
+    def search(self, queries: Array, count: int, goal: Goal, stage: Stage) -> QueryState:
         """All rounds of one stage in one program (`core.search`)."""
-        return self._one_by_one((len(queries), stage), partial(_search, queries, self.hull, goal, stage=stage))
+        return self._one_by_one((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
 
     def _one_by_one(self, shape: Any, run: Callable[[], Any]) -> Any:
         """Threads that meet a new shape wait for the first of them, or each would compile it."""
