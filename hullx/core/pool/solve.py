@@ -77,7 +77,7 @@ def solve(
         members = members.astype(jnp.float32) if method.narrow else members
         pools = jax.vmap(_problem)(frame.place(queries), members, start)
     solved = jax.vmap(partial(_solved, stage))(pools, left)
-    refined = jax.vmap(partial(method.precision.refined, frame))(queries, raw, solved.weights, solved.inverse, pools.gram)
+    refined = jax.vmap(partial(method.precision.refined, frame))(queries, raw, solved, pools.gram)
     return Solution(
         support=start.members,
         weights=refined.weights,
@@ -116,7 +116,7 @@ def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> Po
 
 def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     if stage.solver is None:
-        return tableau.solve_pool(pool, left, most=stage.most, well=stage.method is Method.EXTENDED)
+        return tableau.solve_pool(pool, left, most=stage.most)
     weights, steps = stage.solver.solve(pool, left)
     weights = jnp.where(pool.closed, 0, weights)
     if stage.most < len(weights):
@@ -130,15 +130,9 @@ def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
 
 def _on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
     """A solve of a pool on the rows alone that other weights are on, which it starts from."""
-    first = heaviest(weights, 1)[0]
-    swapped = jnp.arange(len(weights)).at[first].set(0).at[0].set(first)
-    about = pool.gram - pool.gram[first] - pool.gram[:, first, None] + pool.gram[first, first]
-    scores = pool.scores - pool.gram @ (weights - pool.weights)
-    shifted = PoolProblem(
-        about[swapped][:, swapped], scores[swapped], weights[swapped], pool.square, jnp.ones_like(pool.closed)
-    )
-    found = tableau.solve_pool(shifted, left - steps)
-    return Solved(found.weights[swapped], found.inverse[swapped][:, swapped], steps + found.steps)
+    shifted, swapped = tableau.about(pool, weights, jnp.zeros_like(weights))
+    shifted = shifted._replace(closed=jnp.ones_like(pool.closed))
+    return tableau.swap(tableau.solve_pool(shifted, left - steps), swapped, steps)
 
 
 def heaviest(weights: Array, count: int) -> Array:

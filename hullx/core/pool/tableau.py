@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
@@ -48,23 +49,27 @@ PIVOT_ULPS = 16
 # A row is well independent of others where its pivot exceeds eps^(1/2) of that squared distance, half of the digits: however
 # many rounding errors their tableau has gathered, they do not make up so much.
 NEAR = 0.5
+# Most times that a tableau of pairs is built for a pool.
+BUILDS = 4
 
 
 class Solved(NamedTuple):
     """Weights on a pool of P rows.
 
     - weights: (P,) ≥ 0, sum to 1.
+    - rest: (P,), what the weights' dtype does not hold of them, in extended precision; 0 otherwise.
     - inverse: (P, P), N of the rows in use, 0 elsewhere; a pair in extended precision.
     - steps: rows that entered or left.
     """
 
     weights: Float[Array, "P"]
+    rest: Float[Array, "P"]
     inverse: Numbers
     steps: Int[Array, ""]
 
 
-# What a row of the pool is.
-CLOSED, OPEN, USED = range(3)
+# What a row of the pool is: closed for good, out until the weights move, free to enter, or in use.
+CLOSED, LEFT, OPEN, USED = range(4)
 
 
 class _State(NamedTuple):
@@ -75,27 +80,71 @@ class _State(NamedTuple):
     going: Array
 
 
-def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None, well: bool = False) -> Solved:
+def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None) -> Solved:
     """The projection within a pool.
+
+    In pairs, only rows that are well independent of heavier ones keep their weight at the start: dependent rows pass theirs to
+    heavier rows, until they violate. A tiny pivot costs the tableau digits, so it is built again until no row moves.
 
     Args:
         max_steps: most steps.
         most: rows that may have weight, no fewer than have some at the start; None for any number.
-        well: at the start, only rows that are well independent of heavier ones keep their weight; dependent rows pass theirs to
-            heavier rows, until they violate.
     """
+    most = len(pool.weights) if most is None else most
+    if not isinstance(pool.gram, Pair):
+        return _solve(pool, jnp.zeros_like(pool.weights), max_steps, most)
+
+    def again(state: tuple[Solved, Array, Array]) -> tuple[Solved, Array, Array]:
+        found, _, builds = state
+        shifted, swapped = about(pool, found.weights, found.rest)
+        more = _solve(shifted, found.rest[swapped], max_steps - found.steps, most)
+        return swap(more, swapped, found.steps), more.steps > 0, builds + 1
+
+    none = jnp.zeros_like(pool.weights)
+    empty = jax.tree.map(jnp.zeros_like, pool.gram)
+    start = Solved(pool.weights, none, empty, jnp.zeros((), jnp.int32)), jnp.asarray(True), jnp.zeros((), jnp.int32)
+    going = loop_start(start, high(pool.gram), high(pool.scores))
+    return lax.while_loop(lambda state: state[1] & (state[2] < BUILDS), again, going)[0]
+
+
+def about(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, Array]:
+    """The pool's problem about other weights, whose heaviest row comes first, and the order of its rows.
+
+    Args:
+        weights, rest: as in `Solved`.
+    """
+    first = weights.argmax()
+    swapped = jnp.arange(len(weights)).at[first].set(0).at[0].set(first)
+    row = take(pool.gram, first)
+    corner = jax.tree.map(lambda part: -part[first], row)
+    gram = minus(minus(minus(pool.gram, row), take(row, (slice(None), None))), corner)
+    moved = minus(Pair(weights, rest), pool.weights) if isinstance(pool.gram, Pair) else weights - pool.weights
+    scores = minus(pool.scores, product(pool.gram, moved))
+    return PoolProblem(
+        take(take(gram, swapped), (slice(None), swapped)), take(scores, swapped), weights[swapped], pool.square, pool.closed[swapped]
+    ), swapped
+
+
+def swap(found: Solved, swapped: Array, steps: Array) -> Solved:
+    """What was found about other weights, in the pool's own order, after some steps."""
+    inverse = take(take(found.inverse, swapped), (slice(None), swapped))
+    return Solved(found.weights[swapped], found.rest[swapped], inverse, steps + found.steps)
+
+
+def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solved:
+    """The projection within a pool, by one tableau, from weights and what their dtype does not hold of them."""
     gram, scores, weights, _, closed = pool
     max_steps = jnp.minimum(max_steps, STEPS * len(weights))
     dtype, places = high(gram).dtype, jnp.arange(len(weights), dtype=jnp.int32)
-    eps, most = epsilon(gram), len(weights) if most is None else most
+    eps, well = epsilon(gram), isinstance(gram, Pair)
     squares = jnp.where(places[:, None] == places, high(gram), 0).sum(0)
     # What counts as rounding of a squared distance from the affine hull of others.
     lost = PIVOT_ULPS * eps * squares
     table, used = _enter(gram, weights, eps**NEAR * squares if well else lost)
     # A step to the minimiser corrects the weights by N t and passes on those of dependent rows; what is left of the scores then
     # is what rows violate by.
-    start = _where(used, scores, -weights)
-    values = minus(_where(~used, scores, weights), product(table, start))
+    start = _where(used, scores, -weights, -rest)
+    values = minus(_where(~used, scores, weights, rest), product(table, start))
     noise = NOISE_ULPS * eps * (squares.max() + jnp.abs(high(scores)[0]))
     kind = jnp.where(used, USED, jnp.where(closed, CLOSED, OPEN)).astype(dtype)
 
@@ -121,10 +170,12 @@ def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None, 
         length = jnp.where(leaves, weight / (weight - high(value)), 1)
         weights, kinds = state.sides.T
         target = jnp.where(kinds == USED, high(state.values), 0)
-        weights = jnp.where(here & leaves, 0, jnp.maximum(weights + length * (target - weights), 0))
-        # A row that leaves as it enters, its weight negative by rounding, stays out, as does one that depends on others.
-        becomes = jnp.where(leaves & (weight > 0), OPEN, jnp.where(moves & ~leaves, USED, CLOSED)).astype(dtype)
-        kinds = jnp.where(here & (picked > 0), becomes, kinds)
+        moved = jnp.where(leaves, weights + length * (target - weights), target)
+        moved = jnp.where(here & leaves, 0, jnp.maximum(moved, 0))
+        kinds = jnp.where((kinds == LEFT) & (moved != weights).any(), OPEN, kinds)
+        # A row that leaves as it enters, without a weight, would come back at once; one that depends on others stays out.
+        becomes = jnp.where(leaves, jnp.where(weight > 0, OPEN, LEFT), jnp.where(moves, USED, CLOSED)).astype(dtype)
+        kinds, weights = jnp.where(here & (picked > 0), becomes, kinds), moved
         values = minus(state.values, times(u, times(factor, value)))
         going = (picked > 0) & (state.steps + 1 < max_steps)
         return _State(table, values, jnp.stack([weights, kinds], 1), state.steps + (picked > 0), going)
@@ -136,15 +187,21 @@ def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None, 
     found, used = end.sides[:, 0], end.sides[:, 1] == USED
     # Among rows that only rounding tells from dependent ones, weights may be used up or overflow: then nothing has been found.
     total = found.sum()
-    found = jnp.where((total > 0.5) & jnp.isfinite(total), found / total, weights)
-    return Solved(found, _inverse(end.table, used), end.steps)
+    valid = (total > 0.5) & jnp.isfinite(total)
+    found, rest = jnp.where(valid, found / total, weights), jnp.where(valid, 0, rest)
+    if isinstance(end.values, Pair):
+        # Weights that the last step reached are pairs, which division would round.
+        reached = valid & (end.sides[:, 0] == jnp.where(used, end.values.high, 0)).all()
+        found = jnp.where(reached, end.sides[:, 0], found)
+        rest = jnp.where(reached, jnp.where(used, end.values.low, 0), rest)
+    return Solved(found, rest, _inverse(end.table, used), end.steps)
 
 
-def _where(used: Array, scores: Numbers, weights: Array) -> Numbers:
-    """The scores where a row is in use, and weights elsewhere."""
+def _where(condition: Array, scores: Numbers, weights: Array, rest: Array) -> Numbers:
+    """The scores where a condition holds, and weights elsewhere."""
     if isinstance(scores, Pair):
-        return Pair(jnp.where(used, scores.high, weights), jnp.where(used, scores.low, 0))
-    return jnp.where(used, scores, weights)
+        return Pair(jnp.where(condition, scores.high, weights), jnp.where(condition, scores.low, rest))
+    return jnp.where(condition, scores, weights)
 
 
 def _inverse(table: Numbers, used: Array) -> Numbers:
@@ -187,4 +244,4 @@ def inverse(pool: PoolProblem) -> Solved:
     """The weights as they are, and N of the rows that have some, 0 for those that rounding makes dependent on heavier ones."""
     gram, weights = pool.gram, pool.weights
     table, used = _enter(gram, weights, PIVOT_ULPS * epsilon(gram) * jnp.diagonal(high(gram)))
-    return Solved(weights, _inverse(table, used), jnp.zeros((), jnp.int32))
+    return Solved(weights, jnp.zeros_like(weights), _inverse(table, used), jnp.zeros((), jnp.int32))

@@ -7,6 +7,7 @@ from jax import lax
 
 from hullx import certificate
 from hullx.core.hull import Frame
+from hullx.core.pool.tableau import Solved
 from hullx.core.precision.protocol import Refined, correction
 from hullx.numerics.norms import norm_bound, unit
 from hullx.numerics.pairs import Numbers
@@ -19,9 +20,9 @@ CORRECTIONS = 2
 class Float64:
     """`Precision` of float64; `along` is the direction."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Numbers, gram: Numbers) -> Refined:
+    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """As `Precision`; `upper` is `certificate.upper_bound`."""
-        weights = weights.astype(jnp.float64)
+        weights = solved.weights.astype(jnp.float64)
         weights = weights / weights.sum()
         # From the raw numbers, which are rounded once; placed ones would each bring their own rounding.
         differences = (query - rows) / frame.scale
@@ -31,7 +32,7 @@ class Float64:
         def again(_: Array, weights: Array) -> Array:
             # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
             scores = -(differences @ (weights @ differences))
-            weights = jnp.maximum(weights + correction(weights, scores, inverse, gram), 0)
+            weights = jnp.maximum(weights + correction(weights, scores, solved.inverse, gram), 0)
             return weights / weights.sum()
 
         weights = lax.fori_loop(0, CORRECTIONS, again, weights)

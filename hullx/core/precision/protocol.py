@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.core.hull import Frame
+from hullx.core.pool.tableau import Solved
 from hullx.numerics.extended import Pair
 from hullx.numerics.loops import loop_start
 from hullx.numerics.pairs import Numbers, high, product
@@ -40,12 +41,12 @@ class Refined(NamedTuple):
 class Precision(Protocol):
     """Functions of one query, (d,), and of rows, all raw and in the dtype of the arithmetic."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Numbers, gram: Numbers) -> Refined:
-        """The projection on a support, from weights (k,) that are nearly right.
+    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+        """The projection on a support, from weights that are nearly right.
 
         Args:
             rows: the support's points, (k, d).
-            inverse: (k, k), N of the rows with weight (`pool.tableau`).
+            solved: weights, (k,), and N of the rows with weight, (k, k).
             gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of them.
         """
         ...

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from hullx import certificate
 from hullx.core.hull import Frame
+from hullx.core.pool.tableau import Solved
 from hullx.core.precision.protocol import Refined, correction
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair, Slicing
@@ -62,26 +63,28 @@ class Slices:
     slices: int
     corrections: int
 
-    def refined(self, frame: Frame, query: Array, rows: Array, weights: Array, inverse: Numbers, gram: Numbers) -> Refined:
+    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """As `Precision`.
 
         With S = Σ w_i, r = S q − Σ w_i x_i is S times the query less a point of the hull: the distance is at most ‖r‖ / S.
         """
         dtype, d = query.dtype, len(query)
-        weights = weights.astype(dtype)
-        weights = weights / weights.sum()
+        weights = solved.weights.astype(dtype)
         how, place, others, sliced, value, excess = self._residual(frame, query, rows, weights)
         # What is added to the weights is too little for them to hold, and so little that its part of r may be rounded.
         differences, zero = place.high - others.high, jnp.zeros((), dtype)
 
-        def again(_: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        def add(step: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
             high, low, added, moved, excess = state
-            step = correction(weights + added, self._scores(sliced, Pair(high, low), weights), inverse, gram)
             towards = jnp.matmul(step, differences, precision="highest")
             value = extended.total(jnp.stack([high, towards, low]))
             return *value, added + step, moved + jnp.abs(step).sum(), excess + step.sum()
 
-        start = *value, jnp.zeros_like(weights), zero, excess
+        def again(_: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+            high, low, added, *_ = state
+            return add(correction(weights + added, self._scores(sliced, Pair(high, low), weights), solved.inverse, gram), state)
+
+        start = add(solved.rest.astype(dtype), (*value, jnp.zeros_like(weights), zero, excess))
         high, low, added, moved, excess = lax.fori_loop(0, self.corrections, again, loop_start(start, weights, query))
         value = Pair(high, low)
 
