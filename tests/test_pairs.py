@@ -30,7 +30,11 @@ def exact(pair: Pair) -> list[Fraction]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("of", "truth"),
-    [(pairs.times, lambda a, b: a * b), (pairs.minus, lambda a, b: a - b), (lambda a, b: pairs.reciprocal(a), lambda a, b: 1 / a)],
+    [
+        (pairs.times, lambda a, b: a * b),
+        (pairs.minus, lambda a, b: a - b),
+        (lambda a, b: pairs.reciprocal(a), lambda a, b: 1 / a),
+    ],
     ids=["times", "minus", "reciprocal"],
 )
 def test_pairs_have_twice_the_digits(of: Callable, truth: Callable, dtype: type, rng: np.random.Generator) -> None:
@@ -38,7 +42,9 @@ def test_pairs_have_twice_the_digits(of: Callable, truth: Callable, dtype: type,
         a, b = (random_pair(rng, (500,), dtype) for _ in range(2))
         found = exact(jax.jit(of)(a, b))
         for x, y, z in zip(exact(a), exact(b), found, strict=True):
-            assert abs(z - truth(x, y)) <= 16 * Fraction(float(np.finfo(dtype).eps) ** 2) * max(abs(truth(x, y)), abs(x - y) / 4)
+            assert abs(z - truth(x, y)) <= 16 * Fraction(float(np.finfo(dtype).eps) ** 2) * max(
+                abs(truth(x, y)), abs(x - y) / 4
+            )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

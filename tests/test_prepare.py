@@ -62,7 +62,7 @@ def test_many_coordinates_start_in_few_directions(rng: np.random.Generator) -> N
 def test_what_cannot_be_used_is_refused(problem) -> None:
     queries, points = problem
     hull = hullx.prepare(points)
-    with pytest.raises(ArgumentError, match="expected \\(..., 3\\) to match a prepared hull of 3 coordinates"):
+    with pytest.raises(ArgumentError, match=r"expected \(..., 3\) to match a prepared hull of 3 coordinates"):
         hullx.project(queries[:, :2], hull)
     with pytest.raises(ArgumentError, match="prepared in float64, expected float32 under jit"):
         jax.jit(hullx.project)(queries.astype(np.float32), hull)

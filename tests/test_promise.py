@@ -19,9 +19,9 @@ from rational import proves, squared_distance
 
 import hullx
 from hullx import Status
+from hullx.core import driver, stages
 from hullx.core.stages import Method
 from hullx.numerics.conversion import widened
-from hullx.core import driver, stages
 
 DIMENSIONS = (3, 10)
 # How far a direction, rounded to its dtype, may fall short of what `lower` claims, in units of the farthest point's distance.

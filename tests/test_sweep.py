@@ -11,9 +11,10 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx import Status
-from hullx.sweeping import principal, resume
+from hullx.core import coarse_start
 from hullx.core.parallel import side_by_side
 from hullx.core.results import empty
+from hullx.sweeping import resume
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_sets_of_similar_size_share_programs(rng: np.random.Generator, compilati
 
 def test_search_that_begins_in_principal_directions(rng: np.random.Generator) -> None:
     """In so many dimensions `sweep` searches in few directions first; the answer is that of SciPy, for inside queries too."""
-    d = principal.WORTHWHILE + 5
+    d = coarse_start.WORTHWHILE + 5
     points = (rng.normal(size=(100, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(100, d))).astype(np.float32)
     queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(60, d))])
     queries = queries.astype(np.float32)

@@ -16,7 +16,7 @@ SMALL = Stage(4, 8, Method.FLOAT32, 8, 16)
 OPEN = {"upper": 1.0, "lower": 0.5, "inside": False, "size": 3, "idle": 0, "steps": 10}
 
 
-def judged(stage: Stage = SMALL, **evidence) -> int:
+def judged(evidence: dict[str, float], stage: Stage = SMALL) -> int:
     fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | evidence).values()]
     return int(verdict(Evidence(*fields), stage, Goal(1e-6, 100))[0])
 
@@ -45,19 +45,19 @@ def judged(stage: Stage = SMALL, **evidence) -> int:
     ],
 )
 def test_verdict(evidence: dict[str, float], expected: int) -> None:
-    assert judged(**evidence) == expected
+    assert judged(evidence) == expected
 
 
 def test_extended_precision_is_patient() -> None:
     stage = SMALL._replace(method=Method.EXTENDED)
-    assert [judged(stage, idle=idle) for idle in (1, 2, 3)] == [GOING, GOING, STUCK]
+    assert [judged({"idle": idle}, stage) for idle in (1, 2, 3)] == [GOING, GOING, STUCK]
 
 
 def test_a_support_of_all_that_may_have_weight_wants_for_capacity_unless_no_independent_one_is_larger() -> None:
     full = SMALL._replace(most=3)
-    assert judged(full) == GOING
-    assert judged(full, idle=1) == CROWDED
-    assert judged(full._replace(enough=True), idle=1) == STUCK
+    assert judged({}, full) == GOING
+    assert judged({"idle": 1}, full) == CROWDED
+    assert judged({"idle": 1}, full._replace(enough=True)) == STUCK
 
 
 def test_progress_is_a_closer_point_by_a_new_row_or_a_bracket_of_half_the_width() -> None:

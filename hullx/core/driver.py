@@ -45,7 +45,7 @@ class Problem(NamedTuple):
     setup: Setup = Setup()
 
 
-def on_device(hull: Hull, setup: Setup = Setup()) -> Problem:
+def on_device(hull: Hull, setup: Setup) -> Problem:
     """The problem of a prepared hull, on the device that it is on."""
     return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], hull, coarse_source(hull), setup)
 
@@ -73,9 +73,7 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
     return side_by_side(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
 
 
-def _solve_part(
-    queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool
-) -> Projection:
+def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool) -> Projection:
     source, m = problem.source, len(queries)
     batch = batch_size(m, source.batch, source.rows)
     stages = host_stages(problem.n, problem.d, rows=source.rows, batch=batch, setup=problem.setup)
@@ -89,12 +87,14 @@ def _solve_part(
         begun = _search(queries, source, goal, stages[0])
         over = begun.status >= 0
         keep(some(begun, over))
-        certified = int(decided(begun.status).sum())
-        tally(int(over.sum()), certified)
+        first, certified_first = int(over.sum()), int(decided(begun.status).sum())
+        tally(first, certified_first)
+
+        def further(done: int, certified: int) -> None:
+            tally(first + done, certified_first + certified)
+
         if not over.all():
-            left = some(begun, ~over)
-            work = Work(source, stages, goal, keep, lambda done, more: tally(int(over.sum()) + done, certified + more))
-            run_queue(queries[~over], work, begun=left)
+            run_queue(queries[~over], Work(source, stages, goal, keep, further), begun=some(begun, ~over))
         return result
     if start is None and problem.directions is not None and problem.hull is not None:
         start = coarse_start(queries, problem.hull, problem.directions, goal, tally)

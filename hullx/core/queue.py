@@ -141,9 +141,7 @@ def _on_nearest(source: HostSource, queries: np.ndarray, rows: np.ndarray, stage
     return init(rows, queries[rows], candidates, arithmetic(stage.method, queries.dtype))
 
 
-def _on_start(
-    queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]
-) -> tuple[QueryState, np.ndarray]:
+def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]) -> tuple[QueryState, np.ndarray]:
     """Queries that begin on a given support, in the first stage that leaves it room to grow."""
     weights = np.where(np.isfinite(start.weights[rows]), start.weights[rows], 0)
     support = np.asarray(start.support, np.int32)[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list
     """
     matter = jnp.arange(len(queries)) < count
     state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter), stages[0].batch)
-    for before, stage in zip(stages, stages[1:], strict=False):
+    for before, stage in pairwise(stages):
         needs = (CROWDED,) if stage.method is before.method else (CROWDED, STUCK)
         state = pad_slots(state, stage.candidates)
         state = over_batches(partial(_resume, hull, goal, stage, needs), state, stage.batch)

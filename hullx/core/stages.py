@@ -27,8 +27,8 @@ FIRST, GROWTH, EXTRA_LATER = 128, 4, 128
 LITTLE_MORE = 1.5
 # The same under tracing: one small stage, then one for any support.
 TRACED, WIDE_EXTRA = 128, 64
-# Queries in a batch: fewer make a product no cheaper on a CPU, whose time goes into reading the points. A product of 64 is
-# nearly as fast a query as any (a tenth slower than 128), and the fewer there are, the less the last, partly filled rounds cost.
+# Queries in a batch: fewer make a product no cheaper, whose time goes into reading the points. On a CPU a product of 64 is as
+# fast per query as any (a tenth slower than 128), and the fewer there are, the less the last, partly filled rounds cost.
 SMALLEST_BATCH, TRACED_BATCH, LATER_BATCH = 8, 64, 16
 # Bytes of a batch's scores.
 SCORE_BYTES = 2**27
@@ -114,10 +114,7 @@ def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
-    found = [
-        Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own)
-        for size in _sizes(FLOAT32, most)
-    ]
+    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _sizes(FLOAT32, most)]
     grown = [FIRST]
     while grown[-1] < most:
         grown.append(GROWTH * grown[-1])
@@ -144,7 +141,7 @@ def traced_stages(m: int, n: int, d: int, setup: Setup) -> list[Stage]:
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
-    method = Method.FLOAT32 if jax.config.jax_enable_x64 else Method.SLICED
+    method = Method.FLOAT32 if jax.dtypes.canonicalize_dtype(np.float64) == np.float64 else Method.SLICED
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
     first, later = min(most, TRACED), min(batch, LATER_BATCH)

@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 
 from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count, check_numbers, look
+from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
 from hullx.sweeping.arguments import checked
-from hullx.core.sources.chunks import Chunks
 
 # Candidates beyond the k that are asked for, and by how much they grow where those do not settle it.
 EXTRA, GROWTH = 8, 8

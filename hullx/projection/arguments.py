@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -82,15 +83,15 @@ def constant(value: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.core.Tracer) else leaf, value)
 
 
-def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> tuple[Solver, float, int | None]:
-    """The settings of a projection, the solver as an object.
+def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
+    """The solver of a projection as an object, once all its settings are checked.
 
     Raises:
         ArgumentTypeError, ArgumentError: one of them has a wrong type or value.
     """
     check_rtol(rtol)
     check_count("max_iter", max_iter, none="the solver's own limit")
-    return resolve(solver), rtol, max_iter
+    return resolve(solver)
 
 
 def check_rtol(rtol: float) -> None:

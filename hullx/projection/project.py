@@ -25,6 +25,7 @@ from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, constant, given, settings
 from hullx.types import Array, Projection
 
+
 @own_settings
 def project(
     queries: Float[Array, "... d"],
@@ -47,7 +48,7 @@ def project(
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
     brackets are computed in slices of float32, for which 1e-6 is within reach. Queries within rounding error of the hull end
-    with Status.ROUNDING, unless `solvers.ActiveSet(last_resort=True)` asks for extended precision, at twice the time to compile.
+    with Status.ROUNDING, unless `solvers.ActiveSet(last_resort=True)` asks for extended precision: twice the time to compile.
 
     distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
     lower is a constant.
@@ -77,9 +78,8 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    mine, (chosen, *limits) = given(queries, points), settings(solver, rtol, max_iter)
-    setup = solvers.setup(chosen)
-    found, slots = _found(mine, setup, *limits), _slots(mine, setup)
+    mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
+    found, slots = _found(mine, setup, rtol, max_iter), _slots(mine, setup)
     return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
 
 
@@ -109,8 +109,8 @@ def distance(
 
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
-    mine, (chosen, *limits) = given(queries, points), settings(solver, rtol, max_iter)
-    found = _found(mine, solvers.setup(chosen), *limits)
+    mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
+    found = _found(mine, setup, rtol, max_iter)
     return _distance(found, *_arrays(mine)) if mine.differentiated else _shaped(found, mine, 1).distance
 
 

@@ -19,8 +19,8 @@ from hullx.types import Array
 class Solver(Protocol):
     """A frozen dataclass of settings: hashable, for it is static under jit.
 
-    - capacity: most points that may carry weight; None for min(n, d + 1). A query that needs more, and is not decided, ends with
-      Status.CAPACITY and a valid bracket.
+    - capacity: most points that may carry weight; None for min(n, d + 1). A query that needs more, and is not decided, ends
+      with Status.CAPACITY and a valid bracket.
     """
 
     @property

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from hullx.core.results import concatenate
 from hullx.runs.atomic import write
 from hullx.runs.fingerprint import digest, reserved_for, seal
 from hullx.runs.progress import Tally
-from hullx.core.results import concatenate
 from hullx.types import Projection
 
 # Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.

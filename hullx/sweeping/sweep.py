@@ -19,7 +19,7 @@ from hullx.core.queue import Start
 from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
-from hullx.core.stages import step_limit
+from hullx.core.stages import Setup, step_limit
 from hullx.core.state import Goal
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.progress import Tally
@@ -102,9 +102,7 @@ def sweep(
         if resume is None:
             return run(slice(None), tally)
         settings = {"rtol": rtol, "max_iter": max_iter}
-        return in_batches(
-            Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally
-        )
+        return in_batches(Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally)
 
 
 def _problem(points: Input, mesh: Mesh | None) -> Problem:
@@ -117,7 +115,7 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
         hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
         hull = hull if hull.points.dtype == points.dtype else in_dtype(hull, points.dtype)
         several = len(points.queries) > FEW
-        return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull)
+        return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull, Setup())
     return Problem(source, points.n, points.dimension)
 
 

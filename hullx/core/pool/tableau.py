@@ -121,7 +121,11 @@ def about(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, 
     moved = minus(Pair(weights, rest), pool.weights) if isinstance(pool.gram, Pair) else weights - pool.weights
     scores = minus(pool.scores, product(pool.gram, moved))
     return PoolProblem(
-        take(take(gram, swapped), (slice(None), swapped)), take(scores, swapped), weights[swapped], pool.square, pool.closed[swapped]
+        take(take(gram, swapped), (slice(None), swapped)),
+        take(scores, swapped),
+        weights[swapped],
+        pool.square,
+        pool.closed[swapped],
     ), swapped
 
 
@@ -180,9 +184,7 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
         going = (picked > 0) & (state.steps + 1 < max_steps)
         return _State(table, values, jnp.stack([weights, kinds], 1), state.steps + (picked > 0), going)
 
-    begin = _State(
-        table, values, jnp.stack([weights, kind], 1), jnp.zeros((), jnp.int32), jnp.asarray(max_steps) > 0
-    )
+    begin = _State(table, values, jnp.stack([weights, kind], 1), jnp.zeros((), jnp.int32), jnp.asarray(max_steps) > 0)
     end = lax.while_loop(lambda state: state.going, body, loop_start(begin, high(gram), high(scores)))
     found, used = end.sides[:, 0], end.sides[:, 1] == USED
     # Among rows that only rounding tells from dependent ones, weights may be used up or overflow: then nothing has been found.

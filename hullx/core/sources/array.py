@@ -44,9 +44,7 @@ class ArraySource(NamedTuple):
         batch = state.queries, state.support, state.weights, state.candidates, left
         return in_groups(partial(self._solve, stage), batch, _together(state.queries, state.candidates), active)
 
-    def _solve(
-        self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, left: Array
-    ) -> Solution:
+    def _solve(self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, left: Array) -> Solution:
         start = jax.vmap(pool)(support, weights, candidates)
         raw = self.hull.points[start.members]
         placed = self.hull.placed[start.members] if stage.method.narrow else None

@@ -169,9 +169,7 @@ def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, 
 
 
 @partial(jax.jit, static_argnames=("mesh", "method"))
-def _certify(
-    frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, *, mesh: Mesh, method: Method
-) -> Array:
+def _certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, *, mesh: Mesh, method: Method) -> Array:
     def local(queries: Array, rows: Array, along: Any, rest: Array) -> Array:
         return gathered.certify(frame, queries, rows, along, rest, method=method)
 
