@@ -54,8 +54,8 @@ def test_in_chunks_and_from_disk_it_is_the_same(
     whole, others = neighbours(queries, points, 5), neighbours_within(points, 5)
     np.save(tmp_path / "points.npy", points)
     mapped = np.load(tmp_path / "points.npy", mmap_mode="r")
-    monkeypatch.setattr("hullx.sweeping.sources.chunks.GROUP", 1)
-    monkeypatch.setattr("hullx.sweeping.sources.chunks.CHUNK_BYTES", rows * 6 * 8)
+    monkeypatch.setattr("hullx.core.sources.chunks.GROUP", 1)
+    monkeypatch.setattr("hullx.core.sources.chunks.CHUNK_BYTES", rows * 6 * 8)
     search = importlib.import_module("hullx.geometry.neighbours")  # which the function of that name hides
     monkeypatch.setattr(search, "HELD", 25 * 13)
     monkeypatch.setattr(search, "DIFFERENCES", 300)

@@ -63,6 +63,8 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
         tally: called with how many queries are done and how many of them certified.
     """
     source, m, numbers = problem.source, len(queries), problem.source.rows * problem.d
+    if not m:
+        return empty(0, problem.d, queries.dtype)
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
     # One query's products only read the points, which one program does in the fewest passes.
     few = start is None and (m == 1 or (few and problem.directions is None))

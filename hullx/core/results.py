@@ -102,7 +102,7 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Project
         result: arrays of NumPy or of JAX.
 
     Example:
-        >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]))
+        >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]), status=np.array([0]))
         >>> found = round_outwards(result, np.dtype(np.float32), 1e-6)
         >>> bool(found.lower[0] < 0.1 < found.distance[0])
         True

@@ -58,6 +58,11 @@ def minus(a: Numbers, b: Numbers) -> Numbers:
     return Pair(*extended.difference(top, -(lost + (a.low - b.low))))
 
 
+def plus(a: Numbers, b: Numbers) -> Numbers:
+    """a + b, a pair if a is one."""
+    return minus(a, jax.tree.map(lambda part: -part, b))
+
+
 def times(a: Numbers, b: Numbers) -> Numbers:
     """a · b, element by element; both arrays, or both pairs.
 
@@ -69,10 +74,12 @@ def times(a: Numbers, b: Numbers) -> Numbers:
     if not isinstance(a, Pair):
         return a * b
     (a_top, a_rest), (b_top, b_rest) = _halves(a.high), _halves(b.high)
-    product = a.high * b.high
-    # Products of halves are exact.
-    lost = ((a_top * b_top - product) + a_top * b_rest + a_rest * b_top) + a_rest * b_rest
-    return Pair(*extended.difference(product, -(lost + (a.high * b.low + a.low * b.high))))
+    # Products of halves are exact, so it makes no difference where a compiler contracts them with a sum. (The usual formula
+    # subtracts the rounded product, which XLA may compute again, and not rounded.)
+    middle, lost = extended.difference(a_top * b_rest, -(a_rest * b_top))
+    product, rest = extended.difference(a_top * b_top, -middle)
+    rest = rest + (lost + (a_rest * b_rest + (a.high * b.low + a.low * b.high)))
+    return Pair(*extended.difference(product, -rest))
 
 
 def reciprocal(numbers: Numbers) -> Numbers:
@@ -95,9 +102,9 @@ def product(matrix: Numbers, vector: Numbers) -> Numbers:
 
 
 def _halves(numbers: Array) -> tuple[Array, Array]:
-    """Each number as the sum of two with half its digits."""
+    """Each number as the sum of two with half its digits: rounded to these, and the rest."""
     info = jnp.finfo(numbers.dtype)
-    whole = jnp.dtype(f"int{info.bits}")
-    mask = jnp.asarray(-(1 << (info.nmant // 2 + 1)), whole)
-    top = lax.bitcast_convert_type(lax.bitcast_convert_type(numbers, whole) & mask, numbers.dtype)
+    whole, cut = jnp.dtype(f"int{info.bits}"), info.nmant // 2 + 1
+    bits = lax.bitcast_convert_type(numbers, whole) + jnp.asarray(1 << (cut - 1), whole)
+    top = lax.bitcast_convert_type(bits & jnp.asarray(-(1 << cut), whole), numbers.dtype)
     return top, numbers - top

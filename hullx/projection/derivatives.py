@@ -47,6 +47,8 @@ from hullx.types import Array, Projection, Status
 
 # Steps of iterative refinement of N t: N is as good as the support's condition lets it be.
 REFINEMENTS = 2
+# Slots that most supports fit in.
+NARROW = 128
 
 
 def differentiable(found: Projection, queries: Float[Array, "m d"], points: Float[Array, "n d"]) -> Projection:
@@ -137,7 +139,10 @@ def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array |
     def one(support: Array, weights: Array) -> Array:
         return jnp.matmul(weights, points_dot[support], precision="highest")
 
-    return over_queries(one, found.support, weights(found, queries, points))
+    def mixed(found: Projection) -> Array:
+        return over_queries(one, found.support, weights(found, queries, points))
+
+    return _in_narrow_slots(mixed, found)
 
 
 def _on_support(
@@ -163,7 +168,22 @@ def _on_support(
         weights_dot = zero_sum_solution(centred, weights, scores)
         return weights_dot, (mixed + jnp.matmul(weights_dot, centred, precision="highest")) * scale, mixed * scale
 
-    return over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
+    def on_support(found: Projection) -> tuple[Array, Array, Array]:
+        weights_dot, *others = over_queries(one, found.support, weights(found, queries, points), queries, query_dot)
+        missing = slots - weights_dot.shape[1]
+        return jnp.pad(weights_dot, ((0, 0), (0, missing))), *others
+
+    slots = found.support.shape[1]
+    return _in_narrow_slots(on_support, found)
+
+
+def _in_narrow_slots(derivative: Callable[[Projection], Any], found: Projection) -> Any:
+    """A derivative on the first slots alone where no query uses more: a traced program has slots for any support."""
+    if found.support.shape[1] <= NARROW:
+        return derivative(found)
+    narrow = found._replace(support=found.support[:, :NARROW], weights=found.weights[:, :NARROW])
+    used = (found.weights[:, NARROW:] > 0).any()
+    return lax.cond(used, lambda: derivative(found), lambda: derivative(narrow))
 
 
 def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], scores: Float[Array, "s"]) -> Float[Array, "s"]:

@@ -200,7 +200,7 @@ def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
     """Results of queries in one row, with the queries' leading shape."""
     shape = np.shape(mine.queries)[:-1]
     found = pad_support(found, slots)
-    return Projection(*(jnp.asarray(field).reshape((*shape, *field.shape[1:])) for field in found))
+    return Projection(*(jnp.asarray(field.reshape((*shape, *field.shape[1:]))) for field in found))
 
 
 @partial(jax.jit, static_argnames="slots")

@@ -34,7 +34,7 @@ from jaxtyping import Float, Int
 from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.extended import Pair
 from hullx.numerics.loops import loop_start
-from hullx.numerics.pairs import Numbers, epsilon, high, minus, product, reciprocal, select, take, times
+from hullx.numerics.pairs import Numbers, epsilon, high, minus, plus, product, reciprocal, select, take, times
 from hullx.types import Array, Count
 
 # Most steps for each row of a pool: a healthy solve takes fewer than one.
@@ -144,11 +144,10 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
     squares = jnp.where(places[:, None] == places, high(gram), 0).sum(0)
     # What counts as rounding of a squared distance from the affine hull of others.
     lost = PIVOT_ULPS * eps * squares
-    table, used = _enter(gram, weights, eps**NEAR * squares if well else lost)
-    # A step to the minimiser corrects the weights by N t and passes on those of dependent rows; what is left of the scores then
-    # is what rows violate by.
-    start = _where(used, scores, -weights, -rest)
-    values = minus(_where(~used, scores, weights, rest), product(table, start))
+    table, values, used = _enter(gram, scores, weights, eps**NEAR * squares if well else lost)
+    # A step to the minimiser corrects the weights; those of dependent rows are passed on, which also changes the scores.
+    held = Pair(weights, rest) if isinstance(gram, Pair) else weights
+    values = plus(plus(values, product(table, select(~used, held, 0))), select(used, held, 0))
     noise = NOISE_ULPS * eps * (squares.max() + jnp.abs(high(scores)[0]))
     kind = jnp.where(used, USED, jnp.where(closed, CLOSED, OPEN)).astype(dtype)
 
@@ -199,36 +198,36 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
     return Solved(found, rest, _inverse(end.table, used), end.steps)
 
 
-def _where(condition: Array, scores: Numbers, weights: Array, rest: Array) -> Numbers:
-    """The scores where a condition holds, and weights elsewhere."""
-    if isinstance(scores, Pair):
-        return Pair(jnp.where(condition, scores.high, weights), jnp.where(condition, scores.low, rest))
-    return jnp.where(condition, scores, weights)
-
-
 def _inverse(table: Numbers, used: Array) -> Numbers:
     table = select(used & used[:, None], table, 0)
     return Pair(-table.high, -table.low) if isinstance(table, Pair) else -table
 
 
-def _enter(gram: Numbers, weights: Array, lost: Array) -> tuple[Numbers, Array]:
-    """The tableau with the rows that have weight in use, heaviest first, and which those are: some may depend on others."""
+def _enter(gram: Numbers, scores: Numbers, weights: Array, lost: Array) -> tuple[Numbers, Numbers, Array]:
+    """The tableau with the rows that have weight in use, heaviest first, the values of a step, and which those rows are.
+
+    Some rows may depend on others, and are left out. The values are eliminated along with the tableau: the inverse times the
+    scores would lose twice as many digits.
+    """
     pool = jnp.arange(len(weights), dtype=jnp.int32)
     first = pool == 0
 
-    def body(state: tuple[Numbers, Array, Array]) -> tuple[Numbers, Array, Array]:
-        table, used, waiting = state
+    def body(state: tuple[Numbers, Numbers, Array, Array]) -> tuple[Numbers, Numbers, Array, Array]:
+        table, values, used, waiting = state
         row = waiting.argmax().astype(jnp.int32)
         here, column = pool == row, take(table, row)
         pivot = take(column, row)
         moves = high(pivot) > lost[row]
-        _, _, table = _pivot(table, column, pivot, here, moves, jnp.asarray(False))
-        return table, used | (here & moves), jnp.where(here, 0, waiting)
+        u, factor, table = _pivot(table, column, pivot, here, moves, jnp.asarray(False))
+        values = minus(values, times(u, times(factor, take(values, row))))
+        return table, values, used | (here & moves), jnp.where(here, 0, waiting)
 
     # With one row in use, the tableau is known.
-    start = select(~(first ^ first[:, None]), gram, 1), first, jnp.where(first, 0, weights)
-    table, used, _ = lax.while_loop(lambda state: (state[2] > 0).any(), body, loop_start(start, high(gram), weights))
-    return table, used
+    start = select(~(first ^ first[:, None]), gram, 1), select(~first, minus(scores, take(scores, 0)), 0)
+    table, values, used, _ = lax.while_loop(
+        lambda state: (state[3] > 0).any(), body, loop_start((*start, first, jnp.where(first, 0, weights)), high(gram), weights)
+    )
+    return table, values, used
 
 
 def _pivot(
@@ -245,5 +244,5 @@ def _pivot(
 def inverse(pool: PoolProblem) -> Solved:
     """The weights as they are, and N of the rows that have some, 0 for those that rounding makes dependent on heavier ones."""
     gram, weights = pool.gram, pool.weights
-    table, used = _enter(gram, weights, PIVOT_ULPS * epsilon(gram) * jnp.diagonal(high(gram)))
+    table, _, used = _enter(gram, pool.scores, weights, PIVOT_ULPS * epsilon(gram) * jnp.diagonal(high(gram)))
     return Solved(weights, jnp.zeros_like(weights), _inverse(table, used), jnp.zeros((), jnp.int32))
