@@ -31,7 +31,7 @@ SCALES = [10.0**power for power in (*(0, 1, -7, 7, -30, 30) * 2, -320, -300, -42
 # Few shapes that fit together, for each is a program; and some that do not.
 QUERIES, POINTS = [*((3, 2),) * 9, (2,), (0, 2), (3, 3), ()], [*((5, 2),) * 9, (0, 2), (5,), (2, 5, 2)]
 MODEL, OPTIMIZER = MLP(3, width=2), optax.sgd(0.1)
-MARKS = [30, pytest.param(1600, marks=pytest.mark.slow)]
+MARKS = [90, pytest.param(1600, marks=pytest.mark.slow)]
 relaxed = settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )

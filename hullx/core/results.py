@@ -104,7 +104,7 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Project
     Example:
         >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]), status=np.array([0]))
         >>> found = round_outwards(result, np.dtype(np.float32), 1e-6)
-        >>> bool(found.lower[0] < 0.1 < found.distance[0])
+        >>> float(found.lower[0]) < 0.1 < float(found.distance[0])
         True
     """
     xp: Any = result.distance.__array_namespace__()

@@ -200,7 +200,8 @@ def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
     """Results of queries in one row, with the queries' leading shape."""
     shape = np.shape(mine.queries)[:-1]
     found = pad_support(found, slots)
-    return Projection(*(jnp.asarray(field.reshape((*shape, *field.shape[1:]))) for field in found))
+    # Not jnp.asarray, which compiles a copy for each shape.
+    return jax.device_put(Projection(*(field.reshape((*shape, *field.shape[1:])) for field in found)))
 
 
 @partial(jax.jit, static_argnames="slots")
