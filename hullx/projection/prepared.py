@@ -30,8 +30,8 @@ SMALL, COPIED_BYTES = 2**14, 2**26
 def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
-    Each call with points starts by placing them in a frame, which takes about as long as two products with one query. A
-    prepared hull does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192
+    Each call with points starts by placing them in a frame, which takes longer than a projection of one query. A prepared hull
+    does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192
     directions in which they vary most, where a search begins.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
@@ -58,8 +58,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
         with jax.enable_x64(True):
             hull = on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32)))
             return hull._replace(coarse=coarse(hull))
-    hull = traced(points, jax.dtypes.canonicalize_dtype(jnp.promote_types(points.dtype, jnp.float32)))
-    return hull
+    return traced(points, jax.dtypes.canonicalize_dtype(jnp.promote_types(points.dtype, jnp.float32)))
 
 
 def traced(points: Array, dtype: np.dtype) -> Hull:
@@ -110,6 +109,11 @@ def _prepared(points: Array, count: Array, *, rows: int) -> tuple[Any, Array]:
 
 
 def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:
-    """A prepared hull whose points are in a wider dtype, which holds them."""
-    centre = jnp.asarray(hull.frame.centre).astype(dtype)
-    return hull._replace(points=lax.stop_gradient(widened(hull.points, dtype)), frame=hull.frame._replace(centre=centre))
+    """A prepared hull whose points are in a dtype that holds them, with a frame for the arithmetic in use."""
+    wide, frame = jax.dtypes.canonicalize_dtype(np.float64), hull.frame
+    if hull.points.dtype != dtype:
+        centre = jnp.asarray(frame.centre).astype(dtype)
+        hull, frame = hull._replace(points=lax.stop_gradient(widened(hull.points, dtype))), frame._replace(centre=centre)
+    if frame.scale.dtype != wide:
+        frame = frame._replace(scale=jnp.asarray(frame.scale).astype(wide), radius=jnp.asarray(frame.radius).astype(wide))
+    return hull._replace(frame=frame)

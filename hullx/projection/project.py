@@ -130,8 +130,7 @@ def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Proj
     with without_mesh(), jax.enable_x64(True):
         points = constant(mine.points)
         hull = points if isinstance(points, Hull) else prepared.on_device(points, mine.dtype)
-        if hull.points.dtype != mine.dtype:
-            hull = prepared.in_dtype(hull, mine.dtype)
+        hull = prepared.in_dtype(hull, mine.dtype)
         n, d = int(hull.n), hull.points.shape[1]
         # A bracket that is rounded outwards is still to be within rtol.
         eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
@@ -147,21 +146,19 @@ def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Pro
     dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
     queries, points = widened(constant(mine.queries), dtype), constant(mine.points)
     hull = points if isinstance(points, Hull) else prepared.traced(points, dtype)
-    if hull.points.dtype != dtype:
-        if np.dtype(hull.points.dtype).itemsize > np.dtype(dtype).itemsize:
-            raise ArgumentError(
-                "points: got a hull that was prepared in float64, expected float32 under jit without x64: prepare the points "
-                "in float32, or turn x64 on (jax.enable_x64)"
-            )
-        hull = prepared.in_dtype(hull, dtype)
-    wide = jax.dtypes.canonicalize_dtype(np.float64)
-    frame = hull.frame._replace(scale=hull.frame.scale.astype(wide), radius=hull.frame.radius.astype(wide))
-    hull, flat = hull._replace(frame=frame, coarse=None), queries.reshape(-1, queries.shape[-1])
+    if np.dtype(hull.points.dtype).itemsize > np.dtype(dtype).itemsize:
+        raise ArgumentError(
+            "points: got a hull that was prepared in float64, expected float32 under jit without x64: prepare the points in "
+            "float32, or turn x64 on (jax.enable_x64)"
+        )
+    hull, flat = prepared.in_dtype(hull, dtype)._replace(coarse=None), queries.reshape(-1, queries.shape[-1])
     count, (n, d) = len(flat), hull.points.shape
     # No queries are one query that is left out.
     flat = flat if count else hull.points[:1]
     stages = traced_stages(len(flat), n, d, setup)
-    eps = 0 if dtype == wide else float(np.finfo(np.float32).eps)
+    # In float64 brackets are rounded outwards to float32 at the end, and are still to be within rtol.
+    wider = dtype != jax.dtypes.canonicalize_dtype(np.float64)
+    eps = float(np.finfo(np.float32).eps) if wider else 0
     goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
     return _program(flat, hull, goal, rtol, count=count, stages=tuple(stages))
 

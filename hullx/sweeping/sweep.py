@@ -46,27 +46,29 @@ def sweep(
 ) -> Projection:
     """The projections of m queries onto the convex hull of n points, certified in float64 whatever JAX's setting.
 
-    The same answer as `hullx.project`, for whole data sets: driven from the host, not differentiable, and much faster.
+    The same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not differentiable,
+    with several threads, a start in few directions, progress and folders to resume from.
     Memory is that of the points twice (three times where they are not C-contiguous at a multiple of 64 bytes, as those that
     `hullx.data.load` gives are), that of the result, and on a CPU about 0.5 GB for compiled programs and scores.
 
     Args:
-        queries: floating-point array (m, d); a query with NaN or infinity gets Status.NONFINITE and NaN.
-        points: floating-point array (n, d), finite. A `numpy.memmap` or a sequence of arrays (n_i, d) is read a chunk at a
-            time, so that it may be larger than memory.
+        queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
+        points: (n, d), finite, or what `prepare` made of them. A `numpy.memmap` or a sequence of arrays (n_i, d) is read a
+            chunk at a time, so that it may be larger than memory.
         rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
         max_iter: most active-set steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
         mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
             several processes each calls with the same arguments and gets the same result. None for JAX's default device.
-        resume: a folder for finished batches of queries. A run that was killed and is started again with the same arguments
-            continues there, and gives bit for bit the result of an uninterrupted run. A batch whose file is damaged is
-            projected anew, with a warning that names it.
+        resume: a folder for finished batches of queries. An interrupted run that is started again with the same arguments
+            continues there, and gives bit for bit the result of an uninterrupted run. Damaged batch files are detected,
+            named in a warning and recomputed.
         warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
             It changes the work and not the answer.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:
-        A `Projection` of NumPy arrays: point and direction in the arguments' dtype, the other numbers in float64.
+        A `Projection` of NumPy arrays: point and direction in the dtype that queries and points promote to, at least float32;
+        distance, lower and weights in float64.
 
     Raises:
         ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
@@ -113,7 +115,7 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
         source = DiskSource(Chunks(points.arrays, points.dtype))
     else:
         hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
-        hull = hull if hull.points.dtype == points.dtype else in_dtype(hull, points.dtype)
+        hull = in_dtype(hull, points.dtype)
         several = len(points.queries) > FEW
         return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull, Setup())
     return Problem(source, points.n, points.dimension)
