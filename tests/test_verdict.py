@@ -79,7 +79,7 @@ def test_stages_reach_every_support(n: int, d: int, capacity: int | None) -> Non
     most = min(n, d + 1, capacity or n)
     for table in (
         host_stages(n, d, rows=n, batch=64, setup=Setup(capacity=capacity)),
-        traced_stages(64, n, d, Setup(capacity=capacity, extended=True)),
+        traced_stages(64, n, d, Setup(capacity=capacity, extended=True), rows=n),
     ):
         assert max(stage.capacity for stage in table) == most
         assert table[-1].capacity == most

@@ -148,8 +148,10 @@ def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[
     weights[weights.sum(1) == 0, 0] = 1  # what was never projected starts on the first point
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
-    size = (weights > 0).sum(1) * GROWTH
-    stage_of = np.searchsorted([stage.capacity for stage in stages[:-1] if stage.method is stages[0].method], size)
+    # A coarse start, or an earlier result, may rest on more points than a solver allows.
+    weights, support = weights[:, : stages[0].most], support[:, : stages[0].most]
+    size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
+    stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)
     slots = max(stage.candidates for stage in (stages[i] for i in np.unique(stage_of)))
     state = init(rows, queries[rows], start.candidates[rows], arithmetic(stages[0].method, queries.dtype))
     state = pad_slots(state._replace(steps=start.steps[rows].astype(np.int32)), slots)

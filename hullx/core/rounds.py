@@ -146,7 +146,10 @@ def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Arra
     if scores.shape[1] >= rows:
         return jnp.full(len(queries), jnp.inf, directions.dtype)
     d = queries.shape[1]
-    lost = certificate.underflow(d, d, frame.scale, queries.dtype, jnp.float32)
+    # A prepared hull may have been placed in float32, whatever the queries are: then its scale is a normal float32.
+    tiny = float(jnp.finfo(jnp.float32).tiny)
+    narrow, own = (certificate.underflow(d, d, frame.scale, dtype, jnp.float32) for dtype in (jnp.float32, queries.dtype))
+    lost = jnp.where(frame.scale >= tiny, narrow, own)
     others = scores[:, -1] + certificate.score_error(d, frame.radius.astype(scores.dtype), scores.dtype)
     placed = frame.place(queries.astype(directions.dtype))
     # A query is no farther from the centre than the hull's radius and its distance.

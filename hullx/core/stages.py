@@ -133,11 +133,12 @@ def _sizes(sizes: Sequence[int], most: int) -> list[int]:
     return found
 
 
-def traced_stages(m: int, n: int, d: int, setup: Setup) -> list[Stage]:
+def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[Stage]:
     """The stages of one traced program: a small one, and one for larger supports, which costs nothing where none is.
 
     Args:
         m, n, d: queries, points, and their dimension.
+        rows: of the points, padding included.
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
@@ -150,7 +151,7 @@ def traced_stages(m: int, n: int, d: int, setup: Setup) -> list[Stage]:
         found.append(Stage(most, most + WIDE_EXTRA, method, later, most, solver=setup.own))
     if setup.extended:
         found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later, most))
-    return [_fit(stage, independent, n) for stage in found]
+    return [_fit(stage, independent, rows) for stage in found]
 
 
 def _fit(stage: Stage, independent: int, rows: int) -> Stage:

@@ -82,15 +82,15 @@ def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> Que
 
 
 def pad_slots(state: QueryState, slots: int) -> QueryState:
-    """The same state with a number of support slots and candidates no smaller than before."""
+    """The same state with a number of support slots and candidates; slots that are cut off have no weight."""
     xp: Any = state.support.__array_namespace__()
 
     def pad(field: Array, mode: str) -> Array:
         return xp.pad(field, ((0, 0), (0, max(slots - field.shape[1], 0))), mode=mode)
 
     return state._replace(
-        support=pad(state.support, "constant"),
-        weights=pad(state.weights, "constant"),
+        support=pad(state.support, "constant")[:, :slots],
+        weights=pad(state.weights, "constant")[:, :slots],
         candidates=pad(state.candidates, "edge")[:, :slots],
     )
 

@@ -152,10 +152,10 @@ def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Pro
             "float32, or turn x64 on (jax.enable_x64)"
         )
     hull, flat = prepared.in_dtype(hull, dtype)._replace(coarse=None), queries.reshape(-1, queries.shape[-1])
-    count, (n, d) = len(flat), hull.points.shape
+    count, (rows, d), n = len(flat), hull.points.shape, _count(hull)
     # No queries are one query that is left out.
     flat = flat if count else hull.points[:1]
-    stages = traced_stages(len(flat), n, d, setup)
+    stages = traced_stages(len(flat), n, d, setup, rows=rows)
     # In float64 brackets are rounded outwards to float32 at the end, and are still to be within rtol.
     wider = dtype != jax.dtypes.canonicalize_dtype(np.float64)
     eps = float(np.finfo(np.float32).eps) if wider else 0
@@ -189,8 +189,13 @@ def _arrays(mine: Given) -> tuple[Array, Array]:
 
 def _slots(mine: Given, setup: Setup) -> int:
     """How many points may carry weight: the support slots of a result."""
-    n = mine.points.n if isinstance(mine.points, Hull) and known(mine.points.n) else len(mine.raw)
-    return min(int(n), mine.raw.shape[1] + 1, setup.capacity or int(n))
+    n = _count(mine.points) if isinstance(mine.points, Hull) else len(mine.raw)
+    return min(n, mine.raw.shape[1] + 1, setup.capacity or n)
+
+
+def _count(hull: Hull) -> int:
+    """How many points a hull has; where that is traced, padding included."""
+    return int(hull.n) if known(hull.n) else len(hull.points)
 
 
 def _shaped(found: Projection, mine: Given, slots: int) -> Projection:

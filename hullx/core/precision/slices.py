@@ -90,8 +90,8 @@ class Slices:
 
         along, used = length_of(value, how), ((weights > 0) | (added != 0)).sum()
         eps, length = float(jnp.finfo(dtype).eps), along.length.high / along.factor
-        # The query is no farther from the centre than the hull's radius and its distance.
-        magnitude, safe = 2.01 * frame.radius + 1.01 * length, jnp.where(length > 0, along.length.high, 1)
+        # The query is no farther from the centre than the hull's radius and its distance, ‖r‖ / S with S > 1/2.
+        magnitude, safe = 2.01 * frame.radius + 2.02 * length, jnp.where(length > 0, along.length.high, 1)
         # What r is off by: the products' errors, and those of sums of pairs; the roundings of what the corrections add, and of
         # the excess; the rounding of what is enlarged, whose length is the bound's, and that of its length; and underflow.
         off = extended.product_error(1.0, used**0.5 * frame.radius, len(weights), dtype, how, columns=d, nonzero=used)
