@@ -68,8 +68,10 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
 def pad_support(result: Projection, slots: int) -> Projection:
     """The same result with room for supports of a number of points."""
+    missing = ((0, 0), (0, slots - result.support.shape[1]))
+    if missing[1][1] <= 0:
+        return result
     xp: Any = result.support.__array_namespace__()
-    missing = ((0, 0), (0, max(slots - result.support.shape[1], 0)))
     return result._replace(support=xp.pad(result.support, missing), weights=xp.pad(result.weights, missing))
 
 

@@ -122,4 +122,4 @@ def fill(rows: np.ndarray, count: int) -> np.ndarray:
         >>> fill(np.array([3, 7]), 4)
         array([3, 7, 7, 7])
     """
-    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)])
+    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), 0)]) if len(rows) < count else rows
