@@ -41,7 +41,7 @@ class Start(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a queue works on: a source, its stages, when a query is done, and who is told of it."""
+    """What a queue works on: a source, its stages, when a query is done, and what records it."""
 
     source: HostSource
     stages: list[Stage]

@@ -37,7 +37,7 @@ class Given(NamedTuple):
 
     @property
     def concrete(self) -> bool:
-        """Whether all numbers are at hand, derivatives that are traced aside."""
+        """Whether all numbers are concrete, apart from derivatives."""
         return all(known(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
 
     @property

@@ -22,7 +22,7 @@ from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
 
 # Points are filled up to one of a few numbers, four an octave below SMALL and eight above, so that similar numbers share
-# programs, unless that would copy more than so many bytes.
+# programs, unless that would copy more than COPIED_BYTES.
 SMALL, COPIED_BYTES = 2**14, 2**26
 
 
@@ -31,8 +31,8 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
     Each call with points starts by placing them in a frame, which takes longer than a projection of one query. A prepared hull
-    does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192
-    directions in which they vary most, where a search begins.
+    does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192 directions in
+    which they vary most, where a search begins.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 

@@ -48,7 +48,8 @@ def project(
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
     brackets are computed in slices of float32, for which 1e-6 is within reach. Queries within rounding error of the hull end
-    with Status.ROUNDING, unless `solvers.ActiveSet(last_resort=True)` asks for extended precision: twice the time to compile.
+    with Status.ROUNDING, as do many in columns or rows of very different size, unless `solvers.ActiveSet(last_resort=True)`
+    asks for extended precision, which takes longer to compile.
 
     distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
     lower is a constant.

@@ -24,8 +24,8 @@ class ActiveSet:
     Attributes:
         capacity: most points that may carry weight. None means min(n, d + 1), which always suffices. A query that needs more,
             and is not decided, ends with Status.CAPACITY and a valid bracket.
-        last_resort: under jit, solve what remains undecided in extended precision: for queries as near the hull as rounding, at
-            twice the time to compile. Outside jit this is done anyway, where a query needs it.
+        last_resort: under jit, solve what remains undecided in extended precision: for queries as near the hull as rounding,
+            and in mixed units; it takes longer to compile. Outside jit this is done anyway, where a query needs it.
 
     Raises:
         ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more, or last_resort neither True nor False.

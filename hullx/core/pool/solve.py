@@ -1,6 +1,6 @@
 """A query's solve on its pool: from the rows to a pool problem, to weights, to a refined projection.
 
-The solve is exact on the pool, whoever made the weights: it ends on the equations of the rows that have weight, and is refined
+The solve is exact on the pool, also with other solvers: it ends on the equations of the rows that have weight, and is refined
 from the raw numbers (`core.precision`).
 """
 
@@ -64,7 +64,7 @@ def solve(
     Args:
         queries: raw, (b, d).
         raw: the pools' rows as they came, (b, c, d).
-        placed: the same in the frame, in float32, where they are at hand.
+        placed: the same in the frame, in float32, where they are available.
         start: the pools.
         left: most steps of each, (b,).
     """

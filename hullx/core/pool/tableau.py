@@ -17,7 +17,7 @@ A row enters, and a row leaves, by one and the same pivot: T ← T − uuᵀ/π 
 (Goodnight 1979, "A tutorial on the SWEEP operator"). A step costs P² operations and calls no LAPACK, whose batched kernels
 keep programs that run side by side on a CPU from doing so.
 
-Rounding errors gather in the tableau. The values begin as corrections of weights and scores at hand, so their errors are
+Rounding errors gather in the tableau. The values begin as corrections of the current weights and scores, so their errors are
 proportional to what is still wrong, and the next round starts from the rows again. A Gram matrix squares the condition
 number of the rows; where that takes all digits of a dtype, the tableau is one of pairs (`numerics.pairs`).
 """

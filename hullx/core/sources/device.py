@@ -20,7 +20,7 @@ from hullx.core.stages import Stage
 from hullx.core.state import Goal, QueryState
 from hullx.types import Array, Count
 
-# On a CPU a product of so many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
+# On a CPU a product of this many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
 # slower), and the fewer there are, the less the last, partly filled rounds cost.
 CPU_BATCH, BATCH = 128, 1024
 
