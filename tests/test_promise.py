@@ -69,7 +69,7 @@ def warm(problem: Near) -> hullx.Projection:
 PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
     "project": projected("active_set"),
     "project in jit": jitted(hullx.solvers.ActiveSet()),
-    "project in jit with a last resort": jitted(hullx.solvers.ActiveSet(last_resort=True)),
+    "project in jit without a last resort": jitted(hullx.solvers.ActiveSet(last_resort=False)),
     "project by sketching": projected("sketching"),
     "project by frank_wolfe": projected("frank_wolfe", 30),
     "project by projected_gradient": projected("projected_gradient", 40),

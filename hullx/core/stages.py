@@ -96,12 +96,12 @@ class Setup(NamedTuple):
 
     - capacity: most points that may carry weight, or None.
     - own: a solver of pools in place of the tableau, or None.
-    - extended: whether a traced program has the stage in extended precision.
+    - extended: whether a traced program has the stage in extended precision; None where supports are small.
     """
 
     capacity: int | None = None
     own: PoolSolver | None = None
-    extended: bool = False
+    extended: bool | None = None
 
 
 def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[Stage]:
@@ -134,7 +134,10 @@ def _sizes(sizes: Sequence[int], most: int) -> list[int]:
 
 
 def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[Stage]:
-    """The stages of one traced program: a small one, and one for larger supports, which costs nothing where none is.
+    """The stages of one traced program: a small one, and one for what it leaves, which costs nothing where that is nothing.
+
+    Where the small one has room for any support, only precision can be lacking. Where it has not, the second has more room and
+    more precision, and extended precision is a third program to compile, for those who ask for it.
 
     Args:
         m, n, d: queries, points, and their dimension.
@@ -142,14 +145,14 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
-    method = Method.FLOAT32 if jax.dtypes.canonicalize_dtype(np.float64) == np.float64 else Method.SLICED
+    wide = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
     first, later = min(most, TRACED), min(batch, LATER_BATCH)
-    found = [Stage(first, first + EXTRA, method, batch, most, solver=setup.own)]
+    found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, most, solver=setup.own)]
     if most > first:
-        found.append(Stage(most, most + WIDE_EXTRA, method, later, most, solver=setup.own))
-    if setup.extended:
+        found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
+    if most == first if setup.extended is None else setup.extended:
         found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later, most))
     return [_fit(stage, independent, rows) for stage in found]
 

@@ -49,18 +49,16 @@ def select(condition: Array, numbers: Numbers, other: float) -> Numbers:
     return jnp.where(condition, numbers, other)
 
 
-def minus(a: Numbers, b: Numbers) -> Numbers:
-    """a − b, a pair if a is one."""
-    if not isinstance(a, Pair):
-        return a - b
-    b = b if isinstance(b, Pair) else Pair(b, jnp.zeros((), a.high.dtype))
-    top, lost = extended.difference(a.high, b.high)
-    return Pair(*extended.difference(top, -(lost + (a.low - b.low))))
+def plus(*numbers: Numbers) -> Numbers:
+    """The sum, a pair if the first is one."""
+    if not isinstance(numbers[0], Pair):
+        return sum(numbers[1:], numbers[0])
+    return _total([n.high if isinstance(n, Pair) else n for n in numbers], [n.low for n in numbers if isinstance(n, Pair)])
 
 
-def plus(a: Numbers, b: Numbers) -> Numbers:
-    """a + b, a pair if a is one."""
-    return minus(a, jax.tree.map(lambda part: -part, b))
+def minus(a: Numbers, *others: Numbers) -> Numbers:
+    """a less others, a pair if a is one."""
+    return plus(a, *(jax.tree.map(lambda part: -part, b) for b in others))
 
 
 def times(a: Numbers, b: Numbers) -> Numbers:
@@ -71,15 +69,15 @@ def times(a: Numbers, b: Numbers) -> Numbers:
         >>> times(Pair(third, jnp.float32(0)), Pair(third, jnp.float32(0)))  # 1/9 and what float32 leaves of it
         Pair(high=Array(0.111111..., dtype=float32), low=Array(..., dtype=float32))
     """
+    return _total(*_terms(a, b)) if isinstance(a, Pair) else a * b
+
+
+def minus_times(a: Numbers, b: Numbers, c: Numbers) -> Numbers:
+    """a − b · c, all arrays or all pairs: one sum, where `minus` and `times` are two."""
     if not isinstance(a, Pair):
-        return a * b
-    (a_top, a_rest), (b_top, b_rest) = _halves(a.high), _halves(b.high)
-    # Products of halves are exact, so it makes no difference where a compiler contracts them with a sum. (The usual formula
-    # subtracts the rounded product, which XLA may compute again, and not rounded.)
-    middle, lost = extended.difference(a_top * b_rest, -(a_rest * b_top))
-    product, rest = extended.difference(a_top * b_top, -middle)
-    rest = rest + (lost + (a_rest * b_rest + (a.high * b.low + a.low * b.high)))
-    return Pair(*extended.difference(product, -rest))
+        return a - b * c
+    terms, rest = _terms(jax.tree.map(lambda part: -part, b), c)
+    return _total([a.high, *terms], [a.low, *rest])
 
 
 def reciprocal(numbers: Numbers) -> Numbers:
@@ -96,9 +94,26 @@ def product(matrix: Numbers, vector: Numbers) -> Numbers:
     """The matrix (P, P) times the vector (P,)."""
     if not isinstance(matrix, Pair):
         return jnp.matmul(matrix, vector, precision="highest")
-    terms = times(matrix, take(vector, None))
-    total = extended.total(terms.high.T)
-    return Pair(*extended.difference(total.high, -(total.low + terms.low.sum(1))))
+    terms, rest = _terms(matrix, take(vector, None))
+    return extended.total(jnp.concatenate([term.T for term in (*terms, *rest)]))
+
+
+def _terms(a: Pair, b: Pair) -> tuple[list[Array], list[Array]]:
+    """Numbers that add up to a · b: some without rounding errors, and the rest, which is small.
+
+    Products of halves are exact, so it makes no difference where a compiler contracts them with a sum. (The usual formula
+    subtracts the rounded product, which XLA may compute again, and not rounded.)
+    """
+    (a_top, a_rest), (b_top, b_rest) = _halves(a.high), _halves(b.high)
+    return [a_top * b_top, a_top * b_rest, a_rest * b_top], [a_rest * b_rest + (a.high * b.low + a.low * b.high)]
+
+
+def _total(terms: list[Array], rest: list[Array]) -> Pair:
+    """The sum of terms, and of small ones that may be added with rounding errors.
+
+    In few kernels: a compiler makes one of each difference without error, and one of a whole reduction.
+    """
+    return extended.total(jnp.stack(jnp.broadcast_arrays(*terms, sum(rest[1:], rest[0]))))
 
 
 def _halves(numbers: Array) -> tuple[Array, Array]:

@@ -47,9 +47,9 @@ def project(
     Supports may have any size.
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
-    brackets are computed in slices of float32, for which 1e-6 is within reach. Queries within rounding error of the hull end
-    with Status.ROUNDING, as do many in columns or rows of very different size, unless `solvers.ActiveSet(last_resort=True)`
-    asks for extended precision, which takes longer to compile.
+    brackets are computed in slices of float32, for which 1e-6 is within reach, and some queries in mixed units end with
+    Status.ROUNDING. So do queries within rounding error of the hull where more than 128 points can carry weight, unless
+    `solvers.ActiveSet(last_resort=True)` asks for extended precision, which takes longer to compile.
 
     distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
     lower is a constant.

@@ -29,7 +29,7 @@ def resolve(solver: str | Solver) -> Solver:
 
     Example:
         >>> resolve("active_set")
-        ActiveSet(capacity=None, last_resort=False)
+        ActiveSet(capacity=None, last_resort=None)
     """
     choice = f"expected one of {sorted(BY_NAME)} or a solver object such as ActiveSet()"
     if isinstance(solver, str):

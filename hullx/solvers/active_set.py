@@ -24,11 +24,12 @@ class ActiveSet:
     Attributes:
         capacity: most points that may carry weight. None means min(n, d + 1), which always suffices. A query that needs more,
             and is not decided, ends with Status.CAPACITY and a valid bracket.
-        last_resort: under jit, solve what remains undecided in extended precision: for queries as near the hull as rounding,
-            and in mixed units; it takes longer to compile. Outside jit this is done anyway, where a query needs it.
+        last_resort: whether a program under jit ends with extended precision, for queries as near the hull as rounding, and
+            for mixed units. It takes some seconds more to compile. None means where min(n, d + 1) is at most 128. Outside jit
+            it is there for whatever query needs it.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more, or last_resort neither True nor False.
+        ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more, or last_resort not True, False or None.
 
     Example:
         >>> hullx.project(jnp.array([2.0, 0.5]), square, solver=ActiveSet()).point
@@ -39,12 +40,12 @@ class ActiveSet:
     """
 
     capacity: int | None = None
-    last_resort: bool = False
+    last_resort: bool | None = None
 
     def __post_init__(self) -> None:
         check_count("capacity", self.capacity, none="min(n, d + 1)")
-        if not isinstance(self.last_resort, bool):
-            raise ArgumentTypeError(f"last_resort: got {self.last_resort!r}, expected True or False: choose one of these")
+        if not isinstance(self.last_resort, bool | None):
+            raise ArgumentTypeError(f"last_resort: got {self.last_resort!r}, expected True, False or None: choose one of these")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
         """As `Solver`: to the end."""

@@ -34,7 +34,7 @@ from jaxtyping import Float, Int
 from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.extended import Pair
 from hullx.numerics.loops import loop_start
-from hullx.numerics.pairs import Numbers, epsilon, high, minus, plus, product, reciprocal, select, take, times
+from hullx.numerics.pairs import Numbers, epsilon, high, minus, minus_times, plus, product, reciprocal, select, take, times
 from hullx.types import Array, Count
 
 # Most steps for each row of a pool: a healthy solve takes fewer than one.
@@ -117,7 +117,7 @@ def about(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, 
     swapped = jnp.arange(len(weights)).at[first].set(0).at[0].set(first)
     row = take(pool.gram, first)
     corner = jax.tree.map(lambda part: -part[first], row)
-    gram = minus(minus(minus(pool.gram, row), take(row, (slice(None), None))), corner)
+    gram = minus(pool.gram, row, take(row, (slice(None), None)), corner)
     moved = minus(Pair(weights, rest), pool.weights) if isinstance(pool.gram, Pair) else weights - pool.weights
     scores = minus(pool.scores, product(pool.gram, moved))
     return PoolProblem(
@@ -147,7 +147,7 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
     table, values, used = _enter(gram, scores, weights, eps**NEAR * squares if well else lost)
     # A step to the minimiser corrects the weights; those of dependent rows are passed on, which also changes the scores.
     held = Pair(weights, rest) if isinstance(gram, Pair) else weights
-    values = plus(plus(values, product(table, select(~used, held, 0))), select(used, held, 0))
+    values = plus(values, product(table, select(~used, held, 0)), select(used, held, 0))
     noise = NOISE_ULPS * eps * (squares.max() + jnp.abs(high(scores)[0]))
     kind = jnp.where(used, USED, jnp.where(closed, CLOSED, OPEN)).astype(dtype)
 
@@ -179,7 +179,7 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
         # A row that leaves as it enters, without a weight, would come back at once; one that depends on others stays out.
         becomes = jnp.where(leaves, jnp.where(weight > 0, OPEN, LEFT), jnp.where(moves, USED, CLOSED)).astype(dtype)
         kinds, weights = jnp.where(here & (picked > 0), becomes, kinds), moved
-        values = minus(state.values, times(u, times(factor, value)))
+        values = minus_times(state.values, u, times(factor, value))
         going = (picked > 0) & (state.steps + 1 < max_steps)
         return _State(table, values, jnp.stack([weights, kinds], 1), state.steps + (picked > 0), going)
 
@@ -219,7 +219,7 @@ def _enter(gram: Numbers, scores: Numbers, weights: Array, lost: Array) -> tuple
         pivot = take(column, row)
         moves = high(pivot) > lost[row]
         u, factor, table = _pivot(table, column, pivot, here, moves, jnp.asarray(False))
-        values = minus(values, times(u, times(factor, take(values, row))))
+        values = minus_times(values, u, times(factor, take(values, row)))
         return table, values, used | (here & moves), jnp.where(here, 0, waiting)
 
     # With one row in use, the tableau is known.
@@ -237,8 +237,8 @@ def _pivot(
     sign = jnp.where(leaves, -1.0, 1.0).astype(high(table).dtype)
     factor = select(moves, reciprocal(select(moves, pivot, 1)), 0)
     u = minus(column, sign * here)
-    outer = times(take(times(u, factor), (slice(None), None)), take(u, None))
-    return u, factor, minus(minus(table, outer), jnp.where(here[:, None] & here & moves, 2 * sign, 0))
+    table = minus_times(table, take(times(u, factor), (slice(None), None)), take(u, None))
+    return u, factor, minus(table, jnp.where(here[:, None] & here & moves, 2 * sign, 0))
 
 
 def inverse(pool: PoolProblem) -> Solved:
