@@ -9,7 +9,7 @@ from threading import Lock
 import jax
 import numpy as np
 
-from hullx.ambient import own_settings
+from hullx.ambient import own_settings, without_mesh
 from hullx.core.results import concatenate
 from hullx.runs.progress import Tally
 from hullx.types import Projection
@@ -42,7 +42,8 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 counts[part] = done, certified
                 tally(*map(int, counts.sum(0)))
 
-        with jax.enable_x64(True):
+        # As in the caller's thread, or each thread would compile programs of its own.
+        with without_mesh(), jax.enable_x64(True):
             found[part] = run(parts[part], further)
 
     with ThreadPoolExecutor(threads) as pool:

@@ -68,11 +68,15 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
 def pad_support(result: Projection, slots: int) -> Projection:
     """The same result with room for supports of a number of points."""
-    missing = ((0, 0), (0, slots - result.support.shape[1]))
-    if missing[1][1] <= 0:
+    count, now = result.support.shape
+    if slots <= now:
         return result
     xp: Any = result.support.__array_namespace__()
-    return result._replace(support=xp.pad(result.support, missing), weights=xp.pad(result.weights, missing))
+
+    def pad(field: Array) -> Array:
+        return xp.concat([field, xp.zeros((count, slots - now), field.dtype)], 1)  # NumPy's pad takes ten times as long
+
+    return result._replace(support=pad(result.support), weights=pad(result.weights))
 
 
 def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:

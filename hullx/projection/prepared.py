@@ -80,7 +80,7 @@ def on_device(points: Array, dtype: np.dtype) -> Hull:
         points = np.asarray(points, dtype)
         if rows > count:
             points = np.concatenate([points, np.broadcast_to(points[:1], (rows - count, points.shape[1]))])
-        points = jax.device_put(points, jnp.zeros(()).device)
+        points = jax.device_put(points)
     hull, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
     seen = Numbers(np.isfinite(float(hull.frame.radius)), float(largest))
     # Compiled code takes subnormal numbers for 0, and differences of finite numbers may overflow.
