@@ -1,4 +1,4 @@
-"""The README's snippets run, and do what is said of them."""
+"""The snippets of the README and of the guides run, and do what the text says."""
 
 from __future__ import annotations
 
@@ -13,58 +13,83 @@ from hullx import Status
 
 pytestmark = pytest.mark.unoptimised
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
-def snippets(heading: str) -> list[str]:
-    """The Python blocks of a section, its subsections included."""
-    section = README.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-
-
-def test_differentiating_through_the_hull() -> None:
+def executed(page: str, count: int) -> dict:
+    """The names after the Python blocks of a page, checked to be `count`."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert len(blocks) == count
     names: dict = {}
-    blocks = snippets("Differentiating through the hull")
-    assert len(blocks) == 5
     for block in blocks:
         exec(block, names)
-    np.testing.assert_allclose(names["in_query"], [1, 0], atol=1e-6)
-    np.testing.assert_allclose(names["in_points"].sum(0), [-1, 0], atol=1e-6)
-    np.testing.assert_allclose(names["same"], names["slopes"], atol=1e-6)
-    np.testing.assert_allclose(names["distances"][:2], [1, 1], rtol=1e-5)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["parameters"]))
-    own, default = names["found"], names["hullx"].project(names["around"], names["cloud"])
-    assert own.decided.all()
-    np.testing.assert_allclose(own.distance, default.distance, rtol=2e-6, atol=1e-5)
+    return names
 
 
-def test_using_it() -> None:
+def test_readme() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     names: dict = {}
-    first, prepared, *others = snippets("Use it")
-    assert len(others) == 2
-    exec(first, names)
+    exec(blocks[0], names)
     result = names["result"]
     assert int(result.status) == Status.CONVERGED
     # What the comment says, but for the last digit.
     np.testing.assert_allclose([result.distance, result.lower], [1.0000001, 0.99999994], rtol=2e-7)
     assert 0 <= float(result.distance - result.lower) < 2e-7
-    for block in (prepared, *others):
+    for block in blocks[1:]:
         exec(block, names)
     assert names["result"].outside.shape == (360,)
 
 
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())]
+    assert len(links) > 10
+    missing = [str(link) for page, link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing, missing
+
+
+def test_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 900
+
+
+def test_derivatives() -> None:
+    names = executed("docs/derivatives.md", 4)
+    np.testing.assert_allclose(names["in_query"], [1, 0], atol=1e-6)
+    np.testing.assert_allclose(names["in_points"].sum(0), [-1, 0], atol=1e-6)
+    np.testing.assert_allclose(names["same"], names["slopes"], atol=1e-6)
+    np.testing.assert_allclose(names["distances"][:2], [1, 1], rtol=1e-5)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["parameters"]))
+
+
+def test_a_solver_of_your_own() -> None:
+    names = executed("docs/solvers.md", 1)
+    own, default = names["found"], names["hullx"].project(names["around"], names["cloud"])
+    assert own.decided.all()
+    np.testing.assert_allclose(own.distance, default.distance, rtol=2e-6, atol=1e-5)
+
+
+def test_a_sweep_over_a_mesh() -> None:
+    assert executed("docs/scale.md", 1)["result"].decided.all()
+
+
 @pytest.mark.slow
-def test_training_and_spaces(tmp_path: Path, monkeypatch) -> None:
+def test_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # a checkpoint is written
-    names: dict = {}
-    for block in snippets("Train networks, one or dozens") + snippets("Where the hull is taken"):
-        exec(block, names)
-    for block in snippets("Attacks and flip points"):
-        exec(block, names)
-    assert names["flips"].verified.all()
-    assert float(names["attacked"].distance.max()) <= 0.1 + 1e-6
-    assert names["slope"].shape == (8, 8, 1)
-    assert np.isfinite(names["slope"]).all()
+    names = executed("docs/training.md", 1)
     assert names["many"].history.test_accuracy.shape == (20, 8)
     assert names["fitted"].history.train_accuracy[-1] == 1
     assert (tmp_path / "runs" / "noise").is_dir()
+
+
+@pytest.mark.slow
+def test_spaces() -> None:
+    slope = executed("docs/spaces.md", 2)["slope"]
+    assert slope.shape == (8, 8, 1)
+    assert np.isfinite(slope).all()
+
+
+@pytest.mark.slow
+def test_attacks() -> None:
+    names = executed("docs/attacks.md", 2)
+    assert names["flips"].verified.all()
+    assert float(names["attacked"].distance.max()) <= 0.1 + 1e-6

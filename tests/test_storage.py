@@ -66,7 +66,7 @@ def test_a_damaged_batch_is_named_and_computed_anew(folder: Path, damage: str) -
     assert len(before) == 2
     for path in before:
         path.write_bytes(DAMAGES[damage](path.read_bytes()))
-        with pytest.warns(RuntimeWarning, match=rf"{path.name} is damaged: its queries are projected anew"):
+        with pytest.warns(RuntimeWarning, match=rf"{path.name} is damaged: its queries are projected again"):
             assert same(swept(folder), whole)
     assert parts(folder) == before
     assert same(swept(folder), whole)

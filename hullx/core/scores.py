@@ -37,7 +37,7 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
 
 
 def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
-    """What a function finds of each point, so many points at a time.
+    """A function's values at all points, one chunk of points at a time.
 
     Args:
         size: most points at a time.

@@ -1,4 +1,4 @@
-"""A function of one query, over many of them: so many in lockstep, one batch after the other."""
+"""A function of one query, mapped over many: a fixed number in lockstep, batch after batch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hullx.types import Array
 # matrix (0.5 MB in float64); 64 keep two CPU cores' products efficient.
 LOCKSTEP = 64
 # The same on a CPU where solves are small steps on an inverse, which should stay in a core's cache (measured with 65 slots:
-# 10 µs a step with 4 queries, 16 with 8). Fewer, where their pools would not fit into a last-level cache of so many bytes.
+# 10 µs a step with 4 queries, 16 with 8). Fewer, where their pools would not fit into a last-level cache of CACHE_BYTES.
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
-# An accelerator gathers pools for as many queries as find room in so many bytes.
+# An accelerator gathers pools for as many queries as fit into POOL_BYTES.
 POOL_BYTES = 2**30
 
 
@@ -65,7 +65,7 @@ def over_batches(batched: Callable[[Any], Any], batch: Any, size: int) -> Any:
 
 
 def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int, wanted: Array | None = None) -> Any:
-    """batched(*group's) for groups of so many queries of a batch, one after the other.
+    """batched(*group's) for groups of a fixed number of queries of a batch, one after the other.
 
     Args:
         batched: a function of arrays whose first axis is that of queries.

@@ -34,7 +34,7 @@ class Pair(NamedTuple):
 
 
 class Slicing(NamedTuple):
-    """How numbers of magnitude ≤ 1 are cut: into slices of so many bits, the last of which is what is left, rounded.
+    """How numbers of magnitude ≤ 1 are cut: into slices of a fixed number of bits; the last slice is the rounded rest.
 
     Attributes:
         bits: of a slice but the last, whose products are exact.
@@ -65,7 +65,7 @@ def slicing(dtype: DTypeLike, slices: int = 5) -> Slicing:
 def product_error(
     a: Number, b: Number, terms: int, dtype: DTypeLike, how: Slicing, *, columns: int = 1, nonzero: Count | None = None
 ) -> Number:
-    """What a `product` over so many terms is off by at most: a number, or the length of a row.
+    """The largest error of a `product` over a number of terms: of an entry, or the length of a row of errors.
 
     The products of the first slices of each block are added as pairs, N of them: their highs are added without error but for
     the N − 1 roundings that the lows gather, each at most u times a partial sum; adding these costs as many roundings of at
@@ -74,8 +74,8 @@ def product_error(
     involved, it was rounded, and so is the sum over its block; it is no larger than what it is of.
 
     Args:
-        a, b: Euclidean norms of a row of the first factor, and of the second with so many columns.
-        nonzero: of the terms, at most so many are not 0; None for all.
+        a, b: Euclidean norms of a row of the first factor, and of the second with all its columns.
+        nonzero: most terms that are not 0; None for all.
     """
     unit, blocks = float(jnp.finfo(dtype).eps) / 2, -(-terms // how.block)
     pairs = sum(i + j < LEADING for i in range(how.slices) for j in range(how.slices)) + 1
@@ -123,7 +123,7 @@ def total(terms: Float[Array, "t ..."]) -> Pair:
 def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
     """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, and what is left.
 
-    Each is the difference of the number rounded to so many bits and to those of the slice before, which is exact.
+    Each is the difference of the number rounded to the bits of this slice and to those of the slice before, which is exact.
 
     Args:
         number: of magnitude ≤ 1, of any shape.

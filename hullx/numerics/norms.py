@@ -13,7 +13,7 @@ from hullx.types import Array
 def gamma(operations: int | Array, dtype: DTypeLike) -> float | Array:
     """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
 
-    Infinite where the dtype has not digits enough for so many operations to be bounded at all.
+    Infinite where the dtype has too few digits to bound the number of operations.
 
     Args:
         operations: k ≥ 0, a number or an array.

@@ -31,7 +31,7 @@ class Solver(Protocol):
 
         Args:
             pool: of one query, in coordinates without units; hullx maps the function over queries.
-            max_steps: at most so many.
+            max_steps: most steps.
 
         Returns:
             Weights, whose sum need not be 1, and steps; what is not finite, or sums to 0, counts as the weights at hand.

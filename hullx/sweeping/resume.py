@@ -32,8 +32,8 @@ def in_batches(
 ) -> Projection:
     """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
 
-    A batch's file has a hash of its contents and of the fingerprint in its name. One that does not agree with it is computed
-    anew, with a warning.
+    The name of a batch's file has a hash of its contents and of the fingerprint. A damaged file is reported with a warning, and its
+    batch is computed again.
 
     Args:
         folder: made if need be, and locked.
@@ -54,7 +54,7 @@ def in_batches(
             if part is None:
                 if damaged:
                     names = ", ".join(map(str, damaged))
-                    warnings.warn(f"resume: {names} is damaged: its queries are projected anew", RuntimeWarning, stacklevel=3)
+                    warnings.warn(f"resume: {names} is damaged: its queries are projected again", RuntimeWarning, stacklevel=3)
                 part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
                 data = _packed(part)
                 for path in damaged:

@@ -18,7 +18,7 @@ from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
-# A batch with at most so many queries left is scored on its own: the last rounds have few.
+# The last queries of a batch, at most FEW, are scored on their own: the last rounds have few.
 FEW = 32
 # Bytes of slices that are at hand at once.
 SLICE_BYTES = 2**26
