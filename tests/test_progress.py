@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+import time
 from contextlib import redirect_stderr
 
 import pytest
@@ -19,10 +21,10 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """100 columns wide; the tests put it in place of standard error, which pytest sets after the fixtures."""
+    """120 columns wide; the tests put it in place of standard error, which pytest sets after the fixtures."""
     monkeypatch.setattr(display, "BAR_INTERVAL", 0.0)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "120")
     return Terminal()
 
 
@@ -35,13 +37,24 @@ def test_a_bar_on_a_terminal(terminal: Terminal) -> None:
     assert half.startswith(f"projecting [{'#' * 15}{'-' * 15}] 1,000/2,000 queries, 990 certified, ")
     assert last.startswith("projecting: 2,000 queries in ")
     assert last.endswith("s" + last[len(last.rstrip()) : -1] + "\n")
-    assert {len(first), len(half), len(last) - 1} == {99}  # each covers the one before, and none wraps
+    assert {len(first), len(half), len(last) - 1} == {119}  # each covers the one before, and none wraps
+
+
+def test_a_narrow_terminal_shortens_the_bar_before_the_words(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with redirect_stderr(terminal), progress("projecting", 2000, "queries") as report:
+        later = time.monotonic() + 100
+        monkeypatch.setattr(display.time, "monotonic", lambda: later)
+        report(1000, "990 certified")
+    shown = terminal.getvalue().split("\r")[2]
+    assert re.fullmatch(r"projecting \[#{5,}-{5,}\] 1,000/2,000 queries, 990 certified, 10/s, 100 s left", shown), shown
+    assert len(shown) == 79
 
 
 def test_a_bar_is_wiped_out_when_a_job_fails(terminal: Terminal) -> None:
     with pytest.raises(RuntimeError), redirect_stderr(terminal), progress("projecting", 2, "queries"):
         raise RuntimeError
-    assert terminal.getvalue().endswith("\r" + " " * 99 + "\r")
+    assert terminal.getvalue().endswith("\r" + " " * 119 + "\r")
 
 
 def test_bars_are_drawn_ten_times_a_second(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ class Tally(Protocol):
 
 # Seconds between lines in a log file, and between updates of the bar on a terminal.
 LOG_INTERVAL, BAR_INTERVAL = 15.0, 0.1
-# Characters in the bar.
+# Most characters in the bar.
 BAR = 30
 
 
@@ -62,9 +62,11 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Report]:
         now = time.monotonic()
         if now - drawn >= BAR_INTERVAL:
             drawn = now
-            filled = BAR * min(done, total) // max(total, 1)
-            bar = "#" * filled + "-" * (BAR - filled)
-            draw(f"{title} [{bar}] {_words(done, total, unit, note, now - start)}")
+            words = _words(done, total, unit, note, now - start)
+            # The words matter more than the bar.
+            size = max(min(BAR, shutil.get_terminal_size().columns - len(f"{title} [] {words}") - 1), 0)
+            filled = size * min(done, total) // max(total, 1)
+            draw(f"{title} [{'#' * filled}{'-' * (size - filled)}] {words}")
 
     report(0)
     try:
