@@ -1,7 +1,7 @@
 """hullx: certified projections onto convex hulls, and experiments on how networks behave outside their training set's.
 
 `hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.probes`, `hullx.runs`, `hullx.spaces` and `hullx.training` are imported
-when they are first used, for some of what they stand on takes seconds to import.
+on first use. They take longer to import, and parts of them need optional packages: `hullx.extras`.
 """
 
 import importlib

@@ -45,5 +45,5 @@ class StorageError(HullxError, OSError):
     """A file that could not be written, say on a full disk; what was finished before is still there."""
 
 
-class PackageError(HullxError, ImportError):
-    """An optional package that is not installed; the message says how to install it."""
+class PackageError(HullxError, ModuleNotFoundError):
+    """An optional package that is not installed; the message says how to install it, and `name` is the package's."""

@@ -182,7 +182,7 @@ def test_unprepared_set_names_folder_and_command(tmp_path: Path) -> None:
 
 def test_prepare_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        prepare_command.main("prepare", "mnst")
+        prepare_command.main(["prepare", "mnst"])
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("error: unknown data set 'mnst'")
 

@@ -119,4 +119,4 @@ except ImportError as error:
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "solver projected_gradient needs jaxopt: pip install jaxopt" in done.stdout
+    assert "solver projected_gradient needs jaxopt: pip install 'hullx[solvers]'" in done.stdout

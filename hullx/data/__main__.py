@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal
-
-import tyro
+from argparse import ArgumentParser
+from collections.abc import Sequence
 
 from hullx.errors import HullxError
 
 
-def main(command: Literal["prepare"], name: str, /, data_dir: str | None = None) -> None:
-    """Prepare a TFDS data set once, in array_record format; needs pip install 'hullx[prepare]'.
-
-    Args:
-        command: prepare.
-        name: TFDS name, such as mnist, cifar10, fashion_mnist.
-        data_dir: where to put it; $TFDS_DATA_DIR or ~/tensorflow_datasets if not given.
-    """
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prepare a data set as a command line asks for; the process's own if None."""
+    parser = ArgumentParser(prog="python -m hullx.data")
+    commands = parser.add_subparsers(dest="command", required=True)
+    said = "prepare a TFDS data set once, in array_record format; needs pip install 'hullx[prepare]'"
+    command = commands.add_parser("prepare", help=said, description=said)
+    command.add_argument("name", help="TFDS name, such as mnist, cifar10, fashion_mnist")
+    command.add_argument("--data-dir", help="where to put it; by default $TFDS_DATA_DIR or ~/tensorflow_datasets")
+    given = parser.parse_args(arguments)
     from hullx.data.sources.tfds import prepare
 
     try:
-        print(prepare(name, data_dir))
+        print(prepare(given.name, given.data_dir))
     except HullxError as error:
         sys.exit(print(f"error: {error}", file=sys.stderr) or 2)
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    main()

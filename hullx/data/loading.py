@@ -40,6 +40,7 @@ def load(
 
     Raises:
         DataError: no such set, not prepared, damaged, or too small for the size asked for; or an argument that cannot be used.
+        PackageError: the package that the set comes from is not installed.
 
     Example:
         >>> digits = load("digits", train_size=500, balanced=True)

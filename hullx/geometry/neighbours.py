@@ -16,6 +16,7 @@ from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count, check_numbers, look
 from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
+from hullx.extras import require
 from hullx.sweeping.arguments import checked
 
 # Candidates beyond the k that are asked for, and by how much they grow where those do not settle it.
@@ -54,6 +55,7 @@ def neighbours(
 
     Raises:
         ArgumentTypeError, ArgumentError: an argument has a wrong type, dtype, shape or value.
+        PackageError: scikit-learn is not installed.
 
     Example:
         >>> found = neighbours(np.array([[3.0, 0.0]], np.float32), np.asarray(square), k=2)
@@ -82,6 +84,7 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
 
     Raises:
         ArgumentTypeError, ArgumentError: an argument has a wrong type, dtype, shape or value.
+        PackageError: scikit-learn is not installed.
 
     Example:
         >>> neighbours_within(np.array([[0.0], [1.0], [1.0], [4.0]])).distance.ravel()
@@ -138,6 +141,7 @@ def _nearest(queries: np.ndarray, chunks: Chunks, k: int, own: np.ndarray, count
 
 def _candidates(queries: np.ndarray, chunks: Chunks, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of points (m, count), nearly the nearest, and a lower bound (m,) of the distance of all others."""
+    require("hullx.geometry.neighbours", "sklearn")
     from sklearn.neighbors import NearestNeighbors  # it takes a second to import
 
     rows, lower = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))

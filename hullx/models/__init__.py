@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hullx.extras import require
+
+require(__name__, "flax")
+
 from typing import Any
 
 import flax.linen as nn

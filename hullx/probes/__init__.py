@@ -1,5 +1,9 @@
 """What is asked of trained models, inside and outside the hull: do they agree, where do labels change, how flat are they?"""
 
+from hullx.extras import require
+
+require(__name__, "flax", "optax")
+
 from hullx.probes import attacks
 from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority, with_others
 from hullx.probes.crossings import Crossings, crossings

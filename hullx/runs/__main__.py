@@ -17,13 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.table import Table
 
 from hullx.errors import HullxError, ResumeError
 from hullx.runs import gallery
 from hullx.runs.claims import VERDICTS
-from hullx.runs.closing import WIDTH, show
+from hullx.runs.closing import printer, show
 from hullx.runs.command import stop
 from hullx.runs.experiment import of_folder
 from hullx.runs.fingerprint import LOCK
@@ -33,6 +31,9 @@ from hullx.runs.results import CONFIG, PROVENANCE, Results
 
 def index(parent: Path) -> None:
     """Prints one line a run."""
+    console = printer()
+    from rich.table import Table
+
     table = Table("experiment", "run", "date", "seconds", "claims", "state")
     for path in sorted(parent.glob(f"*/*/{CONFIG}")):
         try:
@@ -44,8 +45,7 @@ def index(parent: Path) -> None:
         said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
         name, seconds = path.parent.parent.name, f"{known['seconds']:,.0f}" if "seconds" in known else "–"
         table.add_row(name, path.parent.name, known["date"][:16].replace("T", " "), seconds, said, state(path.parent))
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table, highlight=False)
+    console.print(table, highlight=False)
 
 
 def state(folder: Path) -> str:

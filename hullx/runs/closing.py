@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
+from hullx.extras import require
 from hullx.runs.results import CONFIG, FAILED, UNDECIDED, Results, Row, is_share
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 # Where output goes to a file: wide enough for seven numbers with their intervals.
 WIDTH = 120
@@ -24,19 +27,35 @@ class Block(NamedTuple):
 
 
 def show(folder: Path) -> None:
-    """Prints the closing table of a run folder."""
-    results = Results(folder)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
+    """Prints the closing table of a run folder.
+
+    Raises:
+        PackageError: rich is not installed.
+    """
+    results, console = Results(folder), printer()
     about = results.json(CONFIG)
     for table in closing_tables(results, f"{about['module'].rpartition('.')[2]}, {about['preset']}"):
         console.print(table, highlight=False)
     console.print("In brackets: 95% intervals. All numbers are in results.csv and claims.json of", highlight=False)
 
 
+def printer() -> Console:
+    """What prints tables on standard output.
+
+    Raises:
+        PackageError: rich is not installed.
+    """
+    require("hullx.runs", "rich")
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
 def closing_tables(results: Results, title: str) -> Iterator[Table]:
     """Groups by quantities, and the claims."""
+    from rich.table import Table
+
     sets = {row.data for row in results.rows} - {""}
     title += f": {next(iter(sets))}" if len(sets) == 1 else ""
     for block in blocks(results.rows):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hullx.errors import ArgumentError
+from hullx.extras import require
 
 C = TypeVar("C")
 
@@ -28,7 +29,9 @@ def parse(module: str, doc: str | None, presets: Mapping[str, C], arguments: Seq
     Raises:
         ArgumentError: the command line cannot be understood.
         SystemExit: --help was asked for, and shown.
+        PackageError: tyro is not installed.
     """
+    require(module, "tyro")
     import tyro  # here, for tyro takes a third of a second that no library user should pay
 
     arguments = list(arguments)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hullx.errors import HullxError, ResumeError
+from hullx.errors import HullxError, PackageError, ResumeError
 from hullx.runs.claims import Claim
 from hullx.runs.command import parse, restored, stop
 from hullx.runs.fingerprint import reserved
@@ -148,10 +148,13 @@ def of_folder(folder: Path) -> Experiment[Any]:
 
     Raises:
         ResumeError: it holds none, or that of an experiment that there is no more.
+        PackageError: the experiment needs a package that is not installed.
     """
     name = Results(folder).json(CONFIG)["module"]
     try:
         return module_named(name).experiment
+    except PackageError:  # an ImportError that says what to install
+        raise
     except (ImportError, AttributeError) as error:
         raise ResumeError(f"{folder} is a run of {name}, which cannot be imported: start from the repository's root") from error
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hullx.extras import require
+
+require(__name__, "matplotlib")
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 

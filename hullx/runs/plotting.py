@@ -8,6 +8,10 @@ def figures(results):
 
 from __future__ import annotations
 
+from hullx.extras import require
+
+require(__name__, "matplotlib")
+
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hullx.errors import PackageError
+from hullx.extras import require
 
 
 class Board(NamedTuple):
@@ -38,8 +38,7 @@ def find_board() -> Callable[[Path], Board]:
     Raises:
         PackageError: tensorboardX is not installed.
     """
-    try:
-        from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise PackageError("--tensorboard needs tensorboardX: pip install 'hullx[tensorboard]'") from error
+    require("--tensorboard", "tensorboardX")
+    from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
+
     return lambda folder: Board(SummaryWriter(str(folder)))

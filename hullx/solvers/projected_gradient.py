@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from hullx.arguments import check_count
 from hullx.core.pool.problem import PoolProblem
-from hullx.errors import PackageError
+from hullx.extras import require
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
@@ -166,15 +166,11 @@ def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 
     Raises:
         PackageError: jaxopt is not installed.
     """
+    require("solver projected_gradient", "jaxopt")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            import jaxopt
-            from jaxopt.projection import projection_simplex
-        except ImportError as error:
-            raise PackageError(
-                "solver projected_gradient needs jaxopt: pip install jaxopt, or choose another solver"
-            ) from error
+        import jaxopt
+        from jaxopt.projection import projection_simplex
     return jaxopt.ProjectedGradient(
         of, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

@@ -5,15 +5,20 @@
     hullx.sweep(test, train)
 
 Each is a pure, differentiable function and a pytree: `jax.jit`, `jax.grad` and `hullx.distance` compose with it. `rows` maps
-whole data sets, in chunks.
+whole data sets, in chunks. `Features` and `layers` need Flax and are imported when they are first used.
 """
 
-from hullx.spaces.features import Features, layers
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from hullx.spaces.pixels import Crop, Pixels, SmoothSubsample
 from hullx.spaces.principal import Principal, components, pca
 from hullx.spaces.selected import Selected, pivots, selected
 from hullx.spaces.space import Invertible, Space, rows
 from hullx.spaces.wavelets import Wavelets, wavedec2, waverec2
+
+if TYPE_CHECKING:
+    from hullx.spaces.features import Features, layers
 
 __all__ = [
     "Crop",
@@ -34,3 +39,14 @@ __all__ = [
     "wavedec2",
     "waverec2",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Layers of networks: the one part of this folder that needs Flax."""
+    if name in ("Features", "layers"):
+        return getattr(importlib.import_module("hullx.spaces.features"), name)
+    raise AttributeError(f"module 'hullx.spaces' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

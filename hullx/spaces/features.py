@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from hullx.extras import require
+
+require("hullx.spaces.Features", "flax")
+
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

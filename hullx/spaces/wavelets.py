@@ -16,11 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pywt
 from jaxtyping import Float
 
 from hullx.arguments import check_count
 from hullx.errors import ArgumentError
+from hullx.extras import require
 from hullx.spaces.pixels import check_shape
 from hullx.types import Array
 
@@ -42,6 +42,7 @@ class Wavelets:
 
     Raises:
         ArgumentError: no such wavelet, one that is not orthogonal, or sizes that cannot be halved so often.
+        PackageError: PyWavelets is not installed.
 
     Example:
         >>> images = hullx.data.load("digits").test.images
@@ -168,18 +169,30 @@ def _product(images: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
 @cache
 def _analysis(n: int, wavelet: str) -> np.ndarray:
     """Low-pass rows over high-pass ones, (2 ⌈n/2⌉, n)."""
-    return np.concatenate(pywt.dwt(np.eye(n), wavelet, MODE, axis=0))
+    return np.concatenate(_pywt().dwt(np.eye(n), wavelet, MODE, axis=0))
 
 
 @cache
 def _synthesis(n: int, wavelet: str) -> np.ndarray:
     """The way back, (n, 2 ⌈n/2⌉)."""
     one = np.eye((n + 1) // 2)
-    return np.concatenate([pywt.idwt(*pair, wavelet, MODE, axis=0)[:n] for pair in ((one, None), (None, one))], axis=1)
+    return np.concatenate([_pywt().idwt(*pair, wavelet, MODE, axis=0)[:n] for pair in ((one, None), (None, one))], axis=1)
+
+
+def _pywt() -> Any:  # which has no types
+    """PyWavelets.
+
+    Raises:
+        PackageError: it is not installed.
+    """
+    require("hullx.spaces.Wavelets", "pywt")
+    import pywt
+
+    return pywt
 
 
 def _known(name: Any) -> Any:
-    library: Any = pywt  # which has no types
+    library = _pywt()
     if name not in library.wavelist(kind="discrete"):
         raise ArgumentError(f"wavelet: got {name!r}, expected one of PyWavelets' discrete ones: choose haar, db2, sym4 …")
     return library.Wavelet(name)

@@ -32,8 +32,8 @@ def in_batches(
 ) -> Projection:
     """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
 
-    The name of a batch's file has a hash of its contents and of the fingerprint. A damaged file is reported with a warning, and its
-    batch is computed again.
+    The name of a batch's file has a hash of its contents and of the fingerprint. A damaged file is reported with a warning,
+    and its batch is computed again.
 
     Args:
         folder: made if need be, and locked.

@@ -1,5 +1,9 @@
 """Training of one network, or of dozens in one compiled program."""
 
+from hullx.extras import require
+
+require(__name__, "flax", "optax", "orbax.checkpoint")
+
 from hullx.training.checkpoints import load_variables
 from hullx.training.fit import Checkpointing, Ensemble, Fit, fit
 from hullx.training.guessing import Found, guess, stopped_descent

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hullx.data.dataset import Dataset, Split
+from hullx.extras import require
 
 # The seed of the split, and the share of it that is held out.
 SEED, TEST_SHARE = 0, 0.2
@@ -15,10 +16,14 @@ SEED, TEST_SHARE = 0, 0.2
 def read() -> Dataset:
     """1,437 training and 360 test images by a fixed stratified split, float32 in [0, 1].
 
+    Raises:
+        PackageError: scikit-learn is not installed.
+
     Example:
         >>> read().train.images.shape
         (1437, 8, 8, 1)
     """
+    require("data set 'digits'", "sklearn")
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

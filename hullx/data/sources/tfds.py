@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from hullx.data.dataset import Dataset, Split
 from hullx.errors import DataError
+from hullx.extras import require
 
 # What TFDS calls a set: name, perhaps /config, perhaps :version.
 NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
@@ -30,6 +30,7 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
 
     Raises:
         DataError: no such set, not prepared, not in array_record format, or no images of one size with labels.
+        PackageError: tensorflow-datasets or Pillow is not installed.
     """
     builder = _builder(name, data_dir)
     folder = Path(os.fspath(builder.data_dir))
@@ -59,6 +60,7 @@ def prepare(name: str, data_dir: str | Path | None) -> Path:
 
     Raises:
         DataError: no such set, or TensorFlow is not installed.
+        PackageError: tensorflow-datasets or Pillow is not installed.
     """
     builder = _builder(name, data_dir)
     try:
@@ -72,6 +74,7 @@ def _builder(name: str, data_dir: str | Path | None):
     choice = "use digits, npz:PATH, or a name from tensorflow.org/datasets"
     if not NAME.fullmatch(name):
         raise DataError(f"unknown data set {name!r}: {choice}")
+    require(f"data set {name!r}", "tensorflow_datasets", "PIL")
     import tensorflow_datasets as tfds
 
     try:
@@ -91,6 +94,7 @@ def _is_jpeg(folder: Path) -> bool:
 
 def _split(builder: Any, part: str) -> Split:
     import tensorflow_datasets as tfds
+    from PIL import Image
 
     # TFDS's own decoding costs ten times the bytes' reading and Pillow's decoding together.
     source = builder.as_data_source(part, decoders={"image": tfds.decode.SkipDecoding()})
