@@ -74,7 +74,7 @@ def pad_support(result: Projection, slots: int) -> Projection:
     xp: Any = result.support.__array_namespace__()
 
     def pad(field: Array) -> Array:
-        return xp.concat([field, xp.zeros((count, slots - now), field.dtype)], 1)  # NumPy's pad takes ten times as long
+        return xp.concat([field, xp.zeros((count, slots - now), field.dtype)], axis=1)  # NumPy's pad takes ten times as long
 
     return result._replace(support=pad(result.support), weights=pad(result.weights))
 
