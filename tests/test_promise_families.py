@@ -37,14 +37,14 @@ def from_disk(queries: np.ndarray, points: np.ndarray, **settings) -> hullx.Proj
 
 
 PATHS = {
-    "project": Path(hullx.project, (0.02, 0.005)),
+    "project": Path(hullx.project, (0.02, 0.01)),
     # The data are taken in full, the bracket is rounded outwards to float32.
     "project of float64 with x64 off": Path(hullx.project, (1.0, 0.02), x64=False),
     # Without x64, float32 has too few digits for columns that differ by six orders of magnitude.
     "jit": Path(jitted(), (0.20, 0.05)),
     "jit without a last resort": Path(jitted(solver=ActiveSet(last_resort=False)), (0.40, 0.50)),
-    "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.005)),
-    "sweep from disk": Path(from_disk, (0.02, 0.005)),
+    "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.01)),
+    "sweep from disk": Path(from_disk, (0.02, 0.01)),
 }
 BOTH = [(path, dtype) for path in PATHS for dtype in (np.float32, np.float64) if PATHS[path].x64 or dtype is np.float64]
 SLOW_SEEDS = range(100, 109)
