@@ -1,5 +1,89 @@
-"""Experiments: one file, one question. Start one with `python -m experiments.<name> [smoke|cpu|paper]`."""
+"""Experiments: one file, one question, in a folder by theme.
+
+    python -m experiments list                            each experiment, with its question
+    python -m experiments.pixel_hull [smoke|cpu|paper]    runs one; so does python -m experiments pixel_hull
+
+A file has the same module name in any folder: hulls/pixel_hull.py is `experiments.pixel_hull`. So commands are short, and a run
+folder, which names its module, stays valid when the file moves. Files of one folder import each other relatively
+(`from .layer_hulls import trained`); `experiments.shared` is an ordinary package, which all folders may import.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from hullx.extras import require
 
 require("experiments", "flax", "optax", "matplotlib", "tyro", "rich", "sklearn", extra="experiments")
+
+ROOT = Path(__file__).parent
+FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
+ORDINARY = "__main__", "shared"  # modules that Python finds by itself
+# Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.pieces`), and can still be resumed.
+RENAMED = {"codes": "autoencoder_codes", "layers": "layer_hulls", "regions": "linear_head_regions", "sizes": "model_sizes"}
+
+
+def files() -> dict[str, Path]:
+    """Return the Python files of all folders by name.
+
+    Raises:
+        ImportError: two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for folder in FOLDERS:
+        for file in sorted((ROOT / folder).glob("[!_]*.py")):
+            if file.stem in found:
+                raise ImportError(f"{found[file.stem]} and {file} have the same name: rename one, as modules omit the folder")
+            found[file.stem] = file
+    return found
+
+
+def experiments() -> dict[str, Path]:
+    """Return the files that can be run, by name: the experiments without the helpers beside them."""
+    return {name: file for name, file in files().items() if 'if __name__ == "__main__":' in file.read_text(encoding="utf-8")}
+
+
+def unknown(name: str) -> str:
+    """Return the sentence for a name that no experiment has."""
+    if name in FOLDERS:
+        return f"{name!r} is a folder, not an experiment: leave it out of the name, as in experiments.pixel_hull"
+    (nearest,) = difflib.get_close_matches(name, experiments(), n=1, cutoff=0)
+    return f"unknown experiment {name!r}: did you mean {nearest!r}? `python -m experiments list` shows all"
+
+
+class FolderFinder(MetaPathFinder, Loader):
+    """Finds `experiments.<file>` in the folder that holds the file, and loads modules that are asked for by an earlier name."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /) -> ModuleSpec | None:
+        package, _, name = fullname.rpartition(".")
+        if package != __name__ or name in ORDINARY:
+            return None
+        found = files()
+        if name in found:
+            return spec_from_file_location(fullname, found[name])
+        if name in RENAMED:
+            return ModuleSpec(fullname, self)
+        raise ModuleNotFoundError(unknown(name), name=fullname)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return importlib.import_module(f"{__name__}.{RENAMED[spec.name.rpartition('.')[2]]}")
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it is loaded."""
+
+
+sys.meta_path.insert(0, FolderFinder())
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Type checkers look for modules where Python would by itself."""

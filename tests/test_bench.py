@@ -14,7 +14,8 @@ from oracles import nnls_distance
 from rational import squared_distance
 
 import hullx
-from experiments import bench_attacks, bench_derivatives, bench_solvers, bench_training, peers
+from experiments import bench_attacks, bench_derivatives, bench_solvers, bench_training
+from experiments.shared import baselines
 from hullx import runs
 
 RTOL = 1e-6
@@ -28,8 +29,8 @@ def triangle(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def test_gap_is_zero_at_the_projection_and_large_elsewhere(triangle) -> None:
     query, points = triangle
     _, weights = nnls_distance(query, points)
-    assert peers.gap(query, points, weights) < 1e-13
-    assert peers.gap(query, points, np.ones(len(points))) > 0.1
+    assert baselines.gap(query, points, weights) < 1e-13
+    assert baselines.gap(query, points, np.ones(len(points))) > 0.1
 
 
 @pytest.mark.usefixtures("x64")
@@ -38,11 +39,11 @@ def test_gap_agrees_with_the_certificate(triangle) -> None:
     weights = np.eye(len(points))[7]
     upper = np.linalg.norm(query - points[7])
     gap = hullx.certificate.gap(query, points, weights)
-    np.testing.assert_allclose(peers.gap(query, points, weights), min(float(gap) / upper**2, 1), rtol=1e-12)
+    np.testing.assert_allclose(baselines.gap(query, points, weights), min(float(gap) / upper**2, 1), rtol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
-@pytest.mark.parametrize("name", peers.peers(RTOL))
+@pytest.mark.parametrize("name", baselines.solvers(RTOL))
 def test_peers_find_the_projection(triangle, name: str) -> None:
     query, points = triangle
     if "qpsolvers" in name:
@@ -50,7 +51,7 @@ def test_peers_find_the_projection(triangle, name: str) -> None:
         if name.split()[0] not in qpsolvers.available_solvers:
             pytest.skip(f"{name} is not installed: pip install -e '.[bench]'")
     with jax.enable_x64(True):
-        weights = peers.peers(RTOL)[name]()(query, points)
+        weights = baselines.solvers(RTOL)[name]()(query, points)
     truth = float(squared_distance(query, points)) ** 0.5
     np.testing.assert_allclose(np.linalg.norm(query - weights @ points), truth, rtol=1e-6)
 
@@ -117,7 +118,7 @@ def test_unknown_names_get_one_line(experiment: Any, flag: str, known: str, tmp_
 
 def test_archetypes_by_alternation_are_in_the_hull_and_better_than_a_guess(rng: np.random.Generator) -> None:
     points = rng.normal(size=(40, 3))
-    found = peers.alternation(points, points[:4], 5, lambda done: None)
+    found = baselines.alternation(points, points[:4], 5, lambda done: None)
     assert max(nnls_distance(archetype, points)[0] for archetype in found) < 1e-6
     left = [sum(nnls_distance(point, some)[0] ** 2 for point in points) for some in (found, points[:4])]
     assert left[0] < 0.7 * left[1]

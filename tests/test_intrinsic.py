@@ -14,7 +14,7 @@ from oracles import nnls_distance
 from scipy.spatial import Delaunay, distance
 from scipy.stats import mannwhitneyu
 
-from experiments import codes, intrinsic
+from experiments import autoencoder_codes, intrinsic
 from hullx import runs
 from hullx.data import load
 from hullx.models import MLP, Autoencoder, representations
@@ -92,9 +92,9 @@ def test_a_seed_counts_where_there_is_something_to_tell() -> None:
 def test_a_run_without_an_image_outside_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Seven test images, and test codes that are training codes: all inside, no errors worth a number, all figures."""
 
-    def inside(*args: object) -> codes.Codes:
+    def inside(*args: object) -> autoencoder_codes.Codes:
         train = np.random.default_rng(0).standard_normal((2, 30, 2)).astype(np.float32)
-        return codes.Codes(train, train[:, 3:10] / 2, np.full(2, 0.5))
+        return autoencoder_codes.Codes(train, train[:, 3:10] / 2, np.full(2, 0.5))
 
     monkeypatch.setattr(intrinsic, "codes", inside)
     small = ("--data", "digits:30:7", "--seeds", 2, "--epochs", 1, "--bottlenecks", 2)
@@ -106,7 +106,7 @@ def test_a_run_without_an_image_outside_ends(tmp_path: Path, monkeypatch: pytest
 def test_features_are_those_of_each_network() -> None:
     model, images = MLP(10, width=6), load("digits", test_size=12).test.images
     variables = jax.vmap(lambda key: model.init(key, jnp.asarray(images[:1])))(jax.random.split(jax.random.key(0), 2))
-    values = codes.features(model, variables, images, "hidden_2")
+    values = autoencoder_codes.features(model, variables, images, "hidden_2")
     assert values.shape == (2, 12, 6)
     for seed in range(2):
         mine = jax.tree.map(lambda leaf: leaf[seed], variables)  # noqa: B023
@@ -117,10 +117,10 @@ def test_features_are_those_of_each_network() -> None:
 def test_codes_do_not_depend_on_scale_and_fit_what_can_be_fitted(rng: np.random.Generator) -> None:
     """Features on a line in 6 dimensions, one of them constant: one number brings all of it back."""
     line = (rng.standard_normal((2, 300, 1)) * np.array([1.0, 2, -3, 4, 5, 0]) + 7).astype(np.float32)
-    found = codes.codes(line[:, :200], line[:, 200:], 1, 500, 0)
+    found = autoencoder_codes.codes(line[:, :200], line[:, 200:], 1, 500, 0)
     assert found.train.shape == (2, 200, 1)
     assert (found.lost < 0.01).all()
-    again = codes.codes(8 * line[:, :200], 8 * line[:, 200:], 1, 500, 0)
+    again = autoencoder_codes.codes(8 * line[:, :200], 8 * line[:, 200:], 1, 500, 0)
     np.testing.assert_allclose(found.test, again.test, rtol=1e-3, atol=1e-3)
 
 

@@ -11,8 +11,7 @@ from scipy.optimize import linprog
 from scipy.spatial import ConvexHull
 from scipy.stats import binom
 
-from experiments import laws, membership, trials
-from experiments.laws import ALL, BALL, CAUCHY, CUBE, CURVE, FULL, NEW, ORIGIN, SUBSPACE, Setting
+from experiments import distributions, membership, random_hull_trials
 from hullx import runs
 from hullx.errors import ArgumentError
 from hullx.geometry import random_hulls
@@ -87,51 +86,65 @@ def inside(query: np.ndarray, points: np.ndarray) -> bool:
 
 @pytest.mark.parametrize(
     ("law", "query", "n", "d"),
-    [(FULL, NEW, 30, 3), (CURVE, NEW, 40, 3), (BALL, NEW, 50, 3), (CUBE, ORIGIN, 10, 5), (CAUCHY, ORIGIN, 20, 10)],
+    [
+        (distributions.FULL, distributions.NEW, 30, 3),
+        (distributions.CURVE, distributions.NEW, 40, 3),
+        (distributions.BALL, distributions.NEW, 50, 3),
+        (distributions.CUBE, distributions.ORIGIN, 10, 5),
+        (distributions.CAUCHY, distributions.ORIGIN, 20, 10),
+    ],
 )
 def test_answers_are_those_of_linear_programming(law: str, query: str, n: int, d: int) -> None:
     """Of the same draws without their padding, which is with copies of a point and zeros."""
-    setting = Setting(law, query, n, d, np.nan)
-    queries, points = (np.asarray(each) for each in trials.drawn(trials.trials(0, setting), np.arange(30)))
+    setting = distributions.Setting(law, query, n, d, np.nan)
+    queries, points = (
+        np.asarray(each) for each in random_hull_trials.drawn(random_hull_trials.trials(0, setting), np.arange(30))
+    )
     assert (points[:, n:] == points[:, :1]).all()
     assert not points[:, :, d:].any()
     assert not queries[:, d:].any()
     assert points.dtype == np.float64
     wanted = [inside(q[:d], x[:n, :d]) for q, x in zip(queries, points, strict=True)]
     assert 0 < sum(wanted) < 30
-    np.testing.assert_array_equal(trials.asked(0, setting, 30, RTOL), np.where(wanted, trials.INSIDE, trials.OUTSIDE))
+    np.testing.assert_array_equal(
+        random_hull_trials.asked(0, setting, 30, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+    )
 
 
 def test_a_subspace_is_asked_as_in_its_own_dimensions() -> None:
-    setting = Setting(SUBSPACE, NEW, 40, 12, np.nan)
-    kind = trials.trials(0, setting)
+    setting = distributions.Setting(distributions.SUBSPACE, distributions.NEW, 40, 12, np.nan)
+    kind = random_hull_trials.trials(0, setting)
     np.testing.assert_allclose(kind.fixed @ kind.fixed.T, np.eye(4), atol=1e-14)
-    queries, points = (np.asarray(each) @ kind.fixed.T for each in trials.drawn(kind, np.arange(30)))
+    queries, points = (np.asarray(each) @ kind.fixed.T for each in random_hull_trials.drawn(kind, np.arange(30)))
     wanted = [inside(q, x[:40]) for q, x in zip(queries, points, strict=True)]
     assert 0 < sum(wanted) < 30
-    np.testing.assert_array_equal(trials.asked(0, setting, 30, RTOL), np.where(wanted, trials.INSIDE, trials.OUTSIDE))
+    np.testing.assert_array_equal(
+        random_hull_trials.asked(0, setting, 30, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+    )
 
 
 def test_copies_zeros_and_other_trials_change_no_answer(rng: np.random.Generator) -> None:
-    setting = Setting(FULL, NEW, 25, 3, np.nan)
-    kind = trials.trials(3, setting)
-    said = trials.asked(3, setting, kind.batch + 20, RTOL)
-    np.testing.assert_array_equal(trials.asked(3, setting, 20, RTOL), said[:20])
-    queries, points = (np.asarray(each) for each in trials.drawn(kind, np.arange(kind.batch)))
+    setting = distributions.Setting(distributions.FULL, distributions.NEW, 25, 3, np.nan)
+    kind = random_hull_trials.trials(3, setting)
+    said = random_hull_trials.asked(3, setting, kind.batch + 20, RTOL)
+    np.testing.assert_array_equal(random_hull_trials.asked(3, setting, 20, RTOL), said[:20])
+    queries, points = (np.asarray(each) for each in random_hull_trials.drawn(kind, np.arange(kind.batch)))
     rows = np.concatenate([rng.permutation(25), rng.integers(0, 25, kind.size - 25)])
     columns = rng.permutation(kind.width)
-    again = trials.decided(queries[:, columns], points[:, rows][:, :, columns], RTOL)
+    again = random_hull_trials.decided(queries[:, columns], points[:, rows][:, :, columns], RTOL)
     np.testing.assert_array_equal(again, said[: kind.batch])
 
 
 @pytest.mark.parametrize(("n", "d"), [(7, 2), (12, 3), (30, 5)])
 def test_all_vertices_are_those_of_quickhull(n: int, d: int) -> None:
-    setting = Setting(BALL, ALL, n, d, np.nan)
-    points = np.asarray(trials.drawn(trials.trials(0, setting), np.arange(60))[1])[:, :n, :d]
+    setting = distributions.Setting(distributions.BALL, distributions.ALL, n, d, np.nan)
+    points = np.asarray(random_hull_trials.drawn(random_hull_trials.trials(0, setting), np.arange(60))[1])[:, :n, :d]
     assert (np.linalg.norm(points, axis=2) <= 1).all()
     wanted = [len(ConvexHull(x).vertices) == n for x in points]
     assert 0 < sum(wanted) < 60
-    np.testing.assert_array_equal(trials.asked(0, setting, 60, RTOL), np.where(wanted, trials.INSIDE, trials.OUTSIDE))
+    np.testing.assert_array_equal(
+        random_hull_trials.asked(0, setting, 60, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,20 +158,22 @@ def test_the_experiment_covers_what_is_known(smoke: runs.Results) -> None:
     undecided, asked = smoke.total("undecided")
     assert (undecided, asked) == (0, table["trials"].sum())
     assert [claim["verdict"] for claim in smoke.claims] == [runs.HOLDS] * 6 + [runs.FAILS]
-    exact = laws.compared(table)
+    exact = distributions.compared(table)
     assert len(exact["exact"]) > 25
     assert np.isfinite(exact["exact"]).all()
     assert set(exact["data"]) == {
-        FULL,
-        SUBSPACE,
-        CUBE,
-        BALL,
-        *(f"{law}: {ORIGIN}" for law in (FULL, CUBE, CAUCHY)),
-        f"{BALL}: {ALL}",
+        distributions.FULL,
+        distributions.SUBSPACE,
+        distributions.CUBE,
+        distributions.BALL,
+        *(f"{law}: {distributions.ORIGIN}" for law in (distributions.FULL, distributions.CUBE, distributions.CAUCHY)),
+        f"{distributions.BALL}: {distributions.ALL}",
     }
-    (row,) = smoke.select(data=FULL, group="n = 32, d = 2", quantity="share")
-    mine = (table["data"] == FULL) & (table["n"] == 32) & (table["d"] == 2)
-    assert row.value == table["share"][mine] == laws.outcomes(table, FULL, NEW, 2, 32).mean()
+    (row,) = smoke.select(data=distributions.FULL, group="n = 32, d = 2", quantity="share")
+    mine = (table["data"] == distributions.FULL) & (table["n"] == 32) & (table["d"] == 2)
+    assert (
+        row.value == table["share"][mine] == distributions.outcomes(table, distributions.FULL, distributions.NEW, 2, 32).mean()
+    )
     np.testing.assert_allclose(table["exact"][mine], 1 - gaussian_outside(32, 2))
     assert {path.name for path in (smoke.folder / "figures").iterdir()} == {"exact.png", "laws.png", "vertices.png"}
 
@@ -174,9 +189,9 @@ def test_exact_values_that_are_wrong_are_not_covered(smoke: runs.Results, shift:
 
 def test_presets_ask_each_thing_once() -> None:
     for config in membership.PRESETS.values():
-        settings = laws.settings(config)
+        settings = distributions.settings(config)
         names = {runs.slug(f"{each.data}, {each.group}") for each in settings}
         assert len(names) == len(settings)
         assert config.at in config.counts
-        assert max(each.n for each in settings) <= trials.SIZES[-1]
-        assert max(each.d for each in settings) <= trials.WIDTHS[-1]
+        assert max(each.n for each in settings) <= random_hull_trials.SIZES[-1]
+        assert max(each.d for each in settings) <= random_hull_trials.WIDTHS[-1]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from toy import Config, Drawn, after, computed, experiment
 from hullx import runs
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs import gallery, pieces
+from hullx.runs.command import CACHE, keep_compiled
 from hullx.runs.folder import start
 from hullx.runs.names import slug
 
@@ -252,7 +254,7 @@ def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
     assert "| 0 of 20 |" in text
     assert "| a is positive | all |" in text
     assert "| 1 | 2 |" in text
-    assert hullx_runs("gallery", page).status == 0
+    assert hullx_runs("gallery", tmp_path).out == f"3 tables of {page}\n"  # of all pages in a folder
     assert page.read_text() == text  # nothing grows
     page.write_text(text.replace("number; undecided", "nonsense"))
     assert "has no quantity 'nonsense': name one of number, share positive, undecided" in hullx_runs("gallery", page).errors
@@ -273,6 +275,19 @@ def test_generators_know_their_purpose() -> None:
     }
     assert len(drawn) == 5
     assert slug("cifar10 (JPEG copy) test") == "cifar10-jpeg-copy-test"
+
+
+@pytest.mark.parametrize("chosen", [None, "elsewhere"])
+def test_programs_stay_in_the_users_cache_folder(chosen: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {name: getattr(jax.config, name) for name in (CACHE, "jax_persistent_cache_min_compile_time_secs")}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        jax.config.update(CACHE, chosen)
+        keep_compiled()
+        assert getattr(jax.config, CACHE) == (chosen or str(tmp_path / "hullx" / "jax"))
+    finally:
+        for name, value in settings.items():
+            jax.config.update(name, value)
 
 
 def test_importing_hullx_is_cheap() -> None:

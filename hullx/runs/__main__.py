@@ -6,7 +6,7 @@ python -m hullx.runs redraw FOLDER      draws its figures anew
 python -m hullx.runs judge FOLDER       judges its claims anew, from saved results
 python -m hullx.runs resume FOLDER      goes on with a run that was killed
 python -m hullx.runs keep FOLDER        copies its headline numbers to results/ beside the experiment, for the gallery
-python -m hullx.runs gallery [PAGE]     writes the tables of experiments/README.md anew, from what is kept
+python -m hullx.runs gallery [PAGE]     writes the tables of a page again, or of all pages below experiments/, from what is kept
 """
 
 from __future__ import annotations
@@ -87,9 +87,10 @@ def keep(folder: Path) -> None:
     print(gallery.keep(folder, Path(module.__file__).parent / "results"))
 
 
-def refresh(page: Path) -> None:
-    """Writes a page's tables anew."""
-    print(f"{gallery.refresh(page)} tables of {page}")
+def refresh(path: Path) -> None:
+    """Write the tables of a page again, or of all pages in a folder."""
+    for page in sorted(path.rglob("*.md")) if path.is_dir() else [path]:
+        print(f"{gallery.refresh(page)} tables of {page}")
 
 
 # Each command, and the path that it takes where none is given.
@@ -100,7 +101,7 @@ COMMANDS = {
     "judge": (judge, None),
     "resume": (resume, None),
     "keep": (keep, None),
-    "gallery": (refresh, Path("experiments/README.md")),
+    "gallery": (refresh, Path("experiments")),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import sys
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -12,10 +13,14 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import jax
+
 from hullx.errors import ArgumentError
 from hullx.extras import require
 
 C = TypeVar("C")
+
+CACHE = "jax_compilation_cache_dir"
 
 
 def parse(module: str, doc: str | None, presets: Mapping[str, C], arguments: Sequence[str]) -> tuple[str, C]:
@@ -64,6 +69,18 @@ def stop(message: str) -> NoReturn:
     """Ends the program with one line on standard error and exit status 2."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def keep_compiled() -> None:
+    """Keep compiled programs in the user's cache folder, ~/.cache/hullx/jax, unless the user has chosen one for JAX.
+
+    A command may do this, a library function may not: the setting holds for the whole process.
+    """
+    if getattr(jax.config, CACHE) is None:  # JAX reads JAX_COMPILATION_CACHE_DIR into it
+        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update(CACHE, str(parent / "hullx" / "jax"))
+        # JAX's default is a second, which most programs do not take; experiments compile dozens.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def known(flag: str, given: Collection[str], names: Collection[str]) -> None:

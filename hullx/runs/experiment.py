@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hullx.errors import HullxError, PackageError, ResumeError
 from hullx.runs.claims import Claim
-from hullx.runs.command import parse, restored, stop
+from hullx.runs.command import keep_compiled, parse, restored, stop
 from hullx.runs.fingerprint import reserved
 from hullx.runs.folder import Run, again, start, write_json
 from hullx.runs.pieces import module_name, module_named
@@ -135,6 +135,7 @@ class Experiment(Generic[C]):
     def _perform(self, run: Run[C]) -> None:
         from hullx.runs.closing import show
 
+        keep_compiled()
         self.measure(run.config, run)
         self.judge(run.folder)
         self.draw(run.folder)

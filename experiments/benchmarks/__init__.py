@@ -1,0 +1,1 @@
+"""How fast hullx is, next to other software."""

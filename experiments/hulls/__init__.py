@@ -1,0 +1,1 @@
+"""Where test data lie relative to the hull of the training data."""

@@ -1,0 +1,174 @@
+"""Are test images outside the hull of the training images in the layers of a network too, before training and after?
+
+Claims: they are, in the last hidden layer as well (R. Yousefzadeh, arXiv 2101.09849 and 2203.10447). Opponent (L.
+Bonnasse-Gahot, arXiv 2207.08648): in learned representations most are inside. Both are judged in the last hidden layer of
+trained networks, 64 numbers in the MLP and the ResNet, 128 in the CNN; the table has all layers, before training and after.
+
+With a linear head each class's region of that space is a polyhedron, from which follows (arXiv 2202.04052), and is tested:
+points in the hull of those called c are called c; hulls of those called differently are disjoint, with a plane between that
+proves it; the nearest border is at min_j margin_j / ‖w_c − w_j‖. And Jia et al. (arXiv 1904.01399): the nearest of the classes'
+hulls classifies as well as the network; "as well" is within 2 points, fixed before the run.
+
+    python -m experiments.feature_hull                      digits, 2 MLPs, seconds, no download
+    python -m experiments.feature_hull cpu                  MNIST, 10,000 × 500, 3 CNNs and 3 ResNets: 25 minutes
+    python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
+    python -m experiments.feature_hull cpu --networks cnn --checkpoint FOLDER      of `hullx.training.fit`, in place of training
+
+"Before training" is a network with initial weights of its own, not those that the trained one began with. Shares are of all
+seeds' images together. "÷ two products" is the time of a sweep by that of the two products of queries by
+points that cannot be avoided, the least over seeds, for the first compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.shared.networks import NETWORKS
+from hullx import probes, runs, spaces
+from hullx.data import Sample
+from hullx.errors import ArgumentError
+from hullx.runs import plotting
+from hullx.training import load_variables
+
+from .layer_hulls import Found, found_in, prepared, record_layer, trained
+from .linear_head_regions import FLIPS, KEPT, LIKE, PROVED, Regions, implied, record_regions
+
+OUTSIDE, INSIDE, REGIONS, NEAREST = "arXiv 2101.09849", "arXiv 2207.08648", "arXiv 2202.04052", "arXiv 1904.01399"
+STATES = RANDOM, TRAINED = "before training", "trained"
+SAME = 0.02  # accuracies that are called the same
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        data: a data set, as in hullx.data.Sample.
+        networks: names among mlp, lenet, cnn, resnet.
+        seeds: networks of each name.
+        epochs: of training.
+        samples: convex combinations of features for each network.
+        checkpoint: a folder that `hullx.training.fit` has written, of the one network that is named, in place of training.
+    """
+
+    data: Sample = Sample("digits")
+    networks: tuple[str, ...] = ("mlp",)
+    seeds: int = 2
+    epochs: int = 10
+    samples: int = 1000
+    checkpoint: str | None = None
+
+
+PRESETS = {
+    "smoke": Config(),
+    "cpu": Config(data=Sample("mnist:10000:500"), networks=("cnn", "resnet"), seeds=3, epochs=3),
+    "paper": Config(data=Sample("mnist"), networks=("cnn", "resnet"), seeds=5, epochs=30, samples=10_000),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Every layer of every network, before training and after; and what its head implies."""
+    runs.known("--networks", config.networks, NETWORKS)
+    if config.checkpoint is not None and (len(config.networks), config.seeds) != (1, 1):
+        raise ArgumentError("--checkpoint: holds one network: name it, and give --seeds 1")
+    data = prepared(config.data.load(seed=config.seed, data_dir=config.data_dir))
+    for name in config.networks:
+        make, last = NETWORKS[name]
+        model, found, regions = make(len(data.classes)), dict[str, list[Found]](), list[Regions]()
+        for seed in range(config.seeds):
+            key = jax.random.fold_in(jax.random.key(config.seed), seed)
+            start = dict(model.init(key, data.train.images[:1]))
+            if config.checkpoint is None:
+                done = trained(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
+            else:
+                done = load_variables(config.checkpoint)
+            shapes = spaces.layers(model, done, data.test.images)
+            for state, variables in zip(STATES, (start, done), strict=True):
+                for layer, shape in shapes.items():
+                    group = f"{name}, {state}, {layer} ({np.prod(shape):,})"
+                    space, title = spaces.Features(model, variables, layer), f"{group}, seed {seed}"
+                    each = run.keep(title, found_in, space, data, config.seed, config.rtol, title)
+                    found.setdefault(group, []).append(each)
+            space, head = spaces.Features(model, done, last), probes.head_of(done)
+            title, more = f"{name}, seed {seed}, regions", (config.samples, config.seed, config.rtol)
+            regions.append(run.keep(title, implied, space, head, data, *more, title))
+        for group, each in found.items():
+            record_layer(run, data.title, group, each)
+        record_regions(run, data.title, f"{name}, trained, {last}", regions)
+        layer = next(group for group in found if group.startswith(f"{name}, {TRAINED}, {last} "))
+        run.arrays(f"{name} borders", hull=found[layer][0].distance, border=regions[0].border, right=regions[0].right)
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Outside or inside in the last hidden layer; and what follows from a linear head."""
+    (data,), seeds = results.names("data"), results.config["seeds"]
+    for group in results.names("group", quantity=KEPT):
+        name, _, last = group.split(", ")
+        (layer,) = [each for each in results.names("group") if each.startswith(f"{group} (")]
+        about: dict[str, Any] = {"data": data, "group": layer, "seeds": seeds, "unit": "%"}
+        share, undecided = results.estimate("share outside", group=layer, seed=""), results.total("undecided", group=layer)[0]
+        words = f"{name}, {last}: test images are"
+        yield runs.Claim.of(share, f"{words} outside", OUTSIDE, "all", runs.all_of(share, undecided=undecided), **about)
+        inside = runs.Estimate(1 - share.value, 1 - share.high, 1 - share.low, share.n)
+        yield runs.Claim.of(inside, f"{words} inside, most of them", INSIDE, "more than half", runs.above(inside, 0.5), **about)
+        about["group"] = group
+        for quantity, said in (
+            (KEPT, "points in the hull of features called c are called c"),
+            (PROVED, "hulls of different called classes are disjoint"),
+            (FLIPS, "the border is at min margin ÷ ‖w_c − w_j‖"),
+        ):
+            true = results.estimate(quantity, group=group)
+            # What follows from linearity has no exception, in a sample or elsewhere.
+            verdict = runs.HOLDS if true.value == 1 else runs.FAILS
+            yield runs.Claim.of(true, f"{name}, {last}: {said}", REGIONS, "all", verdict, **about)
+        like = results.estimate(LIKE, group=group)
+        said, verdict = f"{name}, {last}: the nearest hull classifies as well", runs.within(like, -SAME, SAME)
+        yield runs.Claim.of(like, said, NEAREST, f"within {SAME:.0%} of the network", verdict, **about)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Share outside and distance by layer, before training and after; hull distance against distance to the border."""
+    (data,), networks = results.names("data"), results.config["networks"]
+    drawn, axes = plotting.figure(
+        2, len(networks), size=(1 + 4.5 * len(networks), 6), title=f"{data}: test images in a network's layers"
+    )
+    for column, name in zip(axes.T, networks, strict=True):
+        for state, colour in plotting.colours(STATES).items():
+            groups = [
+                each for each in results.names("group", quantity="÷ two products") if each.startswith(f"{name}, {state}, ")
+            ]
+            for place, quantity in zip(column, ("share outside", "÷ mean distance of two"), strict=True):
+                found = np.array([results.estimate(quantity, group=group, seed="")[:3] for group in groups])
+                bars = np.abs(found[:, 1:] - found[:, :1]).T
+                place.errorbar(np.arange(len(groups)), found[:, 0], bars, label=state, color=colour, marker="o", markersize=4)
+                place.set(ylabel=quantity.replace("÷", "distance ÷"))
+                place.set_xticks(np.arange(len(groups)), [group.split(", ", 2)[2].replace(" (", "\n(") for group in groups])
+        column[0].set(title=name, ylim=(0, 1.02))
+        column[1].set_ylim(0)
+        column[1].legend()
+    yield "layers", drawn
+    drawn, axes = plotting.figure(
+        1, len(networks), size=(1 + 4.5 * len(networks), 4), title=f"{data}: test images in the last hidden layer, first seed"
+    )
+    for place, name in zip(axes[0], networks, strict=True):
+        found = results.arrays(f"{name} borders")
+        for right, colour in zip((True, False), plotting.COLOURS, strict=False):
+            mine, label = found["right"] == right, "network right" if right else "network wrong"
+            place.plot(found["hull"][mine], found["border"][mine], "." if right else "x", color=colour, label=label)
+        place.set(
+            title=name,
+            xlabel="distance to the hull of the training features",
+            ylabel="distance to the nearest border of classes",
+        )
+        place.legend()
+    yield "borders", drawn
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

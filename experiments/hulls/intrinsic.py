@@ -1,0 +1,179 @@
+"""Are test images inside the hull once features are reduced to few dimensions, and is it membership that predicts accuracy?
+
+An autoencoder on the last hidden layer of a trained network, with a bottleneck of 2 to 16 numbers; the hull is that of the
+training images' codes. Claims (L. Bonnasse-Gahot 2022, arXiv 2207.08648): most test images are inside, so that networks do
+interpolate; and what predicts accuracy is not membership in the hull but nearness to the training set.
+
+    python -m experiments.intrinsic                         digits, 3 MLPs, under 20 seconds
+    python -m experiments.intrinsic cpu                     MNIST, 10,000 × 2,000, 6 CNNs, minutes
+    python -m experiments.intrinsic paper                   MNIST in full, 20 CNNs
+
+Expect of the digits: 99% inside with 2 numbers and 90% with 4; errors told by nearness with an AUROC of 0.7, by membership not.
+
+Each seed draws a network and its autoencoders; what is measured of one seed is one value, and intervals are over seeds.
+Features are standardised, each by its mean and deviation over the training images.
+
+Fixed before the run: a score predicts errors as well as its AUROC says, the probability that an image which the network gets
+wrong scores higher than one which it gets right, ties counting one half. (A rank correlation with errors shrinks as they become
+rare, and networks are not equally good.) Scores are the distance to the nearest training code; membership, 0 inside and 1
+outside; and the distance to the hull, 0 inside. "Most" is more than half of the images, "better" a difference of AUROC above 0
+in pairs of the same seed, at each bottleneck. A seed counts where its network gets 5 images or more wrong, and images are on
+both sides of the hull: where none is outside, membership cannot be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.spatial import ConvexHull
+from sklearn.metrics import roc_auc_score
+
+import hullx
+from experiments.shared.networks import NETWORKS, adam
+from hullx import probes, runs
+from hullx.data import Sample
+from hullx.geometry import neighbours
+from hullx.runs import plotting
+from hullx.training import fit
+
+from .autoencoder_codes import codes, features
+
+SOURCE = "arXiv 2207.08648"
+SCORES = NEAREST, MEMBER, HULL = "AUROC, nearest code", "AUROC, membership", "AUROC, hull distance"
+INSIDE, LOST, RIGHT = "share inside", "share of variance lost", ("accuracy inside", "accuracy outside")
+FEWEST = 5  # errors of a network, for an AUROC to say something
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        data: a data set, as in hullx.data.Sample.
+        network: mlp, cnn, or another of `experiments.shared.networks`.
+        seeds: networks, and autoencoders for each bottleneck.
+        epochs: of the networks.
+        bottlenecks: dimensions of the codes.
+        steps: of an autoencoder's training.
+    """
+
+    data: Sample = Sample("digits")
+    network: str = "mlp"
+    seeds: int = 3
+    epochs: int = 20
+    bottlenecks: tuple[int, ...] = (2, 4)
+    steps: int = 1000
+
+
+CPU = Config(data=Sample("mnist:10000:2000"), network="cnn", seeds=6, epochs=3, bottlenecks=(2, 4, 8, 16), steps=3000)
+FULL = replace(CPU, data=Sample("mnist"), seeds=20, epochs=10, bottlenecks=(2, 3, 4, 6, 8, 12, 16), steps=20_000)
+PRESETS = {"smoke": Config(), "cpu": CPU, "paper": FULL}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Networks, their features, codes for each bottleneck, and where test images are among them."""
+    runs.known("--network", [config.network], NETWORKS)
+    data, tables = config.data.load(seed=config.seed, data_dir=config.data_dir), list[dict[str, np.ndarray]]()
+    kind, layer = NETWORKS[config.network]
+    model, keys = kind(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.seeds)
+    settings: dict[str, Any] = {"epochs": config.epochs, "checkpoint": run.part("networks"), "title": "networks"}
+    variables = fit(keys, model, adam(1e-3), data.train, **settings).state.variables
+    train = run.keep("training features", features, model, variables, data.train.images, layer)
+    test = run.keep("test features", features, model, variables, data.test.images, layer)
+    wrong = np.asarray(probes.logits(variables, data.test.images, model=model).argmax(-1)) != data.test.labels
+    run.record("accuracy", 1 - wrong.mean(1), data=data.title, group="networks")
+    for k in config.bottlenecks:
+        group = f"bottleneck {k}"
+        coded = run.keep(f"codes {k}", codes, train, test, k, config.steps, config.seed)
+        pairs, found, near = list(zip(coded.test, coded.train, strict=True)), list[hullx.Projection](), list[np.ndarray]()
+        for seed, pair in enumerate(pairs):
+            name = f"{group}, seed {seed}"
+            found.append(hullx.sweep(*pair, rtol=config.rtol, resume=run.part(name), progress=name))
+            near.append(neighbours(*pair).distance[:, 0])
+        outside, decided = np.array([each.outside for each in found]), np.array([each.decided for each in found])
+        inside, hull = decided & ~outside, np.where(outside, [each.distance for each in found], 0.0)
+        columns = {INSIDE: inside.mean(1), LOST: coded.lost}
+        for name, side in zip(RIGHT, (inside, outside), strict=True):
+            of_seeds = zip(wrong, side, strict=True)
+            columns[name] = np.array([1 - bad[some].mean() if some.any() else np.nan for bad, some in of_seeds])
+        for name, score in zip(SCORES, (np.array(near), outside, hull), strict=True):
+            columns[name] = np.array([auroc(*each) for each in zip(wrong, outside, score, strict=True)])
+        for quantity, values in columns.items():
+            run.record(quantity, values, data=data.title, group=group)
+        run.record("undecided", ~decided, data=data.title, group=group, statistic="count")
+        first = {"bottleneck": np.full(config.seeds, k), "seed": np.arange(config.seeds), "errors": wrong.sum(1)}
+        tables.append(first | columns)
+        one = {"train": coded.train[0], "test": coded.test[0]}  # the first seed's
+        run.arrays(group, **one, wrong=wrong, outside=outside, hull=hull, nearest=np.array(near))
+    run.table("seeds", {name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
+
+
+def auroc(wrong: np.ndarray, outside: np.ndarray, score: np.ndarray) -> float:
+    """How well a score tells wrong images from right ones; NaN of a seed that does not count."""
+    counts = FEWEST <= wrong.sum() < len(wrong) and 0 < outside.sum() < len(outside)
+    return float(roc_auc_score(wrong, score)) if counts else np.nan
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Of each bottleneck: most are inside, and nearness predicts errors better than membership and than hull distance."""
+    table, (data, *_) = results.table("seeds"), results.names("data")
+    for k in results.config["bottlenecks"]:
+        about = {"data": data, "group": f"bottleneck {k}"}
+        inside = results.estimate(INSIDE, **about)
+        name, verdict, seeds = f"bottleneck {k}: most test images are inside the hull", runs.above(inside, 0.5), inside.n
+        yield runs.Claim.of(inside, name, SOURCE, "more than half", verdict, **about, seeds=seeds, unit="%")
+        chosen = (table["bottleneck"] == k) & ~np.isnan(table[NEAREST])
+        for other, words in ((MEMBER, "membership"), (HULL, "distance to the hull")):
+            gain = runs.difference_interval(table[NEAREST][chosen], table[other][chosen], paired=True)
+            name, expected = f"and nearness predicts errors better than {words}", "AUROC higher by more than 0"
+            note = "" if gain.n == seeds else f"{seeds - gain.n} of {seeds} seeds err too rarely, or are on one side only"
+            yield runs.Claim.of(gain, name, SOURCE, expected, runs.above(gain, 0), **about, seeds=gain.n, note=note)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Shares inside, accuracies and predictions by bottleneck; and the plane of codes, where there is one."""
+    (data, *_), ks = results.names("data"), results.config["bottlenecks"]
+    about = f"means and 95% intervals over {results.config['seeds']} seeds"
+    drawn, axes = plotting.figure(1, 2, size=(9, 4), title=f"{data}: test images and the hull of the training codes; {about}")
+    for place, names, label in zip(axes[0], ((INSIDE, LOST), RIGHT), ("share", "accuracy"), strict=True):
+        by_bottleneck(place, results, data, names, label)
+    yield "inside", drawn
+    title = f"{data}: how well each score tells images that the network gets wrong from others; {about}"
+    drawn, axes = plotting.figure(size=(6.5, 4.2), title=title)
+    by_bottleneck(axes[0, 0], results, data, SCORES, "AUROC (grey line: chance)")
+    axes[0, 0].axhline(0.5, color="0.7", linewidth=1, zorder=0)
+    yield "prediction", drawn
+    if 2 in ks:
+        found = results.arrays("bottleneck 2")
+        title = f"{data}: codes of two numbers, and the training codes' hull; seed 0"
+        drawn, axes = plotting.figure(size=(6.5, 5.5), title=title)
+        axes[0, 0].plot(*found["train"].T, ".", color="0.8", markersize=2, label="training images")
+        axes[0, 0].fill(*found["train"][ConvexHull(found["train"]).vertices].T, fill=False, edgecolor="0.5")
+        for (wrong, name), colour in zip(((False, "right"), (True, "wrong")), plotting.COLOURS, strict=False):
+            mine = found["test"][found["wrong"][0] == wrong]
+            axes[0, 0].plot(*mine.T, "x" if wrong else ".", color=colour, markersize=5, label=f"test images, network {name}")
+        axes[0, 0].set(xlabel="first number", ylabel="second number")
+        axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+        yield "codes", drawn
+
+
+def by_bottleneck(axes: Axes, results: runs.Results, data: str, quantities: Sequence[str], label: str) -> None:
+    """A line for each quantity, a bar over each interval, side by side where they would hide one another."""
+    ks = results.config["bottlenecks"]
+    for i, (name, colour) in enumerate(plotting.colours(quantities).items()):
+        value, low, high = np.array([results.estimate(name, data=data, group=f"bottleneck {k}")[:3] for k in ks]).T
+        places, bars = np.arange(len(ks)) + 0.05 * i, np.nan_to_num([value - low, high - value])
+        axes.errorbar(places, value, bars, color=colour, label=name, marker="o", markersize=4, capsize=2)
+    axes.set_xticks(np.arange(len(ks)), [str(k) for k in ks])
+    axes.set(xlabel="bottleneck: numbers in a code", ylabel=label)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

@@ -1,0 +1,71 @@
+"""Networks, and where test images are in their layers: what experiments on features have in common."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import hullx
+from experiments.shared.networks import NETWORKS, adam
+from experiments.shared.product_time import product_seconds
+from hullx import runs, spaces
+from hullx.data import Dataset, Split
+from hullx.data.preprocessing import standardised
+from hullx.geometry import extent
+from hullx.training import Fit, fit
+
+
+class Found(NamedTuple):
+    """Where test images are in a space.
+
+    - distance, outside, decided: of each, as of `hullx.Projection`.
+    - pairwise: mean distance of two training images there.
+    - seconds: of the sweep, with what it compiled.
+    - floor: of two products of queries by points.
+    """
+
+    distance: np.ndarray
+    outside: np.ndarray
+    decided: np.ndarray
+    pairwise: float
+    seconds: float
+    floor: float
+
+
+def prepared(data: Dataset) -> Dataset:
+    """The data as networks see them: each channel standardised."""
+    train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in (data.train, data.test))
+    return data._replace(train=train, test=test)
+
+
+def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
+    """A network of a name, trained by Adam with a rate that falls to 0."""
+    model = NETWORKS[name].make(len(data.classes))
+    steps = epochs * (len(data.train.labels) // 64)
+    settings: dict[str, Any] = {"epochs": epochs, "batch": 64, "test": data.test, "checkpoint": run.part(title), "title": title}
+    return fit(key, model, adam(2e-3, steps), data.train, **settings)
+
+
+def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:
+    """The test images' projections onto the hull of the training images in a space."""
+    train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
+    began = time.perf_counter()
+    found = hullx.sweep(test, train, rtol=rtol, progress=title)
+    seconds = time.perf_counter() - began
+    pairwise = extent(runs.generator(seed, title), train).pairwise_mean
+    outside, decided = np.asarray(found.outside), np.asarray(found.decided)
+    return Found(found.distance, outside, decided, pairwise, seconds, 2 * product_seconds(test, train))
+
+
+def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) -> None:
+    """A layer's row, of all seeds together; and each seed's own share."""
+    about: dict[str, Any] = {"data": data, "group": group}
+    parts: Any = [np.concatenate([np.atleast_1d(part) for part in each]) for each in zip(*found, strict=True)]
+    run.distances(Found(*parts), **about)
+    run.record("÷ mean distance of two", np.concatenate([each.distance / each.pairwise for each in found]), **about)
+    run.record("÷ two products", min(each.seconds / each.floor for each in found), **about)
+    for seed, each in enumerate(found):
+        run.record("share outside", each.outside, seed=seed, **about)

@@ -1,0 +1,160 @@
+"""Trials of random hulls: drawn, asked and answered in batches, by few programs.
+
+Every program has one of a few shapes, which all numbers of points and dimensions share: points are filled up by copies of the
+first, which span the same hull, and coordinates by 0. What a trial draws depends on its key and shape alone; all is float64.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hullx
+from hullx import runs
+from hullx.types import Array
+
+from .distributions import ALL, ORIGIN, Setting, fixed, samples
+
+SIZES, WIDTHS = (64, 256, 1024, 4096, 16384, 65536), (14, 24)  # points and coordinates of the programs
+ROWS = 16_384  # points of a batch of trials: two megabytes, or three
+INSIDE, OUTSIDE, UNDECIDED = 1, 0, -1
+APART = 1e-9  # a share of ‖x‖² by which x is beyond all others in its own direction, far above rounding
+
+
+class Trials(NamedTuple):
+    """Trials of one setting.
+
+    - key: of all of them; the i-th has its own.
+    - fixed: of `distributions.fixed`.
+    - size, width: of the program, at least n and d.
+    """
+
+    setting: Setting
+    key: jax.Array
+    fixed: Any
+    size: int
+    width: int
+
+    @property
+    def batch(self) -> int:
+        """How many trials are one call."""
+        return max(ROWS // self.size, 1)
+
+
+def trials(seed: int, setting: Setting) -> Trials:
+    """Trials of which each depends on seed, setting and its number only."""
+    law, query, n, d, _ = setting
+    size, width = (min(each for each in sizes if each >= least) for sizes, least in ((SIZES, n), (WIDTHS, d)))
+    key = jax.random.key(int(runs.generator(seed, law, query, str(n), str(d)).integers(2**31)))
+    return Trials(setting, key, fixed(seed, law, d, width), size, width)
+
+
+def asked(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
+    """INSIDE, OUTSIDE or UNDECIDED of the first so many trials, (count,); INSIDE stands for all vertices, too."""
+    kind = trials(seed, setting)
+    if setting.query == ALL:
+        return all_vertices(kind, count, rtol)
+    found = [decided(*drawn(kind, start + np.arange(kind.batch)), rtol) for start in range(0, count, kind.batch)]
+    return np.concatenate(found)[:count]
+
+
+def timed(seed: int, setting: Setting, count: int, rtol: float) -> float:
+    """How many seconds that takes, compilation included."""
+    began = time.monotonic()
+    asked(seed, setting, count, rtol)
+    return time.monotonic() - began
+
+
+def drawn(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Queries (m, width) and points (m, size, width) of the trials of those numbers."""
+    setting = kind.setting
+    with jax.enable_x64(True):
+        normals, uniforms = _noise(kind.key, jnp.asarray(numbers), kind.size + 1, kind.width)
+        return _shaped(normals, uniforms, setting.n, setting.d, kind.fixed, law=setting.law, origin=setting.query == ORIGIN)
+
+
+# Apart from what makes a law of it, for random numbers are most of what there is to compile.
+@partial(jax.jit, static_argnums=(2, 3))
+def _noise(key: jax.Array, numbers: jax.Array, rows: int, width: int) -> tuple[jax.Array, jax.Array]:
+    def one(number: jax.Array) -> tuple[jax.Array, jax.Array]:
+        first, second = jax.random.split(jax.random.fold_in(key, number))
+        normals = jax.random.normal(first, (rows, width), jnp.float64)
+        return normals, jax.random.uniform(second, (rows, 1), jnp.float64)
+
+    return jax.vmap(one)(numbers)
+
+
+@partial(jax.jit, static_argnames=("law", "origin"))
+def _shaped(z: jax.Array, u: jax.Array, n: Any, d: Any, fixed: Any, *, law: str, origin: bool) -> tuple[jax.Array, jax.Array]:
+    x, rows = samples(law, z, u, d, fixed), jnp.arange(z.shape[-2] - 1)
+    points = jnp.where(rows[:, None] < n, x[..., :-1, :], x[..., :1, :])
+    return jnp.zeros_like(x[..., -1, :]) if origin else x[..., -1, :], points
+
+
+def decided(queries: Array, points: Array, rtol: float) -> np.ndarray:
+    """INSIDE, OUTSIDE or UNDECIDED for each query and its own points: (m, width) and (m, size, width)."""
+    with jax.enable_x64(True):
+        return np.asarray(_decided(queries, points, rtol))
+
+
+@jax.jit
+def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
+    def one(query: jax.Array, hull: jax.Array) -> jax.Array:
+        found = hullx.project(query, hull, rtol=rtol, solver=hullx.solvers.ActiveSet(last_resort=True))
+        inside = found.status == hullx.Status.INSIDE
+        return jnp.where(inside, INSIDE, jnp.where(found.outside, OUTSIDE, UNDECIDED)).astype(jnp.int8)
+
+    return jax.vmap(one)(queries, points)
+
+
+def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
+    """INSIDE if all n points of a trial are vertices of their hull, OUTSIDE if not, or UNDECIDED; (count,).
+
+    Points are tested from the innermost outwards, for it is the likeliest to be none, until one is none.
+    """
+    found, rank = np.full(count, UNDECIDED, np.int8), np.zeros(count, int)
+    going = np.arange(count)
+    while len(going):
+        ahead: list[np.ndarray] = []
+        for start in range(0, len(going), kind.batch):
+            mine = going[start : start + kind.batch]
+            batch = np.resize(mine, kind.batch)
+            with jax.enable_x64(True):
+                queries, others, reached = _candidates(*drawn(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n)
+            said, reached = (np.asarray(each)[: len(mine)] for each in (decided(queries, others, rtol), reached))
+            finished = reached == kind.setting.n
+            found[mine[finished]], found[mine[~finished & (said == INSIDE)]] = INSIDE, OUTSIDE
+            ahead.append(mine[~finished & (said == OUTSIDE)])
+            rank[mine] = reached + 1
+        going = np.concatenate(ahead)
+    return found
+
+
+@jax.jit
+def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of each trial the next point, from a rank on, that may be no vertex, all points but that one, and its rank; n if none.
+
+    A point that is farther than all others in its own direction is a vertex, which needs no projection.
+    """
+
+    def one(x: jax.Array, rank: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        rows = jnp.arange(len(x))
+        squares = (x**2).sum(1)
+        order = jnp.argsort(jnp.where(rows < n, squares, jnp.inf))
+
+        def plain(rank: jax.Array) -> jax.Array:
+            row = order[rank]
+            along = jnp.where((rows == row) | (rows >= n), -jnp.inf, (x * x[row]).sum(1))
+            return (rank < n) & (along.max() < (1 - APART) * squares[row])
+
+        rank = jax.lax.while_loop(plain, lambda rank: rank + 1, rank)
+        row = order[jnp.minimum(rank, n - 1)]
+        away = (rows == row) | ((rows >= n) & (row == 0))  # copies of the first point go with it
+        return x[row], jnp.where(away[:, None], x[jnp.where(row == 0, 1, 0)], x), rank
+
+    return jax.vmap(one)(points, ranks)

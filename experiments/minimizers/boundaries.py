@@ -1,0 +1,173 @@
+"""What do decision boundaries look like inside the hull of the training set, and outside?
+
+Claim (arXiv 2101.09849): networks of other sizes that fit the same points have other boundaries, and part outside the hull.
+
+    python -m experiments.boundaries                        the plane and digits, seconds
+    python -m experiments.boundaries cpu                    the plane and MNIST, minutes
+    python -m experiments.boundaries paper                  more sets of points, wider networks
+
+In the plane, points uniform in a disc are labelled by which side of a wave they lie on, and networks of two hidden layers of
+growing width are fitted to them, each set of points by several. In pixel space, planes are cut through a test image, its
+projection onto the hull and the training image nearest to it, for the test images on which networks agree least; networks are
+those of `experiments.minimizers`.
+
+Fixed before the run: of each set of points, agreement is the share of pairs of networks that agree, over a grid inside the
+hull, and outside up to a distance of one radius; intervals are over sets. A width fits if more than half of its networks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hullx import probes, runs
+from hullx.data import Sample
+from hullx.models import MLP
+from hullx.probes import planes
+from hullx.runs import maps, plotting
+
+from . import evaluation_setup
+from .evaluation_setup import Asked, prepared
+from .minimizer_families import UNITS, Recipe, trained
+from .wave_data import of_points
+
+SOURCE, SIDE = "arXiv 2101.09849", 2.0  # half the side of the picture
+LEVELS = 0.5, 1, 2, 4, 8  # of distances to the hull that are drawn, in units of pixels
+PLANE, PLACES = "plane", ("inside", "outside")
+
+
+@dataclass(frozen=True)
+class Config(evaluation_setup.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        sets: sets of points in the plane.
+        disc: points of each.
+        widths: of the networks' hidden layers.
+        members: networks for each set and width, and in pixel space.
+        epochs: at most.
+        grid: points on a side of each map.
+        images: test images through which a plane is cut.
+    """
+
+    sets: int = 3
+    disc: int = 60
+    widths: tuple[int, ...] = (2, 8, 128)
+    members: int = 4
+    epochs: int = 300
+    grid: int = 41
+    images: int = 2
+
+
+MNIST = Config(data=Sample("mnist:1000:3000"), points=1000, queries=100, members=8, epochs=1000, grid=81, images=3)
+PRESETS = {
+    "smoke": Config(),
+    "cpu": replace(MNIST, sets=12, widths=(2, 4, 8, 16, 64, 256)),
+    "paper": replace(MNIST, sets=100, widths=(2, 4, 8, 16, 64, 256, 1024)),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Maps of the plane and where networks agree there; maps of planes in pixel space."""
+    corners = np.array([-SIDE, -SIDE]), np.array([SIDE, SIDE])
+    grid = planes.grid(*corners, config.grid)
+    found = [run.keep(f"points {k}", of_points, config, k, grid) for k in range(config.sets)]
+    fitted, agreement, right = (np.stack([each[name] for each in found]) for name in ("fitted", "agreement", "right"))
+    run.arrays(PLANE, **{name: found[0][name] for name in ("points", "labels", "maps", "shares", "distance")})
+    run.arrays("sets", fitted=fitted, agreement=agreement, right=right)
+    for i, width in enumerate(config.widths):
+        record = partial(run.record, data=PLANE, group=f"width {width}")
+        record("failed", ~fitted[:, i], statistic="count")
+        for j, place in enumerate(PLACES):
+            record(f"share agreeing {place}", agreement[:, i, j])
+            record(f"accuracy {place}", right[:, i, j])
+    asked = prepared(config, run)
+    model = MLP(asked.classes, width=UNITS)
+    family = trained(run, "Adam", Recipe(), model, asked)
+    agreement = asked.agreement(model, family.variables)[list(asked.places).index("test images")]
+    for k in np.argsort(agreement, kind="stable")[: config.images]:
+        run.arrays(f"image {k}", **run.keep(f"plane {k}", through_image, config, asked, model, family.variables, k))
+
+
+def through_image(config: Config, asked: Asked, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:
+    """The plane through a test image, its projection (the origin) and the training image nearest to it."""
+    query, point = (np.asarray(each[k], np.float64) for each in (asked.queries.rows, asked.found.point))
+    nearest = np.linalg.norm(asked.train.rows - query, axis=1).argmin()
+    plane = planes.through(point, query, asked.train.rows[nearest])
+    marks = plane.coordinates(np.stack([query, point, asked.train.rows[nearest]]))
+    middle, side = (marks.min(0) + marks.max(0)) / 2, 1.5 * np.ptp(marks, axis=0).max()
+    grid = planes.grid(middle - side, middle + side, config.grid)
+    points = plane.points(grid).reshape(-1, query.size).astype(np.float32)
+    said = asked.labels(model, variables, points)
+    square = grid.shape[:2]
+    return {
+        "marks": marks,
+        "corners": np.stack([middle - side, middle + side], -1).ravel(),
+        "map": said[0].reshape(square),
+        "shares": probes.pairwise(said, asked.classes).reshape(square),
+        "distance": planes.membership(plane, grid, asked.train.rows)[1],
+        "label": np.array(asked.queries.labels[k]),
+    }
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Whether networks of the widest kind part outside, and whether widths differ there."""
+    found, widths = results.arrays("sets"), results.config["widths"]
+    about = {"data": PLANE, "seeds": results.config["sets"], "unit": "%"}
+    inside, outside = found["agreement"][:, -1].T
+    apart, name = runs.difference_interval(inside, outside, paired=True), f"networks of width {widths[-1]} part outside"
+    note = f"pairs that agree: {inside.mean():.1%} inside, {outside.mean():.1%} outside"
+    yield runs.Claim.of(apart, name, SOURCE, "agree less than inside", runs.above(apart, 0), note=note, **about)
+    enough = found["fitted"].mean((0, 2)) > 0.5
+    first = int(enough.argmax())
+    for place, name in zip((1, 0), PLACES[::-1], strict=True):
+        more = runs.difference_interval(found["agreement"][:, -1, place], found["agreement"][:, first, place], paired=True)
+        note = f"width {widths[-1]} against {widths[first]}, the least that fits" if enough.any() else "no width fits"
+        verdict = runs.above(more, 0) if enough.any() else runs.UNSETTLED
+        yield runs.Claim.of(more, f"wider networks agree more {name}", SOURCE, "more than 0", verdict, note=note, **about)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """The plane by width; planes through test images."""
+    found, config, around = results.arrays(PLANE), results.config, (-SIDE, SIDE, -SIDE, SIDE)
+
+    def of_hull(axes: Axes) -> None:
+        maps.points(axes, found["points"], found["labels"])
+        maps.outline(axes, planes.outline(found["points"]))
+
+    columns = [
+        maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, of_hull)
+        for i, width in enumerate(config["widths"])
+    ]
+    title = "Networks of growing width, fitted to the same points whose hull is outlined"
+    yield "plane", maps.panels(title, columns, config["members"])
+    images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
+
+    def of_image(each: dict[str, np.ndarray], axes: Axes) -> None:
+        maps.distances(axes, each["distance"], tuple(each["corners"]), LEVELS)
+        maps.marks(axes, dict(zip("TPN", each["marks"], strict=True)))
+
+    columns = [
+        maps.Panel(
+            f"test image of class {int(each['label'])}",
+            each["map"],
+            each["shares"],
+            tuple(each["corners"]),
+            partial(of_image, each),
+        )
+        for each in images
+    ]
+    title = (
+        "planes through a test image (T), its projection onto the hull (P) and the nearest training image (N); lines: distance"
+    )
+    yield "images", maps.panels(f"{results.names('data')[-1]}: {title} to the hull", columns, config["members"])
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

@@ -1,0 +1,182 @@
+"""Does gradient descent choose the minimizers that generalize, or does the architecture, so that any minimizer would do?
+
+Claims: networks guessed at random that make no training error generalize as well as trained ones of equal loss (Chiang et al.
+2023, "Loss landscapes are all you need"). Width helps, which is owed to gradient descent; depth hurts, which is owed to the
+architecture (Peleg and Hein 2024, "Bias of stochastic gradient descent or the architecture").
+
+    python -m experiments.guessing                          digits, one pair of classes, seconds
+    python -m experiments.guessing cpu                      MNIST, 4 pairs of classes, up to 16 images, minutes
+    python -m experiments.guessing paper                    MNIST, 50 pairs of classes, up to 32 images
+
+LeNet of half width, two classes of MNIST drawn anew with each set, n training images, weights uniform in [−1, 1]. Guesses are
+checked by the hundred; stochastic gradient descent (rate 0.001, 2 images a step) and pattern search begin at such guesses and
+stop once they make no error and their loss is in its range. Losses are of logits divided by Π ‖W‖/3 over layers (Chiang et
+al.); beside it stands the loss of logits divided by an estimate of the network's Lipschitz constant (Peleg and Hein). For width
+and depth all networks without an error count, whatever their loss.
+
+Fixed before the run: ways are as good as each other if their mean accuracies, over sets, numbers of images and ranges of the
+loss in which both found networks, are within two points. Width helps, and depth hurts, if the difference between the widest and
+the narrowest, the deepest and the shallowest, has an interval beyond 0; intervals are over sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from experiments.shared.two_class_setup import standard, two_classes
+from hullx import probes, runs
+from hullx.data import Sample
+from hullx.runs import plotting
+from hullx.runs.progress import progress
+
+from .find_minimizers import EDGES, GUESSED, LENET, SEARCHED, SHAPES, TRAINED, WAYS, networks
+
+CHIANG, PELEG, CLOSE = "Chiang et al. 2023", "Peleg and Hein 2024", 0.02
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        data: a data set of grey images, 28 × 28 or 8 × 8, which are enlarged.
+        sets: pairs of classes, each with training images of its own.
+        images: numbers of training images.
+        shapes: further shapes, of `find_minimizers.SHAPES`.
+        compared: the number of training images for which shapes are compared.
+        wanted: networks in each range of the loss.
+        budget: guesses at most for each number of images, and each shape.
+        members: of gradient descent, for each range; a quarter of it of pattern search.
+        steps: of both, at most.
+    """
+
+    data: Sample = Sample("digits")
+    sets: int = 1
+    images: tuple[int, ...] = (4,)
+    shapes: tuple[str, ...] = ()
+    compared: int = 2
+    wanted: int = 2
+    budget: int = 1024
+    members: int = 8
+    steps: int = 50
+
+    @property
+    def jobs(self) -> list[tuple[int, str]]:
+        """Numbers of images and shapes of the networks that are to be found for each set."""
+        return [(n, LENET) for n in self.images] + [(self.compared, shape) for shape in self.shapes]
+
+
+MNIST = Config(data=Sample("mnist"), sets=4, images=(2, 4, 8, 16), shapes=tuple(SHAPES)[1:], compared=4, wanted=10)
+PRESETS = {
+    "smoke": Config(),
+    "cpu": replace(MNIST, budget=10_000, members=16, steps=200),
+    "paper": replace(MNIST, sets=50, images=(2, 4, 8, 16, 32), compared=8, budget=20_000_000, members=256, steps=2000),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Networks that were guessed, trained and searched, for each set of images; a row of the table is a network."""
+    data, rows, tried = config.data.load(seed=config.seed, data_dir=config.data_dir), list[Any](), dict[int, list[int]]()
+    splits = [standard(split, data.train.images) for split in (data.train, data.test)]
+    runs.known("--shapes", config.shapes, SHAPES)
+    jobs = [(k, n, shape) for k in range(config.sets) for n, shape in config.jobs]
+    with progress(data.title, len(jobs), "searches") as report:
+        for done, (k, n, shape) in enumerate(jobs, 1):
+            rng = runs.generator(config.seed, "set", str(k))
+            pair = rng.choice(len(data.classes), 2, replace=False)
+            train, test = (two_classes(split, pair, rng, size) for split, size in zip(splits, (n, 1000), strict=True))
+            found, guesses = run.keep(f"set {k}, {n} images, {shape}", networks, config, k, shape, train, test)
+            rows += [(k, n, shape, *row) for row in found]
+            if shape == LENET:
+                tried.setdefault(n, []).append(guesses)
+            report(done)
+    run.tabulate("models", ("set", "images", "shape", "way", "range", "loss", "lipschitz", "accuracy"), rows)
+    for way in WAYS:
+        for n in config.images:
+            record = partial(run.record, data=data.title, group=f"{way}, {n} images")
+            mine = [row for row in rows if row[1:4] == (n, LENET, way)]
+            record("networks", len(mine))
+            record("test accuracy", np.array([row[-1] for row in mine], float))
+            if way == GUESSED:
+                record("guesses", sum(tried[n]))
+                filled = {(row[0], row[4]) for row in mine}
+                cells = product(range(config.sets), range(1, len(EDGES)))
+                record("failed", np.array([cell not in filled for cell in cells]), statistic="count")
+
+
+def differences(results: runs.Results) -> dict[str, runs.Estimate]:
+    """Differences of mean accuracy: of ways at equal loss, by both normalisations; of shapes, by way."""
+    table, config = results.table("models"), results.config
+    mine = {way: table["way"] == way for way in WAYS}
+
+    def mean(*masks: np.ndarray) -> float:
+        chosen = np.logical_and.reduce(masks)
+        return float(table["accuracy"][chosen].mean()) if chosen.any() else np.nan
+
+    lenet, found = table["shape"] == LENET, dict[str, runs.Estimate]()
+    sets = [(table["set"] == k) & lenet & (table["images"] == n) for k in range(config["sets"]) for n in config["images"]]
+    cells = [cell & (table["range"] == i) for cell in sets for i in range(1, len(EDGES))]
+    for way in (TRAINED, SEARCHED):
+        gaps = np.array([mean(cell, mine[way]) - mean(cell, mine[GUESSED]) for cell in cells])
+        found[f"{way} − guessed, equal loss by norms"] = runs.mean_interval(gaps[np.isfinite(gaps)])
+    gaps = list[float]()
+    for cell in sets:
+        trained, guessed = (np.flatnonzero(cell & mine[way]) for way in (TRAINED, GUESSED))
+        if len(trained) and len(guessed):
+            pairs = probes.matched(table["lipschitz"][trained][:, None], table["lipschitz"][guessed][:, None])
+            first, second = table["accuracy"][trained[pairs.first]], table["accuracy"][guessed[pairs.second]]
+            gaps += [float((first - second).mean())] if len(first) else []
+    found[f"{TRAINED} − guessed, equal loss by Lipschitz"] = runs.mean_interval(np.array(gaps))
+    pairs = ("width", "twice as wide", "half as wide"), ("depth", "four hidden layers", "one hidden layer")
+    every = range(config["sets"])
+    for words, more, less in pairs if config["shapes"] else ():
+        for way in (TRAINED, GUESSED):
+            each = [[mean(table["set"] == k, mine[way], table["shape"] == shape) for shape in (more, less)] for k in every]
+            gaps = -np.diff(each).ravel()
+            found[f"{words}, {way}: {more} − {less}"] = runs.mean_interval(gaps[np.isfinite(gaps)])
+    return found
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Chiang's equality under both normalisations, and Peleg and Hein's signs."""
+    found, about = differences(results), {"data": results.names("data")[0], "unit": "%"}
+    for name, gap in found.items():
+        if not name.startswith(("width", "depth")):
+            verdict, expected, source = runs.within(gap, -CLOSE, CLOSE), f"within ±{CLOSE:.0%}", CHIANG
+        elif name.startswith("width"):
+            verdict = runs.above(gap, 0) if TRAINED in name else runs.within(gap, -CLOSE, CLOSE)
+            expected, source = "more than 0" if TRAINED in name else f"within ±{CLOSE:.0%}", PELEG
+        else:
+            verdict, expected, source = runs.below(gap, 0), "less than 0", PELEG
+        yield runs.Claim.of(gap, name, source, expected, verdict, seeds=results.config["sets"], note=f"{gap.n} cells", **about)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Accuracy of all networks against their loss, and differences."""
+    data, table, counts = results.names("data")[0], results.table("models"), results.config["images"]
+    title = f"{data}, two classes: test accuracy of networks without training error, by way and number of training images"
+    drawn, axes = plotting.figure(2, len(counts), size=(2.8 * len(counts) + 1, 5.6), title=title)
+    for column, n in zip(axes.T, counts, strict=True):
+        mine = {name: values[(table["images"] == n) & (table["shape"] == LENET)] for name, values in table.items()}
+        for place, loss in zip(column, ("loss", "lipschitz"), strict=True):
+            plotting.lines(place, mine, loss, "accuracy", by="way", names=WAYS, linestyle="", marker="o", markersize=2)
+            place.set(ylim=(0.2, 1.02), xlabel="loss by norms" if loss == "loss" else "loss by Lipschitz estimate")
+        column[0].set_title(f"{n} training images")
+    drawn.supylabel("test accuracy")
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, markerscale=3)
+    yield "accuracy", drawn
+    drawn, axes = plotting.figure(size=(9, 3.4), title=f"{data}, two classes: ways compared at equal loss, and shapes")
+    plotting.intervals(axes[0, 0], differences(results), "difference of mean test accuracy, 95% interval (cut off at ±0.3)")
+    axes[0, 0].set_xlim(-0.3, 0.3)
+    yield "differences", drawn
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

@@ -1,0 +1,165 @@
+"""Families of minimizers of one training loss, by descent: what experiments on minimizers have in common.
+
+A family is some networks that were trained in one way; all of its minimizers have every training image right. All families are
+asked at the same points, inside the hull of the training images and outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import numpy as np
+import optax
+
+from hullx import runs
+from hullx.data import CropFlip, Sample, Split
+from hullx.data.corruptions import relabelled
+from hullx.errors import ArgumentError, DivergedError
+from hullx.training import Ensemble, fit, init_state
+
+from . import evaluation_setup
+from .evaluation_setup import Asked
+
+ADAM, SGD, MOMENTUM = "adam", "sgd", "momentum"
+UNITS = 128  # of each of two hidden layers
+
+
+@dataclass(frozen=True)
+class Config(evaluation_setup.Config):
+    """Settings of experiments on families.
+
+    Attributes:
+        families: names of ways to train.
+        members: networks in each family.
+        epochs: at most.
+    """
+
+    families: tuple[str, ...] = ("Adam", "initial weights × 3", "poisoned, half as many")
+    members: int = 3
+    epochs: int = 300
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to train a network.
+
+    Attributes:
+        optimizer: adam (with decoupled weight decay), sgd, or momentum (sgd with momentum 0.9).
+        rate: learning rate.
+        batch: images a step.
+        decay: weight decay.
+        shifted: whether images are moved by up to a pixel in training.
+        scale: factor on the initial weights.
+        poison: wrongly labelled images that must be fitted besides, in multiples of the training set (Huang et al. 2020).
+        poisoned_start: whether it begins at a network that was fitted to random labels (Liu et al. 2020).
+    """
+
+    optimizer: str = ADAM
+    rate: float = 1e-3
+    batch: int = 64
+    decay: float = 0.0
+    shifted: bool = False
+    scale: float = 1.0
+    poison: float = 0.0
+    poisoned_start: bool = False
+
+
+FAMILIES = {
+    "Adam": Recipe(),
+    "SGD": Recipe(SGD, 0.1),
+    "SGD, small batches": Recipe(SGD, 0.1, batch=8),
+    "momentum": Recipe(MOMENTUM, 0.05),
+    "weight decay": Recipe(decay=1.0),
+    "initial weights × 3": Recipe(scale=3.0),
+    "poisoned start": Recipe(poisoned_start=True),
+    "poisoned, half as many": Recipe(poison=0.5),
+    "poisoned, twice as many": Recipe(poison=2.0),
+}
+PRESETS = {
+    "smoke": Config(),
+    "cpu": Config(data=Sample("mnist:3000:3000"), points=1000, queries=300, families=tuple(FAMILIES), members=12, epochs=400),
+    "paper": Config(data=Sample("mnist:15000"), points=5000, queries=1000, families=tuple(FAMILIES), members=40, epochs=1000),
+}
+
+
+@cache  # one for all families that have the same, or each would compile programs of its own
+def transformation(name: str, rate: float, decay: float) -> optax.GradientTransformation:
+    """The optimizer."""
+    if name == ADAM:
+        return optax.adamw(rate, weight_decay=decay)
+    momentum = 0.9 if name == MOMENTUM else None
+    return optax.chain(optax.add_decayed_weights(decay), optax.sgd(rate, momentum))
+
+
+@partial(jax.jit, static_argnames=("model", "optimizer"))
+def begun(keys: jax.Array, image: jax.Array, scale: float, *, model: nn.Module, optimizer: optax.GradientTransformation) -> Any:
+    """The variables with which the members of a family begin."""
+    return jax.vmap(lambda key: init_state(key, model, optimizer, image, scale).variables)(keys)
+
+
+class Trained(NamedTuple):
+    """The members of a family.
+
+    - variables, initial: of those that make no error on the training set, whatever else they had to fit; as found, as begun.
+    - members: how many these are.
+    """
+
+    variables: Any
+    initial: Any
+    members: int
+
+
+def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, asked: Asked) -> Trained:
+    """A family, trained until all are right on all training images and on its poison, or for so many epochs; it is recorded.
+
+    Args:
+        run: whose settings have members, epochs and a seed, and which keeps checkpoints.
+        name: with the seed it decides all random choices.
+    """
+    config, train, m = run.config, asked.train, run.config.members
+    rng, classes = runs.generator(config.seed, "family", name), asked.classes
+    keys = jax.random.split(jax.random.key(rng.integers(2**31)), m)
+    optimizer, poison = transformation(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
+    if poison > (left := len(asked.pool.images)):
+        raise ArgumentError(f"--points: {name!r} needs {poison:,} images besides, and {left:,} are left of the data: lower it")
+    spoiled = asked.pool.take(np.arange(poison))
+    wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # each member's own
+    labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
+    initial = begun(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
+    settings: dict[str, Any] = {"epochs": config.epochs, "batch": recipe.batch, "until": 1.0}
+    settings |= {"ensemble": Ensemble(scale=recipe.scale)}
+    settings |= {"augment": CropFlip(padding=1, flip=False)} if recipe.shifted else {}
+    right, epochs, variables = np.zeros(m, bool), config.epochs, initial
+    try:
+        if recipe.poisoned_start:
+            random = np.stack([relabelled(rng, train.labels, classes, 1.0) for _ in range(m)])
+            first, title = Split(train.images, random), f"{name}, random labels"
+            settings["start"] = initial = fit(
+                keys, model, optimizer, first, **settings, checkpoint=run.part(title), title=title
+            ).state.variables
+        every = Split(np.concatenate([train.images, spoiled.images]), labels)
+        found = fit(keys, model, optimizer, every, **settings, checkpoint=run.part(name), title=name)
+    except DivergedError:
+        pass  # every member has: all are counted as failed
+    else:
+        variables, epochs = found.state.variables, len(found.history.loss)
+        right = (asked.labels(model, variables, train.rows) == train.labels).all(1) & np.isfinite(found.history.loss[-1, -1])
+    run.record("failed", ~right, data=asked.title, group=name, statistic="count")
+    run.record("epochs", epochs, data=asked.title, group=name)
+    variables, initial = (jax.tree.map(lambda leaf: leaf[right], each) for each in (variables, initial))
+    return Trained(variables, initial, int(right.sum()))
+
+
+def check_any(found: Sized) -> None:
+    """Whether some family has minimizers to compare.
+
+    Raises:
+        ArgumentError: none has.
+    """
+    if not found:
+        raise ArgumentError("no family has two networks without a training error: raise --epochs")

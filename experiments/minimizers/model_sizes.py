@@ -1,0 +1,85 @@
+"""What models of one size do: random features in closed form, and trained networks with one hidden layer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from hullx import probes, runs
+from hullx.models import MLP, RandomFeatures, representations
+from hullx.training import fit
+from hullx.training.least_squares import decomposed, minimum_norm
+
+from .evaluation_setup import Asked
+
+RATE = 1e-3  # learning rate of Adam
+QUANTITIES = "training error share", "test error share", "squared test error", "norm"
+
+
+class Found(NamedTuple):
+    """What some models of one size, which differ in their seeds, do.
+
+    - size: trained parameters ÷ (training images · classes).
+    - numbers: (quantities, seeds), NaN of those that diverged; the norm is that of the trained parameters.
+    - agreement: (places, points), the share of pairs that agree.
+    """
+
+    size: float
+    numbers: np.ndarray
+    agreement: np.ndarray
+
+
+def random_features(asked: Asked, ratio: float, seeds: int, seed: int) -> Found:
+    """Linear heads of minimum norm on random rectified features.
+
+    Args:
+        ratio: features ÷ training images.
+        seeds: models.
+        seed: of all that is drawn.
+    """
+    model, train = RandomFeatures(asked.classes, round(ratio * len(asked.train.labels))), asked.train
+    targets, zeros, members = np.eye(asked.classes)[train.labels], jnp.zeros(asked.classes), list[Any]()
+    for key in jax.random.split(jax.random.key(seed), seeds):
+        fixed = model.init(key, jnp.asarray(train.images[:1]))["fixed"]
+        drawn = {"fixed": fixed, "params": {"head": {"kernel": jnp.zeros((model.features, asked.classes)), "bias": zeros}}}
+        values = np.asarray(representations(model, drawn, jnp.asarray(train.images))["features"])
+        drawn["params"]["head"]["kernel"] = jnp.float32(minimum_norm(decomposed(values), targets))
+        members.append(drawn)
+    variables = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+    outputs = probes.logits(variables, jnp.asarray(asked.test.images), model=model)
+    return _found(asked, model, variables, np.asarray(outputs, np.float64), ratio)
+
+
+def networks(asked: Asked, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
+    """Networks with one hidden layer, trained until all fit every label, or for so many epochs; squared errors are of softmax.
+
+    Args:
+        width: of the hidden layer.
+        seeds: models.
+        seed: of all that is drawn.
+        run: keeps checkpoints.
+        epochs: at most.
+    """
+    model, title = MLP(asked.classes, depth=1, width=width), f"networks of width {width}"
+    keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)
+    settings: dict[str, Any] = {"batch": 64, "until": 1.0, "checkpoint": run.part(title), "title": title}
+    variables = fit(keys, model, optimizer, asked.train, epochs=epochs, **settings).state.variables
+    parameters = sum(leaf[0].size for leaf in jax.tree.leaves(variables["params"]))
+    outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(asked.test.images), model=model))
+    size = parameters / (len(asked.train.labels) * asked.classes)
+    return _found(asked, model, variables, np.asarray(outputs, np.float64), size)
+
+
+def _found(asked: Asked, model: Any, variables: Any, outputs: np.ndarray, size: float) -> Found:
+    wrong = (asked.labels(model, variables, asked.train.rows) != asked.train.labels).mean(1)
+    squared = ((outputs - np.eye(asked.classes)[asked.test.labels]) ** 2).sum(-1).mean(1)
+    squares = [
+        (np.asarray(leaf, np.float64) ** 2).reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(variables["params"])
+    ]
+    norm = np.sqrt(np.sum(squares, axis=0))
+    numbers = np.stack([wrong, (outputs.argmax(-1) != asked.test.labels).mean(1), squared, norm])
+    return Found(size, np.where(np.isfinite(norm), numbers, np.nan), asked.agreement(model, variables))

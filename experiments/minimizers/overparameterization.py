@@ -1,0 +1,167 @@
+"""How does size change what networks do inside the hull of their training set, and outside?
+
+Claims: test error has a second descent (Belkin et al. 2019): for random features with minimum norm it peaks where there are as
+many features as training images, beyond which the norm of the weights falls; for networks under label noise (Nakkiran et al.
+2019) where they begin to fit everything. And over-parameterization is needed to control what is learned outside the hull (arXiv
+2203.10447).
+
+    python -m experiments.overparameterization              digits, seconds
+    python -m experiments.overparameterization cpu          MNIST, 1,000 training images, 8 seeds a size, minutes
+    python -m experiments.overparameterization paper        MNIST, 5,000 training images, 20 seeds
+
+Random rectified features with linear heads, by least squares in closed form; and networks with one hidden layer, of which each
+size is trained, a fifth of the training labels replaced at random, until all are fitted or for so many epochs. Size is the
+number of trained parameters over that of equations, training images times classes. Seeds draw features and initial weights, not
+data.
+
+Fixed before the run: a network's threshold is the least size at which half the seeds fit every label. A size parts the seeds at
+a point by the share of pairs that disagree there; inside stands for mixtures of five training images, outside for test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hullx import runs
+from hullx.data import Sample
+from hullx.data.corruptions import relabelled
+from hullx.runs import plotting
+from hullx.runs.statistics import Estimate
+
+from . import evaluation_setup
+from .evaluation_setup import prepared
+from .model_sizes import QUANTITIES, networks, random_features
+
+FEATURES, NETWORKS = "random features, minimum norm", "networks, a fifth of the labels random"
+BELKIN, NAKKIRAN, OUTSIDE = "Belkin et al. 2019", "Nakkiran et al. 2019", "arXiv 2203.10447"
+NOISE, NEAR, FIVE = 0.2, (0.9, 1.1), 5.0
+SHOWN = "mixtures of 5", "projections of test images", "test images", "as far again", "4 × as far"
+
+
+@dataclass(frozen=True)
+class Config(evaluation_setup.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        features: numbers of random features, in multiples of the training images.
+        widths: of the networks' hidden layer.
+        seeds: at each size.
+        epochs: of the networks, at most.
+    """
+
+    features: tuple[float, ...] = (0.3, 0.6, 0.9, 1.0, 1.1, 2.0, 5.0)
+    widths: tuple[int, ...] = (4, 64)
+    seeds: int = 4
+    epochs: int = 100
+
+
+SIZES = 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0
+CPU = Config(data=Sample("mnist:1000:3000"), points=1000, queries=300, features=SIZES, seeds=8, epochs=400)
+PRESETS = {
+    "smoke": Config(),
+    "cpu": replace(CPU, widths=(1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 64, 128, 256)),
+    "paper": replace(
+        CPU, data=Sample("mnist:5000"), points=5000, queries=1000, seeds=20, widths=tuple(2**k for k in range(11))
+    ),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Errors and norms of every size and seed, and where the seeds of each size agree."""
+    asked, rows, shares = prepared(config, run), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    rng, labels = runs.generator(config.seed, "labels"), asked.train.labels
+    noisy = asked._replace(train=asked.train._replace(labels=relabelled(rng, labels, asked.classes, NOISE)))
+    for kind, sizes in ((FEATURES, config.features), (NETWORKS, config.widths)):
+        find = partial(random_features, asked) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
+        found = [run.keep(f"{kind} {size:g}", find, size, config.seeds, config.seed) for size in sizes]
+        relative, numbers, agreement = (np.array([each[k] for each in found]) for k in range(3))
+        run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(asked.places)))
+        for size, values, agreeing in zip(relative, numbers, agreement, strict=True):
+            record = partial(run.record, data=asked.title, group=f"{kind}, size {size:.3g}")
+            for quantity, each in zip(QUANTITIES, values, strict=True):
+                record(quantity, each)
+            record("failed", ~np.isfinite(values[0]), statistic="count")
+            rows.append((kind, size, *np.nanmean(values, axis=1)))
+            for place in SHOWN:
+                mine = agreeing[list(asked.places).index(place)]
+                record(f"share agreeing, {place}", mine)
+                shares.append((kind, size, place, mine.mean()))
+    run.tabulate("sizes", ("kind", "size", *QUANTITIES), rows)
+    run.tabulate("agreement", ("kind", "size", "place", "agreement"), shares)
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """The peak and the norm of random features; the second descent of networks; how size parts the seeds."""
+    (data,), sets = results.names("data"), {kind: results.arrays(kind) for kind in (FEATURES, NETWORKS)}
+    about, (_, _, squared, norm) = {"data": data, "seeds": results.config["seeds"]}, sets[FEATURES]["numbers"].swapaxes(0, 1)
+    peak, seeds = squared.argmax(0), np.arange(squared.shape[1])
+    where, name = runs.mean_interval(sets[FEATURES]["size"][peak]), "random features: error peaks at as many as images"
+    yield runs.Claim.of(where, name, BELKIN, "size in 0.9–1.1", runs.within(where, *NEAR), **about)
+    ratios = [squared[k, seed] / squared[k:, seed].min() for k, seed in zip(peak, seeds, strict=True)]
+    logs = runs.mean_interval(np.log(ratios))  # over three magnitudes: a mean of the ratios themselves says little
+    value, low, end = np.exp(logs[:3]).tolist()
+    high = Estimate(value, low, end, logs.n)
+    expected = f"more than {FIVE:g} × the least beyond (geometric mean)"
+    yield runs.Claim.of(high, "and is high", BELKIN, expected, runs.above(high, FIVE), **about)
+    less = runs.mean_interval(norm[-1] / norm[peak, seeds])
+    yield runs.Claim.of(
+        less, "the norm falls beyond it", BELKIN, "the largest's ÷ the peak's < 1", runs.below(less, 1), **about
+    )
+    wrong, errors, *_ = sets[NETWORKS]["numbers"].swapaxes(0, 1)
+    fitted = (wrong == 0).mean(1) >= 0.5
+    if not fitted.any():
+        note = f"least training error {np.nanmin(wrong):.1%}"
+        yield runs.Claim("no network fits every label", NAKKIRAN, "some do", None, None, runs.UNSETTLED, note=note, data=data)
+        return
+    threshold = int(fitted.argmax())
+    least = int(errors[: threshold + 1, ::2].mean(1).argmin())  # chosen on half the seeds, judged on the others
+    rise = runs.difference_interval(errors[threshold, 1::2], errors[least, 1::2], paired=True)
+    fall = runs.difference_interval(errors[threshold], errors[-1], paired=True)
+    sizes = sets[NETWORKS]["size"]
+    note = f"threshold at size {sizes[threshold]:.2g}; before it error rises by {rise.value:.1%} from size {sizes[least]:.2g}"
+    verdict, name = (
+        runs.both(runs.above(rise, 0), runs.above(fall, 0)),
+        "networks: error rises to the threshold, and falls beyond",
+    )
+    yield runs.Claim.of(fall, name, NAKKIRAN, "more than 0, both", verdict, note=note, unit="%", **about)
+    for kind, first in ((FEATURES, int(np.median(peak))), (NETWORKS, threshold)):
+        agreement, names = sets[kind]["agreement"], list(sets[kind]["places"])
+        inside, outside = (agreement[-1, k] - agreement[first, k] for k in map(names.index, (SHOWN[0], SHOWN[2])))
+        gain, more = runs.mean_interval(outside), runs.difference_interval(outside, inside, paired=False)
+        name = f"{kind.split(',')[0]}: beyond the threshold seeds agree more outside"
+        yield runs.Claim.of(gain, name, OUTSIDE, "more than 0", runs.above(gain, 0), unit="%", **about)
+        yield runs.Claim.of(
+            more, "and gain more there than inside", OUTSIDE, "more than 0", runs.above(more, 0), unit="%", **about
+        )
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Errors and norms, and agreement, by size."""
+    (data,), seeds = results.names("data"), results.config["seeds"]
+    title, words = (
+        f"{data}: what size does, means over {seeds} seeds",
+        {name: name.replace(" share", "") for name in QUANTITIES},
+    )
+    sizes = plotting.curves(title, results.table("sizes"), "size", words, columns="kind", by="kind", xscale="log")
+    shares = {"agreement": "share of pairs of seeds that agree"}
+    title = f"{data}: where {seeds} networks of one size agree: inside the hull, on its surface, outside"
+    table, look = results.table("agreement"), {"xscale": "log", "ylim": (0, 1.02)}
+    agreeing = plotting.curves(title, table, "size", shares, columns="kind", by="place", **look)
+    for drawn in (sizes, agreeing):
+        for axes in drawn.axes:
+            axes.axvline(1, color="0.8", zorder=0)
+    for axes in sizes.axes[4:]:
+        axes.autoscale(axis="y")
+        axes.set_yscale("log")
+    yield "sizes", sizes
+    yield "agreement", agreeing
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

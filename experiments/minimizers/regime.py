@@ -1,0 +1,180 @@
+"""What does the training regime change: how networks classify inside the hull of their training set, or outside?
+
+Claim (arXiv 2203.10366): all regimes reach zero training error; why one of them generalizes is how it shapes what networks do
+outside the hull.
+
+    python -m experiments.regime                            digits, 4 regimes of 3 networks, seconds
+    python -m experiments.regime cpu                        MNIST, 1,000 training images, 32 regimes of 4 networks, minutes
+    python -m experiments.regime paper                      MNIST, 5,000 training images, 32 regimes of 20 networks
+
+Every combination of optimizer, learning rate, batch size, weight decay and augmentation (shifts by up to a pixel) trains MLPs
+of two hidden layers of 128 until all training images are right. Added: how far the test images are from the hull of the
+training images as they are, and from that of all their shifts, which is nine times as many.
+
+Fixed before the run. A factor's effect is the mean difference between its two levels over all combinations of the others;
+intervals hold for all effects together (Bonferroni). Inside stands for mixtures of five training images, outside for test
+images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+import hullx
+from hullx import runs
+from hullx.data import Sample
+from hullx.models import MLP
+from hullx.probes.places import SURFACE
+from hullx.runs import plotting
+
+from . import evaluation_setup
+from .evaluation_setup import prepared
+from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, trained
+
+SOURCE = "arXiv 2203.10366"
+RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}
+DECAYS = {ADAM: 0.3, MOMENTUM: 3e-3}  # decoupled for Adam, and so on another scale
+# A factor's two levels, the first of which is taken off the second.
+FACTORS = {
+    "augmentation": ("none", "shifts"),
+    "optimizer": ("Adam", "momentum"),
+    "learning rate": ("low", "high"),
+    "batch": ("64 images", "16 images"),
+    "weight decay": ("none", "some"),
+}
+QUANTITIES = ACCURACY, INSIDE, ON, OUTSIDE = (
+    "test accuracy",
+    "agreement inside",
+    "agreement on the surface",
+    "agreement outside",
+)
+PLACES = {INSIDE: "mixtures of 5", ON: SURFACE, OUTSIDE: "test images"}
+PLAIN, SHIFTED = "training images", "training images and their shifts"
+
+
+@dataclass(frozen=True)
+class Config(evaluation_setup.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        factors: which are varied; the others stay at their first level.
+        members: networks of each regime.
+        epochs: at most.
+    """
+
+    factors: tuple[str, ...] = ("augmentation", "learning rate")
+    members: int = 3
+    epochs: int = 500
+
+
+CPU = Config(data=Sample("mnist:1000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
+PRESETS = {
+    "smoke": Config(),
+    "cpu": CPU,
+    "paper": Config(data=Sample("mnist:5000"), points=5000, queries=1000, factors=tuple(FACTORS), members=20, epochs=1000),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Test accuracy and agreement of every regime; hull distances with and without shifts."""
+    runs.known("--factors", config.factors, FACTORS)
+    asked, rows = prepared(config, run), list[tuple[object, ...]]()
+    model, kinds = MLP(asked.classes, width=UNITS), list(asked.places)
+    for levels in product(*((0, 1) if factor in config.factors else (0,) for factor in FACTORS)):
+        name = ", ".join(FACTORS[factor][level] for factor, level in zip(FACTORS, levels, strict=True))
+        family = trained(run, name, recipe(levels), model, asked)
+        if family.members < 2:
+            continue  # those that failed are counted
+        agreement = asked.agreement(model, family.variables)
+        numbers = {ACCURACY: 1 - asked.errors(model, family.variables)}
+        numbers |= {quantity: agreement[kinds.index(place)] for quantity, place in PLACES.items()}
+        for quantity, values in numbers.items():
+            words = quantity if quantity == ACCURACY else quantity.replace("agreement", "share agreeing")
+            run.record(words, values, data=asked.title, group=name)
+        rows.append((*levels, *(values.mean() for values in numbers.values())))
+        run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
+    check_any(rows)
+    images = asked.train.images
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
+    shifted = np.moveaxis(windows, 3, -1).reshape(-1, asked.train.rows.shape[1])
+    far = hullx.sweep(asked.queries.rows, shifted, rtol=config.rtol, resume=run.part("shifts"))
+    for group, found, size in ((PLAIN, asked.found, len(images)), (SHIFTED, far, len(shifted))):
+        run.distances(found, data=asked.title, group=group)
+        run.record("images that span the hull", size, data=asked.title, group=group)
+    run.arrays("distances", plain=asked.found.distance, shifted=far.distance)
+
+
+def recipe(levels: tuple[int, ...]) -> Recipe:
+    """The regime with these levels of all `FACTORS`."""
+    augmentation, optimizer, rate, batch, decay = levels
+    name = (ADAM, MOMENTUM)[optimizer]
+    return Recipe(name, RATES[name][rate], batch=(64, 16)[batch], decay=decay * DECAYS[name], shifted=bool(augmentation))
+
+
+def effects(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
+    """Of each quantity and factor the mean difference between levels, over the combinations of the others."""
+    table, factors = results.table("regimes"), results.config["factors"]
+    levels = np.stack([table[name] for name in FACTORS], -1).astype(int)
+    places = {tuple(row): k for k, row in enumerate(levels.tolist())}
+    confidence = 1 - 0.05 / (len(factors) * len(QUANTITIES))
+    found: dict[str, dict[str, runs.Estimate]] = {quantity: {} for quantity in QUANTITIES}
+    for factor in factors:
+        k = list(FACTORS).index(factor)
+        pairs = [(low, places.get((*key[:k], 1, *key[k + 1 :]))) for key, low in places.items() if key[k] == 0]
+        low, high = np.array([pair for pair in pairs if pair[1] is not None], int).reshape(-1, 2).T
+        for quantity in QUANTITIES:
+            found[quantity][factor] = runs.mean_interval(table[quantity][high] - table[quantity][low], confidence=confidence)
+    return found
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Whether the regime matters, and more outside than inside; what goes with test accuracy; what shifts do to the hull."""
+    data, table = results.names("data")[0], results.table("regimes")
+    about = {"data": data, "seeds": results.config["members"]}
+    found = effects(results)
+    for quantity in (ACCURACY, OUTSIDE, INSIDE):
+        factor, effect = max(found[quantity].items(), key=lambda item: abs(item[1].value))
+        size = effect if effect.value >= 0 else runs.Estimate(-effect.value, -effect.high, -effect.low, effect.n)
+        sign, levels = "+" if effect.value >= 0 else "−", " to ".join(FACTORS[factor])
+        name, note = f"the regime changes {quantity}", f"most: {factor}, {levels}: {sign}"
+        yield runs.Claim.of(size, name, SOURCE, "more than 0", runs.above(size, 0), note=note, unit="%", **about)
+    inside, outside = (table[quantity] - table[quantity].mean() for quantity in (INSIDE, OUTSIDE))
+    more, name = runs.mean_interval(1e4 * (outside**2 - inside**2)), "regimes differ more outside than inside"
+    note = f"spreads {outside.std():.2%} and {inside.std():.2%}; measured: difference of squares, in points²"
+    yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), note=note, **about)
+    for quantity in (OUTSIDE, INSIDE):
+        rank, name = (
+            runs.rank_correlation(table[quantity], table[ACCURACY]),
+            f"regimes with more {quantity} are more often right",
+        )
+        yield runs.Claim.of(rank, name, SOURCE, "correlation above 0", runs.above(rank, 0), **about)
+    far = results.arrays("distances")
+    nearer, name = runs.mean_interval(1 - far["shifted"] / far["plain"]), "shifts bring the hull nearer to test images"
+    yield runs.Claim.of(nearer, name, "here", "by more than a tenth", runs.above(nearer, 0.1), unit="%", **about)
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Effects of all factors on test accuracy and agreement."""
+    data, found = results.names("data")[0], effects(results)
+    title = f"{data}: what the training regime changes, all training images being right (intervals hold for all together)"
+    drawn, axes = plotting.figure(1, len(QUANTITIES), size=(12, 3.4), title=title)
+    for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
+        names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
+        plotting.intervals(place, names, f"change of {quantity}")
+    ends = [end for each in found.values() for effect in each.values() for end in effect[:3] if np.isfinite(end)]
+    for place in axes[0]:
+        place.set_xlim(1.1 * min(*ends, 0), 1.1 * max(*ends, 0))
+        place.locator_params(axis="x", nbins=4)
+    for place in axes[0, 1:]:
+        place.set_yticklabels([])
+    yield "effects", drawn
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

@@ -1,0 +1,175 @@
+"""Where do adversarial attacks take images, with respect to the hull of the training set?
+
+R. Yousefzadeh (arXiv 2203.10366) asks why classifications are so susceptible to imperceptible perturbations, and says that
+interpolation cannot answer. Here attacks are measured: are attacked images farther from the hull, is the perturbation aligned
+with the way out of it, how large is it beside the distance to the hull, do features enter another class's hull; and whether
+that differs for networks trained against attacks (Madry et al. 2018), or with random perturbations of the same size.
+
+    python -m experiments.adversarial                       digits, an MLP, seconds, no download
+    python -m experiments.adversarial cpu                   MNIST, 10,000 × 300, a LeNet, ten minutes
+    python -m experiments.adversarial paper                 MNIST in full, ε 0.3, hours on a CPU
+
+Images are those that a network gets right before the attack. The cosine is that of perturbation and residual q − p, the way out
+of the hull; by chance, of a direction drawn uniformly from a sphere, its square is 1/d in the mean. "Random" is a perturbation
+of the same L2 length as the attack's, in a random direction, within the pixels' range.
+
+Fixed before the run: attacks go outward if the mean distance to the hull grows, more than at random if it grows by more than
+under "random" (in pairs), and along the way out if the mean cosine is above 0, by their intervals; they are small beside the
+distance to the hull if the median ratio is below 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.shared.networks import NETWORKS
+from hullx import runs
+from hullx.data import Sample, Split
+from hullx.probes.attacks import Attacked, Budget, apgd, deepfool, fgsm, pgd
+from hullx.runs import pictures, plotting
+
+from . import attack_setup
+from .attack_displacement import COSINE, GROWTH, RATIO, displaced, entering
+from .attack_setup import PLAIN, TRAININGS, Network, known_right, projected, trained
+
+SOURCE = "arXiv 2203.10366"
+FGSM, PGD, PGD2, APGD, DEEPFOOL = "FGSM", "PGD", "PGD, L2", "APGD with DLR", "DeepFool"
+
+
+@dataclass(frozen=True)
+class Config(attack_setup.Config):
+    """Settings of the experiment.
+
+    Attributes:
+        trainings: among plain, adversarial, noise.
+        budgets: L∞ radii.
+        radii: L2 radii.
+        steps: of iterated attacks.
+        step: length of a step of PGD in L∞; None for 2.5 times the radius over the number of steps.
+    """
+
+    trainings: tuple[str, ...] = (PLAIN,)
+    budgets: tuple[float, ...] = (0.1,)
+    radii: tuple[float, ...] = (1.0,)
+    steps: int = 20
+    step: float | None = None
+
+
+MNIST: dict[str, Any] = {"network": "lenet", "trainings": TRAININGS, "budgets": (0.1, 0.2, 0.3), "radii": (1.0, 2.0, 3.0)}
+PRESETS = {
+    "smoke": Config(),
+    "cpu": Config(data=Sample("mnist:10000:300"), epochs=10, epsilon=0.3, steps=40, step=0.01, **MNIST),
+    "paper": Config(data=Sample("mnist"), epochs=40, epsilon=0.3, steps=100, step=0.01, **MNIST),
+}
+
+
+def measure(config: Config, run: runs.Run[Config]) -> None:
+    """Attacks on each network, and the hull before and after."""
+    runs.known("--network", [config.network], NETWORKS)
+    runs.known("--trainings", config.trainings, TRAININGS)
+    data = config.data.load(seed=config.seed, data_dir=config.data_dir)
+    for training in config.trainings:
+        network = trained(config, run, data, training)
+        right = known_right(network, data.test)
+        share = runs.share_interval(len(right.labels), len(data.test.labels))
+        run.record("accuracy", share, data=data.title, group=f"{training}, without attack")
+        before = projected(config, run, data, right.images, f"{training}, before")
+        for i, (name, attack) in enumerate(attacks(config, network, right).items()):
+            group = f"{training}, {name}"
+            found = run.keep(group, attack)
+            displaced(config, run, data, group, right, before, found)
+            if not i:  # the strongest
+                entering(config, run, data, training, network, right, found)
+            if not i and training == PLAIN:
+                shown = np.argsort(before.distance)[np.linspace(0, len(before.distance) - 1, 6).astype(int)]
+                image, names = right.images[shown], np.array(data.classes)
+                changed = np.asarray(found.images)[shown]
+                residual = (right.rows[shown] - before.point[shown]).reshape(image.shape)
+                run.arrays("shown", image=image, changed=changed, residual=residual, label=names[right.labels[shown]])
+
+
+def attacks(config: Config, network: Network, right: Split) -> dict[str, Callable[[], Attacked]]:
+    """Attacks by name, the strongest first."""
+    apply, key = network.model.apply, jax.random.key(config.seed)
+    images, labels = jnp.asarray(right.images), jnp.asarray(right.labels)
+    given = apply, network.variables, images, labels
+    found: dict[str, Callable[[], Attacked]] = {}
+    for epsilon in sorted(config.budgets, reverse=True):
+        budget = Budget("linf", epsilon)
+        found[f"{PGD}, {epsilon:g}"] = lambda b=budget: pgd(*given, key, budget=b, steps=config.steps, step_size=config.step)
+        found[f"{FGSM}, {epsilon:g}"] = lambda b=budget: fgsm(*given, budget=b)
+        found[f"{APGD}, {epsilon:g}"] = lambda b=budget: apgd(*given, key, budget=b, steps=config.steps, loss="dlr")
+    for radius in sorted(config.radii, reverse=True):
+        ball = Budget("l2", radius)
+        found[f"{PGD2}, {radius:g}"] = lambda b=ball: pgd(*given, key, budget=b, steps=config.steps)
+    found[DEEPFOOL] = lambda: deepfool(*given)
+    return found
+
+
+def claims(results: runs.Results) -> Iterator[runs.Claim]:
+    """Outward, more than at random, along the way out, and small; for the strongest attack of each kind."""
+    (data,), config = results.names("data"), results.config
+    for group in (f"{training}, {name}" for training in config["trainings"] for name in strongest(config)):
+        about: dict[str, Any] = {"data": data, "group": group}
+        growth, cosine, ratio = (results.estimate(name, **about) for name in (GROWTH, COSINE, RATIO))
+        found = results.arrays(group)
+        yield runs.Claim.of(growth, f"{group}: outward", SOURCE, "more than 0", runs.above(growth, 0), **about)
+        more = runs.difference_interval(found["after"], found["random"], paired=True)
+        yield runs.Claim.of(more, "farther out than at random", SOURCE, "more than 0", runs.above(more, 0), **about)
+        chance = results.estimate("by chance", **about).value
+        note = f"by chance the root of its mean square is {chance:.3f}"
+        yield runs.Claim.of(cosine, "along the way out", SOURCE, "more than 0", runs.above(cosine, 0), note=note, **about)
+        small = runs.below(ratio, 1)
+        yield runs.Claim.of(ratio, "small beside the distance to the hull", SOURCE, "median below 1", small, **about)
+
+
+def strongest(config: dict[str, Any]) -> list[str]:
+    """The attacks of each kind that the claims and figures are about."""
+    return [f"{PGD}, {max(config['budgets']):g}", f"{PGD2}, {max(config['radii']):g}", DEEPFOOL]
+
+
+def figures(results: runs.Results) -> plotting.Figures:
+    """Distance to the hull after against before; cosines; images, attacked ones, differences and residuals."""
+    (data,), config = results.names("data"), results.config
+    names = strongest(config)
+    drawn, axes = plotting.figure(
+        2, len(names), size=(4.2 * len(names), 7), title=f"{data}: attacked test images and the training images' hull"
+    )
+    for column, name in zip(axes.T, names, strict=True):
+        cosines = dict[str, np.ndarray]()
+        for training, colour in plotting.colours(config["trainings"]).items():
+            found = results.arrays(f"{training}, {name}")
+            column[0].plot(found["before"], found["after"], ".", color=colour, markersize=4, label=f"{training} training")
+            cosines[training] = found["cosine"][found["length"] > 0]
+        ends = column[0].get_xlim()
+        column[0].plot(ends, ends, color="0.7", zorder=0)
+        column[0].set(title=name, xlabel="distance to the hull before", ylabel="after")
+        plotting.histograms(column[1], cosines, COSINE, "share of images")
+        column[1].axvline(0, color="0.7", zorder=0)
+    axes[0, 0].legend()
+    yield "hull", drawn
+    if (results.folder / "arrays" / "shown.npz").exists():
+        shown = results.arrays("shown")
+        title = f"{data}: test images, attacked by {names[0]}, and the way out of the hull"
+        drawn, axes = plotting.figure(4, len(shown["image"]), size=(1.6 * len(shown["image"]) + 1, 7), title=title)
+        for row, (word, key) in zip(axes, (("image", "image"), ("attacked", "changed")), strict=False):
+            pictures.pictures(
+                row, np.clip(shown[key], 0, 1), [f"label {name}" for name in shown["label"]] if word == "image" else [""] * 6
+            )
+            row[0].set_ylabel(word)
+        pictures.differences(drawn, axes[2], list(shown["changed"] - shown["image"]), "attacked − image")
+        pictures.differences(drawn, axes[3], list(shown["residual"]), "image − nearest point")
+        for row, word in ((axes[2, 0], "difference"), (axes[3, 0], "residual")):
+            row.set_ylabel(word)
+        yield "pictures", drawn
+
+
+experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
+if __name__ == "__main__":
+    experiment.main()

@@ -1,0 +1,101 @@
+"""Networks under attack, and where the hull of their training set is: what experiments on vulnerability have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hullx
+from experiments.shared.networks import NETWORKS, adam
+from hullx import runs
+from hullx.data import Dataset, Sample, Split
+from hullx.probes.attacks import Budget, pgd
+from hullx.training import fit
+
+PLAIN, ADVERSARIAL, NOISE = "plain", "adversarial", "noise"
+TRAININGS = PLAIN, ADVERSARIAL, NOISE
+RATE, BATCH = 1e-3, 128
+ASCENT = 7  # steps of the attack in training, of 2.5 ε / 7 each
+
+
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of experiments on attacks.
+
+    Attributes:
+        data: a data set, as in hullx.data.Sample: its training images are learned, and span the hull.
+        network: mlp, lenet, or another of `experiments.shared.networks`.
+        epochs: of training; adversarial training takes half of them with half of epsilon first.
+        epsilon: L∞ radius of the perturbations in training, in pixels of [0, 1].
+    """
+
+    data: Sample = Sample("digits:1437:120")
+    network: str = "mlp"
+    epochs: int = 20
+    epsilon: float = 0.1
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """Projected gradient ascent as the adversary of a network in training (Madry et al. 2018)."""
+
+    model: nn.Module
+    epsilon: float
+
+    def __call__(self, variables: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> jax.Array:
+        """The images, changed."""
+        budget = Budget("linf", self.epsilon)
+        return pgd(self.model.apply, variables, images, labels, key, budget=budget, steps=ASCENT, early_stop=False).images
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Perturbations of the same size in random directions: each pixel ε up or down."""
+
+    epsilon: float
+
+    def __call__(self, variables: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> jax.Array:
+        """The images, changed."""
+        return jnp.clip(images + self.epsilon * jax.random.rademacher(key, images.shape, images.dtype), 0, 1)
+
+
+class Network(NamedTuple):
+    """A trained network; `model.apply` calls it, on images in [0, 1]."""
+
+    model: nn.Module
+    variables: Any
+    last: str  # hidden layer
+
+
+def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) -> Network:
+    """A network, trained on the images as they are, against an adversary, or with noise."""
+    make, last = NETWORKS[config.network]
+    model, start, half = make(len(data.classes)), None, config.epochs // 2
+    stages: list[tuple[int, Any]] = [(config.epochs, Noise(config.epsilon) if training == NOISE else None)]
+    if training == ADVERSARIAL:  # at once with all of ε a network may learn nothing at all
+        stages = [(half, Ascent(model, config.epsilon / 2)), (config.epochs - half, Ascent(model, config.epsilon))]
+    for i, (epochs, adversary) in enumerate(stages):
+        name = f"{training} training, part {i + 1}"
+        settings: dict[str, Any] = {"epochs": epochs, "batch": BATCH, "test": data.test, "checkpoint": run.part(name)}
+        key = jax.random.key(config.seed + i)
+        start = fit(
+            key, model, adam(RATE), data.train, start=start, adversary=adversary, title=name, **settings
+        ).state.variables
+    return Network(model, start, last)
+
+
+def known_right(network: Network, split: Split) -> Split:
+    """The images that a network calls by their labels: those that there is something to attack of."""
+    logits: Any = network.model.apply(network.variables, jnp.asarray(split.images))
+    return split.take(np.flatnonzero(np.asarray(logits.argmax(-1)) == split.labels))
+
+
+def projected(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
+    """Images onto the hull of the training images."""
+    rows = np.ascontiguousarray(np.asarray(images, np.float32).reshape(len(images), -1))
+    return hullx.sweep(rows, data.train.rows, rtol=config.rtol, resume=run.part(name), progress=name)
