@@ -57,6 +57,7 @@ def test_peers_find_the_projection(triangle, name: str) -> None:
 
 
 @pytest.mark.slow  # each job is a process
+@pytest.mark.experiment
 def test_a_small_run(tmp_path: Path) -> None:
     command = ("--solvers", "hullx.sweep", "scipy nnls", "--queries", 20, "--out", tmp_path)
     results = runs.Results(started(bench_solvers.experiment.main, *command).folder)
@@ -68,6 +69,7 @@ def test_a_small_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_training_benchmark(tmp_path: Path) -> None:
     small = ("--steps", "mlp 2×64, 8 × 8", "--members", 2, "--epochs", 1, "--seeds", 2, "--repeats", 2)
     results = runs.Results(started(bench_training.experiment.main, *small, "--out", tmp_path).folder)
@@ -77,6 +79,7 @@ def test_training_benchmark(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_derivatives_benchmark(tmp_path: Path) -> None:
     small = ("--data", "digits:50:2", "--repeats", 1, "--out", tmp_path)
     results = runs.Results(started(bench_derivatives.experiment.main, *small).folder)
@@ -85,6 +88,7 @@ def test_derivatives_benchmark(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_attacks_benchmark(tmp_path: Path) -> None:
     pytest.importorskip("foolbox", reason="pip install -e '.[bench]' brings the peers")
     results = runs.Results(started(bench_attacks.experiment.main, "--models", "MLP", "--repeats", 1, "--out", tmp_path).folder)

@@ -101,6 +101,7 @@ class Killed(BaseException):
     """No exception that anything catches."""
 
 
+@pytest.mark.experiment
 def test_killed_again_and_again_it_ends_with_the_same_results(
     smoke: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +138,7 @@ def test_killed_again_and_again_it_ends_with_the_same_results(
 
 
 @pytest.mark.slow
+@pytest.mark.experiment
 def test_memorization(tmp_path: Path) -> None:
     """Labels leave the hull as it is, pixels do not; a condition is the same whatever other conditions there are."""
     conditions = ("true labels", "random labels", "shuffled pixels")
@@ -161,6 +163,7 @@ def test_memorization(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # mostly compilation
+@pytest.mark.experiment
 def test_archetypes(tmp_path: Path) -> None:
     """Gradient descent through distances explains what SciPy's alternation explains, within a percent."""
     small = ("--data", "digits:200", "--k", 4, "--starts", 1, "--steps", 100, "--rounds", 10)
@@ -179,6 +182,7 @@ def test_archetypes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # nearly all of it compilation
+@pytest.mark.experiment
 def test_hull_penalty(tmp_path: Path) -> None:
     results = runs.Results(start("hull_penalty", "--networks", 2, "--steps", 100, "--out", tmp_path).folder)
     near, far = (results.estimate("distance of test features", group=f"{which} penalty").value for which in ("with", "without"))
@@ -188,6 +192,7 @@ def test_hull_penalty(tmp_path: Path) -> None:
     assert results.claims[1]["verdict"] == runs.UNSETTLED
 
 
+@pytest.mark.experiment
 def test_polynomial(tmp_path: Path) -> None:
     """In the plane a fit of the true degree is right outside more often than any other, and the data say so."""
     results = runs.Results(start("polynomial", "--boundaries", 6, "--queries", 300, "--out", tmp_path).folder)

@@ -20,6 +20,8 @@ from hullx.data import load
 from hullx.models import MLP, Autoencoder, representations
 from hullx.runs import tables
 
+pytestmark = pytest.mark.experiment
+
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:

@@ -153,6 +153,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
     return runs.Results(started(membership.experiment.main, "--out", tmp_path_factory.mktemp("runs")).folder)
 
 
+@pytest.mark.experiment
 def test_the_experiment_covers_what_is_known(smoke: runs.Results) -> None:
     table = smoke.table("shares")
     undecided, asked = smoke.total("undecided")
@@ -179,6 +180,7 @@ def test_the_experiment_covers_what_is_known(smoke: runs.Results) -> None:
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, runs.HOLDS), (0.1, runs.FAILS)])
+@pytest.mark.experiment
 def test_exact_values_that_are_wrong_are_not_covered(smoke: runs.Results, shift: float, verdict: str, tmp_path: Path) -> None:
     table = smoke.table("shares")
     (tmp_path / "tables").mkdir()

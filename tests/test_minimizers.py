@@ -11,6 +11,8 @@ from test_experiments import start
 from hullx import runs
 from hullx.data import load
 
+pytestmark = pytest.mark.experiment
+
 
 def figures(results: runs.Results) -> set[str]:
     return {path.stem for path in (results.folder / "figures").iterdir()}

@@ -21,6 +21,8 @@ from hullx.models import MLP
 from hullx.spaces import Features, rows
 from hullx.training import fit, load_variables
 
+pytestmark = pytest.mark.experiment
+
 DIGITS = load("digits")
 
 

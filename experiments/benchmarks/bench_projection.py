@@ -161,7 +161,7 @@ def table(chosen: list[Row], checkouts: list[Checkout]) -> Iterator[str]:
             tops.append(top)
             values.append(top / below if row.beside else top * row.call.queries * row.scale)
             left = checkout.open[row.call]
-            cells.append(f"{values[-1]:.3g}{f' ({left} open)' * (left > 0)}")
+            cells.append("–" if np.isnan(values[-1]) else f"{values[-1]:.3g}{f' ({left} open)' * (left > 0)}")
         against = tops[0] / tops[1] if len(tops) > 1 else np.nan
         value, most = (round(against, 2), 1.0) if not row.target else (values[0], row.target)
         target = "" if row.target == np.inf else "not slower than baseline" if not row.target else f"≤ {row.target}"
