@@ -13,7 +13,7 @@ extended precision all points are scored with more digits.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,8 @@ class PointSource(Protocol):
       with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
     - certify(queries, candidates, along, rest, active, method): lower bounds of the distances, (b,): the candidates scored
       again in the method's precision; `rest` bounds the slabs of all others.
+    - certify_all(queries, along, count, method): lower bounds from slices of all points, (b,), and the rows that score highest,
+      (b, count).
     """
 
     @property
@@ -53,15 +55,6 @@ class PointSource(Protocol):
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array: ...
 
-
-@runtime_checkable
-class Scored(PointSource, Protocol):
-    """A source whose points can all be scored in slices.
-
-    - certify_all(queries, along, count, method): lower bounds from slices of all points, (b,), and the rows that score highest,
-      (b, count).
-    """
-
     def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]: ...
 
 
@@ -76,7 +69,8 @@ class Round(NamedTuple):
 def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
     """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    placed = source.frame.place(queries.astype(wide)).astype(np.float32)
+    with np.errstate(over="ignore"):  # a query may be farther away than its dtype tells
+        placed = source.frame.place(queries.astype(wide)).astype(np.float32)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True)[1]
 
 
@@ -91,7 +85,7 @@ def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *
 def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
     count, method = stage.candidates, stage.method
     solution = source.solve(state, goal.max_steps - state.steps, active, stage)
-    if method is Method.EXTENDED and isinstance(source, Scored):
+    if method is Method.EXTENDED:
         lower, candidates = source.certify_all(state.queries, solution.along, count, method)
         return Round(solution, candidates, lower)
     scores, candidates = source.best(solution.direction.astype(method.scores), count, active, nearest=False)

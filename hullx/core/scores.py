@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx.core.hull import Frame
+from hullx.core.precision.slices import Slices
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
@@ -18,6 +20,8 @@ from hullx.types import Array
 GROUP = 16
 # Bytes of points that are in float64 at once.
 CHUNK_BYTES = 2**26
+# Bytes of slices at once.
+SLICE_BYTES = 2**26
 
 
 def nearness(
@@ -34,6 +38,30 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
         return jnp.matmul(frame.place(rows.astype(jnp.float64)), vectors.T, precision="highest")
 
     return in_chunks(points, max(CHUNK_BYTES // (8 * points.shape[1]), 1), scores).T
+
+
+def farthest(
+    frame: Frame, points: Array, queries: Float[Array, "b d"], along: Any, precision: Slices, *, count: int
+) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
+    """The points that fall least short of the slab along each query's residual, from slices of all points.
+
+    Args:
+        points: raw, (n, d), n ≥ count.
+        queries: raw, in the dtype of the arithmetic.
+        along: of the solutions.
+
+    Returns:
+        How far they are beyond it (minus `Slices.beyond`), in falling order, and their rows.
+    """
+    dtype = queries.dtype
+    size = max(SLICE_BYTES // (8 * dtype.itemsize * points.shape[1]), 1)
+
+    def one(query: Array, along: Any) -> tuple[Array, Array]:
+        found = in_chunks(points, size, lambda rows: precision.beyond(frame, query, rows.astype(dtype), along))
+        values, rows = lax.top_k(-found, count)
+        return values, rows
+
+    return jax.vmap(one)(queries, along)
 
 
 def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:

@@ -12,7 +12,7 @@ from jax import lax
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
 from hullx.core.precision.slices import Slices
-from hullx.core.scores import in_chunks, nearness, scores_in_double, top
+from hullx.core.scores import farthest, nearness, scores_in_double, top
 from hullx.core.stages import Method, Stage, arithmetic
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
@@ -20,8 +20,6 @@ from hullx.types import Array
 
 # The last queries of a batch, at most FEW, are scored on their own: the last rounds have few.
 FEW = 32
-# Bytes of slices that are at hand at once.
-SLICE_BYTES = 2**26
 
 
 class ArraySource(NamedTuple):
@@ -87,19 +85,13 @@ class ArraySource(NamedTuple):
         return in_groups(jax.vmap(one), (queries, candidates, along, rest), _together(queries, candidates), active)
 
     def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]:
-        """As `rounds.Scored`."""
-        frame, points, dtype, precision = self.hull.frame, self.hull.points, arithmetic(method, queries.dtype), method.precision
+        """As `rounds.PointSource`."""
+        frame, precision = self.hull.frame, method.precision
         assert isinstance(precision, Slices)
-        size = max(SLICE_BYTES // (8 * dtype.itemsize * points.shape[1]), 1)
-
-        def one(query: Array, along: Any) -> tuple[Array, Array]:
-            query = query.astype(dtype)
-            found = in_chunks(points, size, lambda rows: precision.beyond(frame, query, rows.astype(dtype), along))
-            best, rows = lax.top_k(-found, min(count, len(points)))
-            rows = jnp.pad(rows, (0, count - len(rows)), mode="edge")
-            return precision.proved(frame, query, -best[0], along), self._points_only(rows)
-
-        return jax.vmap(one)(queries, along)
+        queries = queries.astype(arithmetic(method, queries.dtype))
+        found, rows = farthest(frame, self.hull.points, queries, along, precision, count=min(count, len(self.hull.points)))
+        rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
+        return jax.vmap(partial(precision.proved, frame))(queries, -found[:, 0], along), self._points_only(rows)
 
     def _points_only(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from hullx.core.pool.solve import Solution
 from hullx.core.scores import nearness, scores_in_double
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
-from hullx.core.stages import Method, Stage
+from hullx.core.stages import Method, Stage, arithmetic
 from hullx.core.state import QueryState
 from hullx.types import Array
 
@@ -39,12 +40,11 @@ class DiskSource(gathered.Gathered):
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.PointSource`."""
         vectors = np.asarray(vectors)
-        values, rows = np.zeros((len(vectors), 0), vectors.dtype), np.zeros((len(vectors), 0), np.int64)
-        for start, chunk in self.chunks:
-            more = _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
-            both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
-            values, rows = gathered.merged(*both, count)
-        return values, gathered.points_only(rows, self.chunks.count)
+
+        def of(chunk: Array) -> tuple[Array, Array]:
+            return _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
+
+        return self._merged(of, len(vectors), count, vectors.dtype)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
@@ -52,9 +52,30 @@ class DiskSource(gathered.Gathered):
         """As `rounds.PointSource`."""
         return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest, method=method)
 
+    def certify_all(self, queries: np.ndarray, along: Any, count: int, method: Method) -> tuple[Array, np.ndarray]:
+        """As `rounds.PointSource`."""
+
+        def of(chunk: Array) -> tuple[Array, Array]:
+            return _farthest(self.frame, chunk, queries, along, count=min(count, len(chunk)), method=method)
+
+        found, rows = self._merged(of, len(queries), count, np.dtype(arithmetic(method, queries.dtype)))
+        return gathered.proved(self.frame, queries, -found[:, 0], along, method=method), rows
+
+    def _merged(
+        self, of: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The `count` largest values of a function of each chunk, in falling order, and their rows."""
+        values, rows = np.zeros((queries, 0), dtype), np.zeros((queries, 0), np.int64)
+        for start, chunk in self.chunks:
+            more = of(chunk)
+            both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
+            values, rows = gathered.merged(*both, count)
+        return values, gathered.points_only(rows, self.chunks.count)
+
 
 _solve = jax.jit(gathered.solve, static_argnames="stage")
 _certify = jax.jit(gathered.certify, static_argnames="method")
+_farthest = jax.jit(gathered.farthest_of, static_argnames=("count", "method"))
 
 
 @partial(jax.jit, static_argnames=("count", "nearest"))

@@ -86,6 +86,15 @@ class MeshSource(gathered.Gathered):
         found = _certify(self.frame, queries, rows, along, rest, mesh=self.mesh, method=method)
         return self._everywhere(found)[: len(candidates)]
 
+    def certify_all(self, queries: np.ndarray, along: Any, count: int, method: Method) -> tuple[Array, np.ndarray]:
+        """As `rounds.PointSource`."""
+        several = min(count, self.rows // self.mesh.shape.get("points", 1))
+        filled = jax.tree.map(self._filled, (queries, along))
+        found = self._everywhere(_farthest(self.frame, self.raw, *filled, mesh=self.mesh, count=several, method=method))
+        values, rows = gathered.merged(*(field[: len(queries)] for field in found), count)
+        lower = gathered.proved(self.frame, queries, -values[:, 0], along, method=method)
+        return lower, gathered.points_only(rows, self.count)
+
     def _gathered(self, wanted: np.ndarray) -> Array:
         return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
 
@@ -144,6 +153,22 @@ def _best(
     return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(
         points, squares, vectors
     )
+
+
+@partial(jax.jit, static_argnames=("mesh", "count", "method"))
+def _farthest(
+    frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int, method: Method
+) -> tuple[Array, Array]:
+    """Every shard's points that fall least short of the slabs, and their rows, side by side."""
+    points, split = _split(mesh)
+    beside = P(split[0] if split else None, points[0] if points else None)
+
+    def local(raw: Array, queries: Array, along: Any) -> tuple[Array, Array]:
+        values, rows = gathered.farthest_of(frame, raw, queries, along, count=count, method=method)
+        return values, (rows + _shard(mesh) * len(raw)).astype(jnp.int32)
+
+    where = points, split, split
+    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(raw, queries, along)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
