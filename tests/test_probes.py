@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 import scipy.spatial
-from jax.flatten_util import ravel_pytree
 
 import hullx
 from hullx.errors import ArgumentError
 from hullx.models import MLP
 from hullx.probes import (
     agreement,
-    at,
-    before_surface,
-    behind_surface,
-    class_means,
-    crossings,
-    kink,
     largest_class_share,
     logits,
-    matched,
-    minima,
     mixtures,
     of_neighbours,
     of_one_class,
     on_the_surface,
     pairwise,
     places,
-    planes,
-    through_surface,
     with_majority,
     with_others,
-    within,
 )
 from hullx.probes.places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 
@@ -90,7 +76,7 @@ def test_logits_of_all_members(digits: tuple[np.ndarray, np.ndarray]) -> None:
         np.testing.assert_allclose(logits(one, images, model=model, members=False), found[i], rtol=2e-5, atol=1e-5)
 
 
-# Inside, on the surface, along legs
+# Inside and on the surface
 
 
 @pytest.fixture(scope="module")
@@ -132,33 +118,6 @@ def test_samples_are_inside(projected, rng: np.random.Generator) -> None:
         mixtures(rng, points, 3, 2000)
 
 
-def test_legs_have_the_certified_distance(projected) -> None:
-    queries, points, labels, found = projected
-    path = through_surface(queries, found, class_means(found, points, labels))
-    coordinates = np.array([3.0, 1.0, 0.25, 0.0, -0.1, -0.5])
-    places = at(path, coordinates)
-    np.testing.assert_allclose(places[1], queries, atol=1e-6)
-    for coordinate, place in zip(coordinates[:3], places[:3], strict=True):
-        again = hullx.sweep(place, points.astype(float), progress=False)
-        np.testing.assert_allclose(again.distance, coordinate * found.distance, rtol=1e-5)
-    assert within(path, coordinates).all()
-    assert (hullx.sweep(places[4:].reshape(-1, 64), points.astype(float), progress=False).distance < 1e-6).all()
-    # The anchor is where the leg ends.
-    last = at(path, [-float(path.depth[0] / path.unit[0])])[0, 0]
-    np.testing.assert_allclose(last, class_means(found, points, labels)[0], atol=1e-9)
-    with pytest.raises(ArgumentError, match="that are not certified to be outside"):
-        through_surface(queries, found._replace(lower=np.zeros(16)), points[:16])
-
-
-def test_kinks_are_changes_of_slope() -> None:
-    """−2 s inside, s + s² outside: the slope changes by 3 at 0, and by s's second difference elsewhere."""
-    coordinates = np.array([1.0, 0.0, 0.75, -0.5, 0.5, -0.25, 0.25])
-    values = np.where(coordinates > 0, coordinates + coordinates**2, -2 * coordinates)[:, None] * np.array([1.0, 2.0])
-    np.testing.assert_allclose(kink(values, coordinates.tolist(), 0, 0.25), [3.25, 6.5])
-    np.testing.assert_allclose(kink(values, coordinates.tolist(), 0.75, 0.25), [0.5, 1.0])
-    np.testing.assert_allclose(kink(values, coordinates.tolist(), -0.25, 0.25), 0, atol=1e-12)
-
-
 def test_every_place_is_where_it_says(projected) -> None:
     queries, points, labels, found = projected
     train = hullx.data.Split(points.reshape(-1, 8, 8, 1), labels)
@@ -178,112 +137,3 @@ def test_every_place_is_where_it_says(projected) -> None:
     inside = np.concatenate([every[name].points for name in INSIDE])[::5]
     check_rounded_members(inside, points)
     np.testing.assert_allclose(every[ONE_CLASS].share, 1)
-
-
-def test_placebo_legs_turn_elsewhere(projected) -> None:
-    queries, points, labels, found = projected
-    path = through_surface(queries, found, class_means(found, points, labels))
-    early = before_surface(path, 0.5)
-    np.testing.assert_allclose(at(early, [0.0])[0], at(path, [0.5])[0], atol=1e-12)
-    ours, theirs = (at(each, [-0.25])[0] - at(each, [0.0])[0] for each in (early, path))
-    np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    late = behind_surface(path, -0.25, np.broadcast_to(points.mean(0), queries.shape))
-    np.testing.assert_allclose(at(late, [0.1])[0], at(path, [-0.15])[0], atol=1e-12)
-    inside = hullx.sweep(at(late, [0.1, -0.1, -0.4]).reshape(-1, 64), points.astype(float), progress=False)
-    assert (inside.distance < 1e-6).all()
-
-
-# Matching, crossings, planes
-
-
-def test_matching_balances(rng: np.random.Generator) -> None:
-    first, second = rng.normal(0, 1, (300, 2)), rng.normal(0.7, 1, (300, 2))
-    pairs = matched(first, second, caliper=0.2)
-    assert (np.abs(pairs.before) > 0.4).all()
-    assert (np.abs(pairs.after) < 0.1).all()
-    assert len(np.unique(pairs.first)) == len(pairs.first) > 100
-    spread = np.sqrt((first.var(0) + second.var(0)) / 2)
-    assert (np.abs(first[pairs.first] - second[pairs.second]) <= 0.2 * spread).all()
-    apart = matched(first, first + 100)
-    assert not len(apart.first)
-    assert np.isnan(apart.after).all()
-
-
-def test_crossings_are_found_to_a_millionth(rng: np.random.Generator) -> None:
-    """Labels by slabs: their borders are where the first coordinate is a multiple of 0.3."""
-    starts, ends = rng.normal(size=(20, 3)), rng.normal(size=(20, 3))
-    found = crossings(lambda points: np.floor(points[:, 0] / 0.3).astype(int), starts, ends, samples=201)
-    expected = [
-        (i, (0.3 * k - start) / (end - start))
-        for i, (start, end) in enumerate(zip(starts[:, 0], ends[:, 0], strict=True))
-        for k in range(-20, 20)
-        if min(start, end) < 0.3 * k < max(start, end)
-    ]
-    np.testing.assert_array_equal(found.segment, [i for i, _ in sorted(expected)])
-    np.testing.assert_allclose(found.place, [place for _, place in sorted(expected)], atol=1e-6)
-    assert (np.abs(found.behind - found.before) == 1).all()
-    assert not len(crossings(lambda points: np.zeros(len(points), int), starts, ends).place)
-
-
-def test_planes(rng: np.random.Generator) -> None:
-    points = rng.normal(size=(40, 2)).astype(np.float32)
-    plane = planes.through(np.zeros(2), np.array([2.0, 0.0]), np.array([1.0, 3.0]))
-    coordinates = planes.grid(np.array([-3.0, -3.0]), np.array([3.0, 3.0]), 12)
-    np.testing.assert_allclose(plane.coordinates(plane.points(coordinates)), coordinates, atol=1e-12)
-    outside, distance = planes.membership(plane, coordinates, points)
-    inside = scipy.spatial.Delaunay(points).find_simplex(coordinates.reshape(-1, 2)).reshape(12, 12) >= 0
-    np.testing.assert_array_equal(outside, ~inside)
-    assert (distance[inside] == 0).all()
-    corners = planes.outline(points)
-    np.testing.assert_allclose(scipy.spatial.ConvexHull(corners).volume, scipy.spatial.ConvexHull(points).volume)
-    a, b, c = rng.normal(size=(3, 7))
-    plane = planes.through(a, b, c)
-    np.testing.assert_allclose(plane.points(plane.coordinates(np.stack([a, b, c]))), [a, b, c], atol=1e-12)
-    with pytest.raises(ArgumentError, match="on a line"):
-        planes.through(a, b, 2 * b - a)
-
-
-# Measures of a minimizer
-
-
-class _Linear(MLP):
-    """No hidden layer."""
-
-    depth: int = 0
-
-
-def test_measures_of_a_linear_model(rng: np.random.Generator) -> None:
-    """logits = xW + b: margins, norms and the Lipschitz constant are known."""
-    weights, bias = rng.normal(size=(6, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
-    images, labels = rng.normal(size=(9, 2, 3, 1)).astype(np.float32), rng.integers(0, 3, 9)
-    model, variables = _Linear(3), {"params": {"head": {"kernel": jnp.asarray(weights), "bias": jnp.asarray(bias)}}}
-    scores = images.reshape(9, 6) @ weights + bias
-    others = np.where(np.arange(3) == labels[:, None], -np.inf, scores).max(1)
-    found = minima.margins(logits(variables, images, model=model, members=False), jnp.asarray(labels))
-    np.testing.assert_allclose(found, scores[np.arange(9), labels] - others, rtol=1e-4, atol=1e-5)
-    spectral = np.linalg.svd(weights)[1][0]
-    np.testing.assert_allclose(minima.lipschitz_estimate(model, variables, jnp.asarray(images)), spectral, rtol=1e-5)
-    frobenius, largest = minima.layer_norms(variables["params"])
-    np.testing.assert_allclose([frobenius[0], largest[0]], [np.linalg.norm(weights), spectral], rtol=1e-5)
-    both = np.sqrt((weights**2).sum() + (bias**2).sum())
-    np.testing.assert_allclose(minima.parameter_norm(variables["params"]), both, rtol=1e-6)
-    zeros = jax.tree.map(jnp.zeros_like, variables["params"])
-    np.testing.assert_allclose(minima.distance_from(variables["params"], zeros), both, rtol=1e-6)
-    loss = minima.loss_of(model, variables, jnp.asarray(images), jnp.asarray(labels))
-    entropy = optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(scores), jnp.asarray(labels)).mean()
-    np.testing.assert_allclose(loss(variables["params"]), entropy, rtol=1e-5)
-    # The Hessian of this loss, whole.
-    flat, restored = ravel_pytree(variables["params"])
-    hessian = jax.jit(jax.hessian(lambda vector: loss(restored(vector))))(flat)
-    steepest = np.abs(np.linalg.eigvalsh(hessian)).max()
-    found = jax.jit(lambda params: minima.sharpness(loss, params, jax.random.key(0)))(variables["params"])
-    np.testing.assert_allclose(found, steepest, rtol=1e-3)
-
-
-def test_ascent_of_a_quadratic() -> None:
-    """L = ‖w‖²/2 rises by ρ ‖w‖ + ρ²/2 along its gradient."""
-    params = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}
-    loss = lambda params: sum((leaf**2).sum() for leaf in jax.tree.leaves(params)) / 2  # noqa: E731
-    np.testing.assert_allclose(minima.ascent(loss, params, 0.1), 0.5 + 0.005, rtol=1e-4)
-    np.testing.assert_allclose(minima.sharpness(loss, params, jax.random.key(1)), 1, rtol=1e-5)
-    assert minima.ascent(loss, jax.tree.map(jnp.zeros_like, params), 0.1) == 0

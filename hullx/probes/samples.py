@@ -1,8 +1,8 @@
 """Points inside the hull of a training set, with the weights that prove it.
 
 A convex combination is inside by its weights, so each sample brings them along: support (s, k) are rows of the training set and
-weights (s, k) are ≥ 0 and sum to 1. Deep inside, points mix many images or several classes; which of these a sample does is
-its recipe, and what is compared with it must do the same (`probes.matching`).
+weights (s, k) are ≥ 0 and sum to 1. Points deep inside mix many images or several classes. How much they mix depends on the
+function that draws them, so compare only samples that mix alike.
 """
 
 from __future__ import annotations
