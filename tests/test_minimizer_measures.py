@@ -10,7 +10,7 @@ import pytest
 import scipy.spatial
 from jax.flatten_util import ravel_pytree
 
-from experiments import planes
+from experiments import matching, planes
 from experiments.shared import minimizer_measures as measures
 from hullx.errors import ArgumentError
 from hullx.models import MLP
