@@ -7,7 +7,7 @@ require(__name__, "flax", "optax")
 from hullx.probes import attacks
 from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority, with_others
 from hullx.probes.flip_points import FlipPoints, flip_points
-from hullx.probes.linear_head import Boundary, Head, apart, boundary, called, head_of
+from hullx.probes.linear_head import Boundary, Head, boundary, class_gaps, head_of, predicted_class
 from hullx.probes.nearest_hull import NearestHull, nearest_hull
 from hullx.probes.places import Place, places
 from hullx.probes.predictions import logits
@@ -22,10 +22,9 @@ __all__ = [
     "NearestHull",
     "Place",
     "agreement",
-    "apart",
     "attacks",
     "boundary",
-    "called",
+    "class_gaps",
     "flip_points",
     "head_of",
     "largest_class_share",
@@ -37,6 +36,7 @@ __all__ = [
     "on_the_surface",
     "pairwise",
     "places",
+    "predicted_class",
     "with_majority",
     "with_others",
 ]
