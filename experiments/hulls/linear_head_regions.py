@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import hullx
+from experiments.shared.hull_samples import of_one_class
 from hullx import probes, runs, spaces
 from hullx.data import Dataset
 
@@ -45,7 +46,7 @@ def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int,
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
     said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)
     rng, present = runs.generator(seed, title), np.unique(said)
-    some = probes.of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
+    some = of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
     kept = probes.predicted_class(head, some.points) == said[some.support[:, 0]]
     gaps = probes.class_gaps(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
     border = probes.boundary(head, test)

@@ -31,13 +31,13 @@ import hullx
 from experiments.shared.bent_path import before_surface, class_means, points_at, slope_change, through_surface
 from hullx import probes, runs
 from hullx.models import MLP
-from hullx.probes.places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
 from .evaluation_setup import Asked, prepared
 from .matching import MatchedPairs, match_pairs
 from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, check_any, trained
+from .places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 
 SOURCE, BAD, TOLERANCE = "arXiv 2203.10366", 0.6, 0.01
 # Signed distances in units of the test image's own: outside, on the surface, inside.

@@ -41,12 +41,12 @@ from experiments.shared.minimizer_measures import (
 )
 from hullx import probes, runs
 from hullx.models import MLP
-from hullx.probes.places import INSIDE, SURFACE
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
 from .evaluation_setup import Asked, prepared
 from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, Trained, check_any, trained
+from .places import INSIDE, SURFACE
 
 SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # of the ascent; images whose Jacobian's norm is taken
 DISAGREEMENT = {

@@ -9,33 +9,23 @@ from hullx.probes.agreement import Agreement, agreement, pairwise, with_majority
 from hullx.probes.flip_points import FlipPoints, flip_points
 from hullx.probes.linear_head import Boundary, Head, boundary, class_gaps, head_of, predicted_class
 from hullx.probes.nearest_hull import NearestHull, nearest_hull
-from hullx.probes.places import Place, places
 from hullx.probes.predictions import logits
-from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 
 __all__ = [
     "Agreement",
     "Boundary",
     "FlipPoints",
     "Head",
-    "Inside",
     "NearestHull",
-    "Place",
     "agreement",
     "attacks",
     "boundary",
     "class_gaps",
     "flip_points",
     "head_of",
-    "largest_class_share",
     "logits",
-    "mixtures",
     "nearest_hull",
-    "of_neighbours",
-    "of_one_class",
-    "on_the_surface",
     "pairwise",
-    "places",
     "predicted_class",
     "with_majority",
     "with_others",
