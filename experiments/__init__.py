@@ -30,6 +30,7 @@ FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
 ORDINARY = "__main__", "shared"  # modules that Python finds by itself
 # Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.pieces`), and can still be resumed.
 RENAMED = {"codes": "autoencoder_codes", "layers": "layer_hulls", "regions": "linear_head_regions", "sizes": "model_sizes"}
+MOVED = {"hullx.probes.places": "places"}  # the same, of modules that were in hullx
 
 
 def files() -> dict[str, Path]:
@@ -65,6 +66,8 @@ class FolderFinder(MetaPathFinder, Loader):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /) -> ModuleSpec | None:
         package, _, name = fullname.rpartition(".")
+        if fullname in MOVED:
+            return ModuleSpec(fullname, self)
         if package != __name__ or name in ORDINARY:
             return None
         found = files()
@@ -75,7 +78,8 @@ class FolderFinder(MetaPathFinder, Loader):
         raise ModuleNotFoundError(unknown(name), name=fullname)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return importlib.import_module(f"{__name__}.{RENAMED[spec.name.rpartition('.')[2]]}")
+        name = MOVED.get(spec.name) or RENAMED[spec.name.rpartition(".")[2]]
+        return importlib.import_module(f"{__name__}.{name}")
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing: it is loaded."""

@@ -1,4 +1,4 @@
-"""The examples in hullx's docstrings run, and return what they say."""
+"""The examples in docstrings, of hullx and of experiments, run and return what they say."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ import numpy as np
 import optax
 import pytest
 
+import experiments
 import hullx
+from experiments import shared
 
 pytestmark = pytest.mark.unoptimised
 
@@ -52,6 +54,8 @@ def examples(module: str) -> Iterator[doctest.DocTest]:
 def modules() -> list[str]:
     """Those that have examples."""
     found = ["hullx", *(each.name for each in pkgutil.walk_packages(hullx.__path__, "hullx."))]
+    found += [f"experiments.{name}" for name in experiments.files()]
+    found += [each.name for each in pkgutil.iter_modules(shared.__path__, "experiments.shared.")]
     return [name for name in found if "__main__" not in name and any(examples(name))]
 
 

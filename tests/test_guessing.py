@@ -8,10 +8,11 @@ import numpy as np
 import optax
 import pytest
 
+from experiments import pattern_search, stopped_descent
+from experiments.shared.guess_and_check import Found, guess
 from hullx.data import Split
 from hullx.models import MLP, LeNet
 from hullx.probes import logits
-from hullx.training import Found, guess, pattern_search, stopped_descent
 
 pytestmark = pytest.mark.unoptimised
 MODEL = MLP(2, depth=1, width=4)
@@ -72,15 +73,17 @@ def test_none_is_found_where_there_is_none(train: Split) -> None:
     found = guess(jax.random.key(0), MODEL, doubled, (0, 10), wanted=1, budget=128, scale=scale, at_once=64)
     assert (len(found.loss), found.tried) == (0, 128)
     assert found.variables["params"]["head"]["kernel"].shape == (0, 4, 2)
-    for search in (stopped_descent, pattern_search):
+    for search in (stopped_descent.stopped_descent, pattern_search.pattern_search):
         assert len(search(jax.random.key(0), MODEL, doubled, members=2, high=1.0, scale=scale, steps=5).loss) == 0
 
 
 def test_descent_and_search_stop_below_the_loss(train: Split) -> None:
-    descended = stopped_descent(
+    descended = stopped_descent.stopped_descent(
         jax.random.key(0), MODEL, train, members=16, high=0.6, scale=scale, rate=0.1, batch=2, steps=400
     )
-    searched = pattern_search(jax.random.key(0), MODEL, train, members=4, high=0.6, scale=scale, steps=100, at_once=16)
+    searched = pattern_search.pattern_search(
+        jax.random.key(0), MODEL, train, members=4, high=0.6, scale=scale, steps=100, at_once=16
+    )
     for found, members in ((descended, 16), (searched, 4)):
         assert found.tried == members
         assert len(found.loss) > members / 2

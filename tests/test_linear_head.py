@@ -27,7 +27,7 @@ def drawn(rng: np.random.Generator) -> tuple[Head, np.ndarray]:
 def test_the_nearest_border_is_that_of_an_optimizer(drawn: tuple[Head, np.ndarray]) -> None:
     """Which looks for the nearest point where some other class's logit is as large."""
     head, rows = drawn
-    found, mine = probes.boundary(head, rows), probes.called(head, rows)
+    found, mine = probes.boundary(head, rows), probes.predicted_class(head, rows)
     for i in range(12):
         reached = []
         for j in set(range(CLASSES)) - {mine[i]}:
@@ -42,20 +42,20 @@ def test_the_nearest_border_is_that_of_an_optimizer(drawn: tuple[Head, np.ndarra
 
 def test_it_flips_there_and_nowhere_nearer(drawn: tuple[Head, np.ndarray], rng: np.random.Generator) -> None:
     head, rows = drawn
-    found, mine = probes.boundary(head, rows), probes.called(head, rows)
+    found, mine = probes.boundary(head, rows), probes.predicted_class(head, rows)
     step = found.point - rows
-    np.testing.assert_array_equal(probes.called(head, rows + 0.999999 * step), mine)
-    np.testing.assert_array_equal(probes.called(head, rows + 1.000001 * step), found.other)
+    np.testing.assert_array_equal(probes.predicted_class(head, rows + 0.999999 * step), mine)
+    np.testing.assert_array_equal(probes.predicted_class(head, rows + 1.000001 * step), found.other)
     directions = rng.standard_normal((200, COUNT, DIMENSION))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     near = rows + 0.999999 * found.distance[:, None] * directions
-    assert (probes.called(head, near.reshape(-1, DIMENSION)).reshape(200, COUNT) == mine).all()
+    assert (probes.predicted_class(head, near.reshape(-1, DIMENSION)).reshape(200, COUNT) == mine).all()
 
 
 def test_hulls_of_what_is_called_differently_are_as_far_apart_as_is_proved(drawn: tuple[Head, np.ndarray]) -> None:
     """The distance of two hulls is that of 0 from the hull of all differences."""
     head, rows = drawn
-    mine, gaps = probes.called(head, rows), probes.apart(head, rows)
+    mine, gaps = probes.predicted_class(head, rows), probes.class_gaps(head, rows)
     np.testing.assert_array_equal(gaps, gaps.T)
     for c in range(CLASSES):
         assert np.isnan(gaps[c, c])
@@ -67,7 +67,7 @@ def test_hulls_of_what_is_called_differently_are_as_far_apart_as_is_proved(drawn
 
 def test_a_class_that_nothing_is_called_has_no_gap() -> None:
     head = Head(np.array([[1.0, -1.0, 0.0]]), np.array([0.0, 0.0, -5.0]))
-    gaps = probes.apart(head, np.array([[2.0], [3.0], [-1.0]]))
+    gaps = probes.class_gaps(head, np.array([[2.0], [3.0], [-1.0]]))
     np.testing.assert_allclose(gaps[0, 1], 3)
     assert np.isnan(gaps[2]).all()
     assert np.isnan(gaps[:, 2]).all()
@@ -76,8 +76,8 @@ def test_a_class_that_nothing_is_called_has_no_gap() -> None:
 def test_a_gap_within_rounding_is_not_proved() -> None:
     head = Head(np.array([[1.0, -1.0]]), np.ones(2))
     rows = np.array([[1e-16], [-1e-16]])
-    np.testing.assert_array_equal(probes.called(head, rows), [0, 1])
-    assert probes.apart(head, rows)[0, 1] <= 0
+    np.testing.assert_array_equal(probes.predicted_class(head, rows), [0, 1])
+    assert probes.class_gaps(head, rows)[0, 1] <= 0
 
 
 def test_classes_with_the_same_weights_have_no_border() -> None:
@@ -92,7 +92,7 @@ def test_the_head_is_a_network_s_last_layer() -> None:
     variables = model.init(jax.random.key(0), images[:1])
     features = hullx.spaces.rows(hullx.spaces.Features(model, variables, "hidden_2"), images)
     logits = np.asarray(model.apply(variables, images))
-    np.testing.assert_array_equal(probes.called(probes.head_of(variables), features), logits.argmax(1))
+    np.testing.assert_array_equal(probes.predicted_class(probes.head_of(variables), features), logits.argmax(1))
     with pytest.raises(ArgumentError, match="name: got 'top', expected a linear layer, one of dense_1"):
         probes.head_of(variables, "top")
 

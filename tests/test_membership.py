@@ -12,10 +12,9 @@ from scipy.spatial import ConvexHull
 from scipy.stats import binom
 
 from experiments import distributions, membership, random_hull_trials
+from experiments import random_hull_probabilities as probabilities
 from hullx import runs
 from hullx.errors import ArgumentError
-from hullx.geometry import random_hulls
-from hullx.geometry.random_hulls import ball_simplex_inside, gaussian_outside, interval_outside, symmetric_outside
 from hullx.runs import tables
 
 RTOL = 1e-6
@@ -23,27 +22,34 @@ RTOL = 1e-6
 
 def test_gaussian_probabilities_are_those_of_closed_forms() -> None:
     for n in (1, 2, 3, 10, 100, 1000):
-        np.testing.assert_allclose(gaussian_outside(n, 1), interval_outside(n), rtol=1e-12)
+        np.testing.assert_allclose(probabilities.gaussian_outside(n, 1), probabilities.interval_outside(n), rtol=1e-12)
         for d in range(1, 13):
-            np.testing.assert_allclose(gaussian_outside(n, d, scale=0), symmetric_outside(n, d), rtol=1e-11)
+            np.testing.assert_allclose(
+                probabilities.gaussian_outside(n, d, scale=0), probabilities.symmetric_outside(n, d), rtol=1e-11
+            )
     # A point in a triangle of others: 2 g_3(−1/4), of three correlations −1/3 (Sheppard 1899).
-    np.testing.assert_allclose(1 - gaussian_outside(3, 2), 1 / 4 - 3 / (2 * np.pi) * np.arcsin(1 / 3), rtol=1e-12)
-    assert gaussian_outside(5, 5) == gaussian_outside(1, 2) == symmetric_outside(4, 4) == 1
+    np.testing.assert_allclose(1 - probabilities.gaussian_outside(3, 2), 1 / 4 - 3 / (2 * np.pi) * np.arcsin(1 / 3), rtol=1e-12)
+    assert (
+        probabilities.gaussian_outside(5, 5)
+        == probabilities.gaussian_outside(1, 2)
+        == probabilities.symmetric_outside(4, 4)
+        == 1
+    )
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
 def test_the_terms_of_the_gaussian_formula_sum_to_one_half(scale: float) -> None:
     for n in (6, 31, 400):
-        terms = [random_hulls._term(n, k, scale**2) for k in range(n + 1)]
+        terms = [probabilities._term(n, k, scale**2) for k in range(n + 1)]
         np.testing.assert_allclose([sum(terms[::2]), sum(terms[1::2])], 0.5, rtol=1e-11)
 
 
 def test_another_quadrature_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [(n, d, scale) for n in (25, 200, 1000) for d in (2, 6, 12, 24) for scale in (0.5, 1.0, 3.0)]
-    found = [gaussian_outside(n, d, scale=scale) for n, d, scale in wanted]
-    monkeypatch.setattr(random_hulls, "STEP", 1 / 57)
-    monkeypatch.setattr(random_hulls, "REACH", 11.0)
-    np.testing.assert_allclose([gaussian_outside(n, d, scale=scale) for n, d, scale in wanted], found, rtol=1e-11)
+    found = [probabilities.gaussian_outside(n, d, scale=scale) for n, d, scale in wanted]
+    monkeypatch.setattr(probabilities, "STEP", 1 / 57)
+    monkeypatch.setattr(probabilities, "REACH", 11.0)
+    np.testing.assert_allclose([probabilities.gaussian_outside(n, d, scale=scale) for n, d, scale in wanted], found, rtol=1e-11)
 
 
 @pytest.mark.parametrize(("n", "d", "scale"), [(10, 2, 1.0), (6, 2, 1.5), (20, 3, 1.0), (12, 3, 0.7)])
@@ -53,24 +59,26 @@ def test_gaussian_probabilities_are_those_of_quickhull(n: int, d: int, scale: fl
     beyond = [np.einsum("fd,qd->qf", f[:, :-1], q) + f[:, -1] > 0 for f, q in zip(faces, queries, strict=True)]
     shares = [each.any(1).mean() for each in beyond]
     error = np.std(shares) / np.sqrt(len(shares))
-    assert abs(np.mean(shares) - gaussian_outside(n, d, scale=scale)) < 3.5 * error
+    assert abs(np.mean(shares) - probabilities.gaussian_outside(n, d, scale=scale)) < 3.5 * error
 
 
 def test_symmetric_and_ball_probabilities() -> None:
     for n, d in ((1, 1), (3, 2), (20, 10), (1000, 480), (10_000, 5000)):
-        np.testing.assert_allclose(symmetric_outside(n, d), binom.cdf(d - 1, n - 1, 0.5), rtol=1e-10)
-    np.testing.assert_allclose([ball_simplex_inside(d) for d in (1, 2, 3)], [1 / 3, 35 / (48 * np.pi**2), 9 / 715], rtol=1e-12)
+        np.testing.assert_allclose(probabilities.symmetric_outside(n, d), binom.cdf(d - 1, n - 1, 0.5), rtol=1e-10)
+    np.testing.assert_allclose(
+        [probabilities.ball_simplex_inside(d) for d in (1, 2, 3)], [1 / 3, 35 / (48 * np.pi**2), 9 / 715], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda: interval_outside(0), "n"),
-        (lambda: symmetric_outside(3, 0), "d"),
-        (lambda: gaussian_outside(3, -1), "d"),
-        (lambda: gaussian_outside(3, 1, scale=-1.0), "scale"),
-        (lambda: gaussian_outside(3, 1, scale=np.nan), "scale"),
-        (lambda: ball_simplex_inside(0), "d"),
+        (lambda: probabilities.interval_outside(0), "n"),
+        (lambda: probabilities.symmetric_outside(3, 0), "d"),
+        (lambda: probabilities.gaussian_outside(3, -1), "d"),
+        (lambda: probabilities.gaussian_outside(3, 1, scale=-1.0), "scale"),
+        (lambda: probabilities.gaussian_outside(3, 1, scale=np.nan), "scale"),
+        (lambda: probabilities.ball_simplex_inside(0), "d"),
     ],
 )
 def test_what_is_no_number_of_points_or_dimensions_is_refused(call, name: str) -> None:
@@ -175,7 +183,7 @@ def test_the_experiment_covers_what_is_known(smoke: runs.Results) -> None:
     assert (
         row.value == table["share"][mine] == distributions.outcomes(table, distributions.FULL, distributions.NEW, 2, 32).mean()
     )
-    np.testing.assert_allclose(table["exact"][mine], 1 - gaussian_outside(32, 2))
+    np.testing.assert_allclose(table["exact"][mine], 1 - probabilities.gaussian_outside(32, 2))
     assert {path.name for path in (smoke.folder / "figures").iterdir()} == {"exact.png", "laws.png", "vertices.png"}
 
 

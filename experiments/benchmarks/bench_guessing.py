@@ -3,9 +3,9 @@
     python -m experiments.bench_guessing                    random images, seconds
     python -m experiments.bench_guessing cpu                MNIST, half a minute
 
-LeNet of half width, two classes. By the hundred: `hullx.training.guess`, which draws and checks a batch in one program and
-shows the other images only to those that pass one of each class. One at a time: a jitted call that draws a network and checks
-it on all images. Both in turns, in one process; the ratio's interval is over turns.
+LeNet of half width, two classes. By the hundred: `experiments.shared.guess_and_check`, which draws and checks a batch in one
+program and shows the other images only to those that pass one of each class. One at a time: a jitted call that draws a network
+and checks it on all images. Both in turns, in one process; the ratio's interval is over turns.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.guess_and_check import check_network, draw_networks, guess
 from experiments.shared.two_class_setup import by_norms, standard, two_classes
 from hullx import runs
 from hullx.data import Sample
 from hullx.models import LeNet
 from hullx.runs import plotting
-from hullx.training import guess
-from hullx.training.guessing import drawn, judged
 
 TOGETHER, ALONE, RATIO, LEAST = "by the hundred", "one at a time", "times as fast", 5
 NOWHERE = 1e6, 2e6  # a range of the loss in which no guess is, so that all of the budget is tried
@@ -60,8 +59,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
         @jax.jit
         def alone(key: jax.Array, images: jax.Array = images, labels: jax.Array = labels) -> tuple[jax.Array, jax.Array]:
-            one = jax.tree.map(lambda leaf: leaf[0], drawn(key, model, images[:1], 1))
-            return judged(one, images, labels, model=model, scale=by_norms)
+            one = jax.tree.map(lambda leaf: leaf[0], draw_networks(key, model, images[:1], 1))
+            return check_network(one, images, labels, model=model, scale=by_norms)
 
         search = partial(guess, model=model, train=train, edges=NOWHERE, wanted=1, budget=config.guesses, scale=by_norms)
         keys = jax.random.split(jax.random.key(config.seed), max(config.guesses // 10, 1))

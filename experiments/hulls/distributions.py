@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hullx import runs
-from hullx.geometry.random_hulls import ball_simplex_inside, gaussian_outside, interval_outside, symmetric_outside
+
+from .random_hull_probabilities import ball_simplex_inside, gaussian_outside, interval_outside, symmetric_outside
 
 LAWS = FULL, CURVE, SUBSPACE = "Gaussian, full rank", "1-D curve", "Gaussian, 4-D subspace"
 CUBE, CAUCHY, BALL = "uniform in the cube", "Cauchy", "uniform in the ball"

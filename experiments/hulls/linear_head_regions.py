@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import hullx
+from experiments.shared.hull_samples import of_one_class
 from hullx import probes, runs, spaces
 from hullx.data import Dataset
 
@@ -43,14 +44,14 @@ class Regions(NamedTuple):
 def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str) -> Regions:
     """What the head implies, tested; and the test images' distances to the hulls of the classes."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
-    said, heard = probes.called(head, train), probes.called(head, test)
+    said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)
     rng, present = runs.generator(seed, title), np.unique(said)
-    some = probes.of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
-    kept = probes.called(head, some.points) == said[some.support[:, 0]]
-    gaps = probes.apart(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
+    some = of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
+    kept = probes.predicted_class(head, some.points) == said[some.support[:, 0]]
+    gaps = probes.class_gaps(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
     border = probes.boundary(head, test)
     before, beyond = (border.point + (test - border.point) * factor for factor in (1e-6, -1e-6))
-    flips = (probes.called(head, before) == heard) & (probes.called(head, beyond) == border.other)
+    flips = (probes.predicted_class(head, before) == heard) & (probes.predicted_class(head, beyond) == border.other)
     hulls = [hullx.sweep(test, train[said == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
     nearest, inside = probes.nearest_hull(hulls), np.zeros((len(data.classes), len(test)), bool)
     inside[present] = [hull.status == hullx.Status.INSIDE for hull in hulls]

@@ -28,10 +28,9 @@ from matplotlib.axes import Axes
 from hullx import probes, runs
 from hullx.data import Sample
 from hullx.models import MLP
-from hullx.probes import planes
 from hullx.runs import maps, plotting
 
-from . import evaluation_setup
+from . import evaluation_setup, planes
 from .evaluation_setup import Asked, prepared
 from .minimizer_families import UNITS, Recipe, trained
 from .wave_data import of_points

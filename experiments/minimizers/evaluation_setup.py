@@ -14,7 +14,8 @@ import hullx
 from hullx import probes, runs
 from hullx.data import Sample, Split
 from hullx.errors import ArgumentError
-from hullx.probes.places import INSIDE
+
+from .places import INSIDE, Place, places
 
 VERIFIED = 32  # points of each kind inside
 
@@ -52,7 +53,7 @@ class Asked(NamedTuple):
     queries: Split
     found: hullx.Projection
     test: Split
-    places: dict[str, probes.Place]
+    places: dict[str, Place]
 
     def labels(self, model: nn.Module, variables: Any, points: np.ndarray) -> np.ndarray:
         """What each member calls the points (..., d): (members, ...)."""
@@ -84,7 +85,7 @@ def prepared(config: Config, run: runs.Run[Any]) -> Asked:
     run.distances(found, data=title, group="test images")
     outside = np.flatnonzero(found.outside)
     queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
-    where = run.keep("places", probes.places, runs.generator(config.seed, "places"), train, queries.rows, found)
+    where = run.keep("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)
     some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
     far = hullx.sweep(some, train.rows, resume=run.part("verified"), progress=False).distance
     # Mixtures are rounded to float32, which moves a point by at most this.

@@ -12,12 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from experiments.shared.guess_and_check import Found, guess
+from experiments.shared.minimizer_measures import lipschitz_estimate
 from experiments.shared.two_class_setup import by_norms
 from hullx import probes
 from hullx.data import Split
 from hullx.models import LeNet
-from hullx.probes import minima
-from hullx.training import Found, guess, pattern_search, stopped_descent
+
+from .pattern_search import pattern_search
+from .stopped_descent import stopped_descent
 
 WAYS = GUESSED, TRAINED, SEARCHED = "guessed", "gradient descent", "pattern search"
 EDGES = 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65
@@ -70,6 +73,6 @@ def described(way: str, model: LeNet, found: Found, train: Split, test: Split) -
 @partial(jax.jit, static_argnames="model")
 def _described(variables: Any, train: Split, test: Split, *, model: LeNet) -> tuple[jax.Array, jax.Array, jax.Array]:
     said, there = (probes.logits(variables, split.images, model=model, members=False) for split in (train, test))
-    steepest = minima.lipschitz_estimate(model, variables, jnp.asarray(test.images[:JACOBIANS]))
+    steepest = lipschitz_estimate(model, variables, jnp.asarray(test.images[:JACOBIANS]))
     loss = optax.softmax_cross_entropy_with_integer_labels(said / steepest, train.labels).mean()
     return (said.argmax(-1) != train.labels).sum(), loss, (there.argmax(-1) == test.labels).mean()

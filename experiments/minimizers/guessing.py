@@ -30,12 +30,13 @@ from typing import Any
 import numpy as np
 
 from experiments.shared.two_class_setup import standard, two_classes
-from hullx import probes, runs
+from hullx import runs
 from hullx.data import Sample
 from hullx.runs import plotting
 from hullx.runs.progress import progress
 
 from .find_minimizers import EDGES, GUESSED, LENET, SEARCHED, SHAPES, TRAINED, WAYS, networks
+from .matching import match_pairs
 
 CHIANG, PELEG, CLOSE = "Chiang et al. 2023", "Peleg and Hein 2024", 0.02
 
@@ -129,7 +130,7 @@ def differences(results: runs.Results) -> dict[str, runs.Estimate]:
     for cell in sets:
         trained, guessed = (np.flatnonzero(cell & mine[way]) for way in (TRAINED, GUESSED))
         if len(trained) and len(guessed):
-            pairs = probes.matched(table["lipschitz"][trained][:, None], table["lipschitz"][guessed][:, None])
+            pairs = match_pairs(table["lipschitz"][trained][:, None], table["lipschitz"][guessed][:, None])
             first, second = table["accuracy"][trained[pairs.first]], table["accuracy"][guessed[pairs.second]]
             gaps += [float((first - second).mean())] if len(first) else []
     found[f"{TRAINED} − guessed, equal loss by Lipschitz"] = runs.mean_interval(np.array(gaps))

@@ -28,14 +28,16 @@ from collections.abc import Iterator
 import numpy as np
 
 import hullx
+from experiments.shared.bent_path import before_surface, class_means, points_at, slope_change, through_surface
 from hullx import probes, runs
 from hullx.models import MLP
-from hullx.probes.places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
 from .evaluation_setup import Asked, prepared
+from .matching import MatchedPairs, match_pairs
 from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, check_any, trained
+from .places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 
 SOURCE, BAD, TOLERANCE = "arXiv 2203.10366", 0.6, 0.01
 # Signed distances in units of the test image's own: outside, on the surface, inside.
@@ -84,24 +86,24 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 def legs_of(asked: Asked) -> dict[str, np.ndarray]:
     """The points of the leg through the surface, and of those that turn elsewhere: (coordinates, legs, d)."""
     rows, queries = asked.train.rows, asked.queries.rows
-    through = probes.through_surface(queries, asked.found, probes.class_means(asked.found, rows, asked.train.labels))
-    legs = {name: probes.before_surface(through, place) for name, place in LEGS.items()}
-    return {name: probes.at(leg, COORDINATES).astype(np.float32) for name, leg in legs.items()}
+    through = through_surface(queries, asked.found, class_means(asked.found, rows, asked.train.labels))
+    legs = {name: before_surface(through, place) for name, place in LEGS.items()}
+    return {name: points_at(leg, COORDINATES).astype(np.float32) for name, leg in legs.items()}
 
 
 def kinks(results: runs.Results) -> dict[str, np.ndarray]:
     """Changes of slope, in agreement a unit of distance, where legs turn and where they do not: (families, legs)."""
     legs = results.arrays("legs")["agreement"]
     found = {leg: legs[:, i] for i, leg in enumerate(LEGS)}
-    turning = {leg: probes.kink(values, COORDINATES, 0, WIDTH) for leg, values in found.items()}
-    return turning | {name: probes.kink(found[leg], COORDINATES, place, WIDTH) for name, (leg, place) in STRAIGHT.items()}
+    turning = {leg: slope_change(values, COORDINATES, 0, WIDTH) for leg, values in found.items()}
+    return turning | {name: slope_change(found[leg], COORDINATES, place, WIDTH) for name, (leg, place) in STRAIGHT.items()}
 
 
-def matched(results: runs.Results) -> tuple[np.ndarray, probes.Matched]:
+def matched_differences(results: runs.Results) -> tuple[np.ndarray, MatchedPairs]:
     """Agreement at points inside minus that at points outside, pair by pair (families, pairs); and the pairs."""
     found = results.arrays("places")
     inside, outside = (np.flatnonzero(np.isin(found["names"], kinds)) for kinds in (INSIDE, OUTSIDE))
-    pairs = probes.matched(*(np.concatenate(found["covariates"][kinds]) for kinds in (inside, outside)))
+    pairs = match_pairs(*(np.concatenate(found["covariates"][kinds]) for kinds in (inside, outside)))
     values = (np.concatenate(list(found["agreement"][:, kinds].swapaxes(0, 1)), axis=1) for kinds in (inside, outside))
     first, second = values
     return first[:, pairs.first] - second[:, pairs.second], pairs
@@ -135,7 +137,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     raw = runs.two_way_interval(means["mixtures of 5"] - means["test images"])
     name = "they agree inside (mixtures of 5) more than at test images"
     yield runs.Claim.of(raw, name, SOURCE, "more than 0", runs.above(raw, 0), note="as they come", unit="%", **about)
-    differences, pairs = matched(results)
+    differences, pairs = matched_differences(results)
     fair, name = runs.two_way_interval(differences), "they agree inside more than outside, all else alike"
     left = ", ".join(f"{each:+.2f}" for each in pairs.after)
     note = f"{len(pairs.first)} pairs, left apart {left} spreads"

@@ -12,9 +12,9 @@ import optax
 from hullx import probes, runs
 from hullx.models import MLP, RandomFeatures, representations
 from hullx.training import fit
-from hullx.training.least_squares import decomposed, minimum_norm
 
 from .evaluation_setup import Asked
+from .least_squares import decompose, minimum_norm
 
 RATE = 1e-3  # learning rate of Adam
 QUANTITIES = "training error share", "test error share", "squared test error", "norm"
@@ -47,7 +47,7 @@ def random_features(asked: Asked, ratio: float, seeds: int, seed: int) -> Found:
         fixed = model.init(key, jnp.asarray(train.images[:1]))["fixed"]
         drawn = {"fixed": fixed, "params": {"head": {"kernel": jnp.zeros((model.features, asked.classes)), "bias": zeros}}}
         values = np.asarray(representations(model, drawn, jnp.asarray(train.images))["features"])
-        drawn["params"]["head"]["kernel"] = jnp.float32(minimum_norm(decomposed(values), targets))
+        drawn["params"]["head"]["kernel"] = jnp.float32(minimum_norm(decompose(values), targets))
         members.append(drawn)
     variables = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
     outputs = probes.logits(variables, jnp.asarray(asked.test.images), model=model)

@@ -29,11 +29,12 @@ import numpy as np
 
 import hullx
 from hullx import runs
-from hullx.models.polynomials import polynomials
 from hullx.probes import pairwise
 from hullx.runs import plotting
 from hullx.runs.progress import progress
-from hullx.training.least_squares import decomposed, descended, minimum_norm, ridge
+
+from .least_squares import decompose, gradient_descent, minimum_norm, ridge
+from .polynomial_basis import polynomials
 
 TRUE_DEGREE, REACH, MARGIN, PENALTY, STEPS = 3, 0.5, 0.02, 1e-3, 10_000  # of ridge; of gradient descent
 PAPER, COUNTER = "arXiv 2101.09849", "openreview dbzTXYhIO9"
@@ -126,15 +127,15 @@ def fits_of(
     at = polynomials(x, degree)
     legendre = at.values, polynomials(queries, degree).values
     powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
-    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decomposed(at.values), (1.0 + at.degree[:, None]) ** 2
+    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decompose(at.values), (1.0 + at.degree[:, None]) ** 2
     start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
     found = [
         (legendre, minimum_norm(fit, targets)),
-        (powers, minimum_norm(decomposed(powers[0]), targets)),
-        (legendre, minimum_norm(decomposed(at.values / weights.T), targets) / weights),
+        (powers, minimum_norm(decompose(powers[0]), targets)),
+        (legendre, minimum_norm(decompose(at.values / weights.T), targets) / weights),
         (legendre, ridge(fit, targets, PENALTY)),
-        (legendre, descended(fit, targets, STEPS)),
-        (legendre, descended(fit, targets, STEPS, start=start)),
+        (legendre, gradient_descent(fit, targets, STEPS)),
+        (legendre, gradient_descent(fit, targets, STEPS, start=start)),
     ]
     return [((at_points @ head)[:, 0], (at_queries @ head)[:, 0]) for (at_points, at_queries), head in found]
 

@@ -29,15 +29,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.minimizer_measures import (
+    ascent,
+    distance_from,
+    layer_norms,
+    lipschitz_estimate,
+    loss_of,
+    margins,
+    parameter_norm,
+    sharpness,
+)
 from hullx import probes, runs
 from hullx.models import MLP
-from hullx.probes import minima
-from hullx.probes.places import INSIDE, SURFACE
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
 from .evaluation_setup import Asked, prepared
 from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, Trained, check_any, trained
+from .places import INSIDE, SURFACE
 
 SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # of the ascent; images whose Jacobian's norm is taken
 DISAGREEMENT = {
@@ -92,18 +101,18 @@ def from_literature(
     """Margin, norms and flatness of each member, as `measures` gives them."""
 
     def one(variables: Any, initial: Any, key: jax.Array) -> dict[str, jax.Array]:
-        params, loss = variables["params"], minima.loss_of(model, variables, images, labels)
+        params, loss = variables["params"], loss_of(model, variables, images, labels)
         found = probes.logits(variables, images, model=model, members=False)
-        margin = jnp.quantile(minima.margins(found, labels), 0.1)
-        frobenius, spectral = minima.layer_norms(params)
+        margin = jnp.quantile(margins(found, labels), 0.1)
+        frobenius, spectral = layer_norms(params)
         return {
             "product of norms ÷ margin": jnp.log(frobenius.prod() / margin),
             "spectral norms ÷ margin": jnp.log(spectral.prod() / margin),
-            "Lipschitz estimate ÷ margin": jnp.log(minima.lipschitz_estimate(model, variables, images[:JACOBIANS]) / margin),
-            "parameter norm": jnp.log(minima.parameter_norm(params)),
-            "distance from the start": jnp.log(minima.distance_from(params, initial["params"])),
-            "sharpness": jnp.log(jnp.abs(minima.sharpness(loss, params, key))),
-            f"rise within {RADIUS:g}": jnp.log(minima.ascent(loss, params, RADIUS)),
+            "Lipschitz estimate ÷ margin": jnp.log(lipschitz_estimate(model, variables, images[:JACOBIANS]) / margin),
+            "parameter norm": jnp.log(parameter_norm(params)),
+            "distance from the start": jnp.log(distance_from(params, initial["params"])),
+            "sharpness": jnp.log(jnp.abs(sharpness(loss, params, key))),
+            f"rise within {RADIUS:g}": jnp.log(ascent(loss, params, RADIUS)),
         }
 
     return jax.vmap(one)(variables, initial, keys)

@@ -28,12 +28,12 @@ import hullx
 from hullx import runs
 from hullx.data import Sample
 from hullx.models import MLP
-from hullx.probes.places import SURFACE
 from hullx.runs import plotting
 
 from . import evaluation_setup
 from .evaluation_setup import prepared
 from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, trained
+from .places import SURFACE
 
 SOURCE = "arXiv 2203.10366"
 RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}

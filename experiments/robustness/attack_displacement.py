@@ -61,7 +61,7 @@ def entering(
         return
     about: dict[str, Any] = {"data": data.title, "group": f"{training}, features of fooled images"}
     train = spaces.rows(space, data.train.images)
-    said = probes.called(head, train)
+    said = probes.predicted_class(head, train)
     present = np.unique(said)
     for name, images in (("before", right.images), ("after", np.asarray(found.images, np.float32))):
         rows = spaces.rows(space, images[fooled])

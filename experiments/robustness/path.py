@@ -7,10 +7,11 @@ Then something may change on the way in: accuracy at the projection, the label, 
     python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 4 LeNets: minutes
     python -m experiments.path paper                        MNIST in full, 10 LeNets
 
-On a leg (`hullx.probes.legs`) the coordinate s ≥ 0 is outside, at a certified distance of s times the image's own: 1 is the
-image, 0 its projection; s < 0 is inside, towards the mean of the class that most of the projection is made of. The margin is
-the logit of the right class minus the largest other. Its bend is the change of its slope where a leg turns, by how sharply it
-turns there: at the surface, or at placebos, half way before it (the same turn) or as far behind it (to the mean of all images).
+A leg (`experiments.shared.bent_path`) goes from outside the hull to inside and turns at the surface. Its coordinate s ≥ 0 is
+outside, at a certified distance of s times the image's own: 1 is the image, 0 its projection. s < 0 is inside, towards the mean
+of the class that most of the projection is made of. The margin is the logit of the right class minus the largest other. Its
+bend is the change of its slope where a leg turns, divided by the sharpness of the turn. Legs turn at the surface, or at
+placebos: half way before it (the same turn) or as far behind it (to the mean of all images).
 
 Fixed before the run: intervals are over networks and images, both drawn anew; accuracy at the projection is the same as at the
 image if it differs by less than `SAME`; something happens at the surface if the bend is larger there, in size, than at either
@@ -27,6 +28,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.bent_path import (
+    BentPath,
+    before_surface,
+    behind_surface,
+    class_means,
+    points_at,
+    slope_change,
+    through_surface,
+)
 from experiments.shared.networks import NETWORKS, adam
 from hullx import probes, runs
 from hullx.data import Dataset, Sample
@@ -35,6 +45,7 @@ from hullx.training import fit
 
 from . import attack_setup
 from .attack_setup import BATCH, RATE, projected
+from .crossings import crossings
 
 SOURCE = "arXiv 2203.10366"
 PLACES = tuple(np.round(np.linspace(1.5, -1, 26), 6).tolist())  # 1 and 0 are among them
@@ -74,7 +85,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.record("undecided", ~found.decided, data=data.title, statistic="count")
     rows, labels = data.test.rows[outside], data.test.labels[outside]
     found = type(found)(*(np.asarray(field)[outside] for field in found))
-    path = probes.through_surface(rows, found, probes.class_means(found, data.train.rows, data.train.labels))
+    path = through_surface(rows, found, class_means(found, data.train.rows, data.train.labels))
 
     def logits(points: np.ndarray) -> np.ndarray:
         """(networks, places, images, classes)."""
@@ -82,7 +93,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         said = np.asarray(probes.logits(variables, images, model=model))
         return said.reshape(len(said), *points.shape[:-1], -1)
 
-    said = run.keep("logits", lambda: np.concatenate([logits(probes.at(path, [place])) for place in PLACES], axis=1))
+    said = run.keep("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
     right, above, first = said.argmax(-1) == labels, margins(said, labels), said[:, PLACES.index(1)].argmax(-1)
     for i, place in enumerate(PLACES):
         about: dict[str, Any] = {"data": data.title, "group": f"s = {place:g}"}
@@ -104,14 +115,14 @@ def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(mine, logits, 0).sum(-1) - np.where(mine, -np.inf, logits).max(-1)
 
 
-def bends(run: runs.Run[Config], data: Dataset, path: probes.Legs, labels: np.ndarray, logits: Any) -> None:
+def bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarray, logits: Any) -> None:
     """The change of the margin's slope where legs turn, by its size."""
     others = np.broadcast_to(data.train.rows.mean(0, dtype=np.float64), path.turn.shape)
-    legs = {SURFACE: path, BEFORE: probes.before_surface(path, HALF), BEHIND: probes.behind_surface(path, -HALF, others)}
+    legs = {SURFACE: path, BEFORE: before_surface(path, HALF), BEHIND: behind_surface(path, -HALF, others)}
     places, sizes = (WIDTH, 0.0, -WIDTH), dict[str, np.ndarray]()
     for name, leg in legs.items():
         sharpness = np.linalg.norm(leg.before + leg.behind, axis=1)
-        change = probes.kink(margins(logits(probes.at(leg, places)), labels), places, 0.0, WIDTH)
+        change = slope_change(margins(logits(points_at(leg, places)), labels), places, 0.0, WIDTH)
         sizes[name] = np.abs(change) / np.maximum(sharpness, 1e-12)
         run.record("size of the bend", runs.two_way_interval(sizes[name]), data=data.title, group=name)
     for name in (BEFORE, BEHIND):
@@ -120,9 +131,9 @@ def bends(run: runs.Run[Config], data: Dataset, path: probes.Legs, labels: np.nd
     run.arrays("bends", **{runs.slug(name): each for name, each in sizes.items()})
 
 
-def changes(run: runs.Run[Config], data: Dataset, path: probes.Legs, rows: np.ndarray, found: Any, logits: Any) -> None:
+def changes(run: runs.Run[Config], data: Dataset, path: BentPath, rows: np.ndarray, found: Any, logits: Any) -> None:
     """Where the first network's label changes between image and projection, and how often, against the certified distance."""
-    met = probes.crossings(lambda points: logits(points)[0].argmax(-1), rows.astype(np.float64), path.turn)
+    met = crossings(lambda points: logits(points)[0].argmax(-1), rows.astype(np.float64), path.turn)
     count = np.bincount(met.segment, minlength=len(rows))
     about: dict[str, Any] = {"data": data.title, "group": "image → projection"}
     run.record("changes of label", count, **about)

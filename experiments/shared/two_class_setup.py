@@ -7,13 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.shared.minimizer_measures import layer_norms
 from hullx.data import Split
-from hullx.probes import minima
 
 
 def by_norms(params: Any) -> jax.Array:
     """The product of the layers' Frobenius norms, each divided by 3: that of Chiang et al."""
-    return (minima.layer_norms(params)[0] / 3).prod()
+    return (layer_norms(params)[0] / 3).prod()
 
 
 def standard(split: Split, images: np.ndarray) -> Split:

@@ -1,10 +1,10 @@
-"""A network's last layer, which is linear: in the space of its features each class's region is a polyhedron.
+"""A network's last, linear layer: in the space of its features the region of each class is a polyhedron.
 
-Region c is where (w_c − w_j)·x + b_c − b_j ≥ 0 for all other classes j. It is convex, so that what lies in the hull of points
-called c is called c; the planes between two regions separate the hulls of what lies in them; and from a point of region c the
-nearest point of another region is on the nearest of its planes, at min_j margin_j / ‖w_c − w_j‖.
+Region c is where (w_c − w_j)·x + b_c − b_j ≥ 0 for all other classes j. It is convex, so all points in the hull of points of
+class c are of class c. The plane between two regions separates the hulls of their points. From a point of region c, the nearest
+point of another region lies on the nearest of these planes, at distance min_j margin_j / ‖w_c − w_j‖.
 
-Reference: Yousefzadeh (2022), arXiv 2202.04052, on regions of guaranteed class. All is computed in float64.
+Reference: Yousefzadeh (2022), arXiv 2202.04052, on regions of guaranteed class. All functions compute in float64.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Head(NamedTuple):
 
 
 class Boundary(NamedTuple):
-    """Of m points, the nearest that is on the border of another class's region.
+    """For each of m points, the nearest point on the border of another class's region.
 
-    - distance: to it, in the features' units.
-    - other: whose region begins there.
-    - point: it.
+    - distance: to that point, in the features' units.
+    - other: the class whose region begins there.
+    - point: that point.
     """
 
     distance: Float[np.ndarray, "m"]
@@ -43,7 +43,7 @@ def head_of(variables: Any, name: str = "head") -> Head:
     """A network's last layer, by the name of its parameters.
 
     Raises:
-        ArgumentError: there is none of that name.
+        ArgumentError: no layer has that name.
 
     Example:
         >>> model = hullx.models.MLP(classes=10, width=16)
@@ -56,20 +56,20 @@ def head_of(variables: Any, name: str = "head") -> Head:
     return Head(*(np.asarray(layers[name][part], np.float64) for part in ("kernel", "bias")))
 
 
-def called(head: Head, features: Float[Array, "m k"]) -> Int[np.ndarray, "m"]:
-    """What the head calls each point: the class with the largest logit.
+def predicted_class(head: Head, features: Float[Array, "m k"]) -> Int[np.ndarray, "m"]:
+    """The predicted class of each point: that of the largest logit.
 
     Example:
-        >>> called(Head(np.eye(2), np.zeros(2)), np.array([[1.0, 0.0], [1.0, 3.0]]))
+        >>> predicted_class(Head(np.eye(2), np.zeros(2)), np.array([[1.0, 0.0], [1.0, 3.0]]))
         array([0, 1])
     """
     return _logits(head, features).argmax(1)
 
 
 def boundary(head: Head, features: Float[Array, "m k"]) -> Boundary:
-    """From each point the nearest point of another class's region, exact but for rounding.
+    """The nearest point of another class's region to each point, exact but for rounding.
 
-    Classes whose weights are those of the point's own class are passed over: no plane is between them.
+    Classes with the same weights as the point's own class do not count: no plane is between them.
 
     Example:
         >>> found = boundary(Head(np.eye(2), np.zeros(2)), np.array([[3.0, 1.0]]))
@@ -88,16 +88,17 @@ def boundary(head: Head, features: Float[Array, "m k"]) -> Boundary:
     return Boundary(nearest, other, rows - np.where(np.isfinite(nearest), nearest, 0)[:, None] * step)
 
 
-def apart(head: Head, features: Float[Array, "m k"]) -> Float[np.ndarray, "c c"]:
-    """How far the hulls of the points called c and called j are apart at least: the slab between them along w_c − w_j.
+def class_gaps(head: Head, features: Float[Array, "m k"]) -> Float[np.ndarray, "c c"]:
+    """Lower bounds on the distances between the hulls of the points predicted as c and as j.
 
-    What rounding can have cost is taken off, so that a number above 0 is a proof that the two are disjoint.
+    They are the widths of the slabs between the hulls along w_c − w_j, minus the largest possible rounding error. So a number
+    above 0 proves that two hulls are disjoint.
 
     Returns:
-        A symmetric matrix; NaN on its diagonal and for a class that no point is called.
+        A symmetric matrix; NaN on its diagonal and for a class that is predicted for no point.
 
     Example:
-        >>> apart(Head(np.eye(2), np.zeros(2)), np.array([[3.0, 1.0], [0.0, 2.0]])).round(4)
+        >>> class_gaps(Head(np.eye(2), np.zeros(2)), np.array([[3.0, 1.0], [0.0, 2.0]])).round(4)
         array([[   nan, 2.8284],
                [2.8284,    nan]])
     """
@@ -110,7 +111,7 @@ def apart(head: Head, features: Float[Array, "m k"]) -> Float[np.ndarray, "c c"]
     found = np.full((classes, classes), np.nan)
     for c in np.unique(mine):
         some = mine == c
-        # For each class j the least of what class c's logit is above j's, over the points called c.
+        # For each class j, the smallest lead of logit c over logit j among the points predicted as c.
         found[c] = (logits[some, c][:, None] - logits[some] - lost[some, c][:, None] - lost[some]).min(0)
     found = (found + found.T) / np.where(length > 0, length, np.nan) * (1 - 8 * np.finfo(float).eps)
     np.fill_diagonal(found, np.nan)

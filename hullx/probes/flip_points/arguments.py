@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from hullx.arguments import check_array, check_numbers, look
 from hullx.errors import ArgumentError
-from hullx.probes.flip_points.regions import Box, Everywhere, Hull, Region
+from hullx.probes.flip_points.regions import Box, Everywhere, HullRegion, Region
 from hullx.types import Array
 
 
@@ -81,7 +81,7 @@ def checked_region(
     return Box(jnp.asarray(low, images.dtype), jnp.asarray(high, images.dtype))
 
 
-def _hull(images: np.ndarray, within: Any) -> Hull:
+def _hull(images: np.ndarray, within: Any) -> HullRegion:
     check_array("within", within)
     size = images[0].size
     if within.ndim != 2 or within.shape[0] == 0 or within.shape[1] != size:
@@ -91,7 +91,7 @@ def _hull(images: np.ndarray, within: Any) -> Hull:
         )
     points = np.asarray(within).astype(images.dtype)
     check_numbers("within", look(points), points.dtype)
-    return Hull(jnp.asarray(points))
+    return HullRegion(jnp.asarray(points))
 
 
 def checked_others(images: Float[np.ndarray, "m *shape"], towards: Any) -> Float[np.ndarray, "t *shape"]:

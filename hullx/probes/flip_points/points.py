@@ -22,7 +22,7 @@ from hullx.arguments import check_count
 from hullx.numerics.batching import fill
 from hullx.probes.flip_points.arguments import check_apply, checked_images, checked_others, checked_region
 from hullx.probes.flip_points.program import Apply, Searched, search
-from hullx.probes.flip_points.regions import Hull
+from hullx.probes.flip_points.regions import HullRegion
 from hullx.types import Array
 
 # Images searched for together, and images that are called what they are together.
@@ -110,7 +110,7 @@ def flip_points(
     found: list[FlipPoints] = []
     with jax.default_matmul_precision("highest"):
         others = None
-        if towards is not None or isinstance(region, Hull):
+        if towards is not None or isinstance(region, HullRegion):
             found_others = checked_others(rows, towards) if towards is not None else np.asarray(within, rows.dtype)
             others = _with_labels(apply, variables, found_others.reshape(-1, *shape))
         for first in range(0, len(rows), TOGETHER):

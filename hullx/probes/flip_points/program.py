@@ -78,18 +78,18 @@ def search(
         there = there & (margins(logits(nearest), called) <= 0)
         more = _Starts(nearest[:, None], there[:, None], jnp.zeros_like(called[:, None]))
         starts = _Starts(*(jnp.concatenate(both, 1) for both in zip(starts, more, strict=True)))
-    lanes = starts.points.shape[1]
-    origin, own = jnp.repeat(centre, lanes, 0), jnp.repeat(called, lanes, 0)
-    begun = opened(logits, origin, *(field.reshape(count * lanes, *field.shape[2:]) for field in starts), own=own)
+    per_image = starts.points.shape[1]
+    origin, own = jnp.repeat(centre, per_image, 0), jnp.repeat(called, per_image, 0)
+    begun = opened(logits, origin, *(field.reshape(count * per_image, *field.shape[2:]) for field in starts), own=own)
     ended = refined(logits, region, origin, own, begun, steps)
-    distance = ended.distance.reshape(count, lanes)
+    distance = ended.distance.reshape(count, per_image)
     at, best = jnp.arange(count), distance.argmin(1)
     exists = jnp.isfinite(distance[at, best])
-    before, behind = first_change(logits, centre, ended.best.reshape(count, lanes, -1)[at, best], called)
+    before, behind = first_change(logits, centre, ended.best.reshape(count, per_image, -1)[at, best], called)
     nearer = jnp.abs(margins(logits(before), called)) < jnp.abs(margins(logits(behind), called))
     points = jnp.where(exists[:, None], jnp.where(nearer[:, None], before, behind), centre)
     return Searched(
-        points.reshape(images.shape), centre.reshape(images.shape), called, exists, ended.steps.reshape(count, lanes).sum(1)
+        points.reshape(images.shape), centre.reshape(images.shape), called, exists, ended.steps.reshape(count, per_image).sum(1)
     )
 
 
@@ -100,13 +100,13 @@ def _starts(logits: Logits, region: Region, centre: Array, ranked: Array, keys: 
     if keys is not None:
         drawn = around(logits, region, centre, called, ranked[:, 1], keys, aims.shape[1])
         begin, aims = jnp.concatenate([begin, drawn], 1), jnp.concatenate([aims, aims], 1)
-    lanes = aims.shape[1]
+    per_image = aims.shape[1]
     found = towards_classes(
         logits,
         region,
-        jnp.repeat(centre, lanes, 0),
+        jnp.repeat(centre, per_image, 0),
         begin.reshape(-1, dimension),
-        jnp.repeat(called, lanes, 0),
+        jnp.repeat(called, per_image, 0),
         aims.reshape(-1),
     )
-    return _Starts(*(field.reshape(count, lanes, *field.shape[1:]) for field in found))
+    return _Starts(*(field.reshape(count, per_image, *field.shape[1:]) for field in found))

@@ -76,7 +76,7 @@ class Box(NamedTuple):
         return self.project(points), jnp.where(free[:, None], directions, 0)
 
 
-class Hull(NamedTuple):
+class HullRegion(NamedTuple):
     """The convex hull of points, one a row."""
 
     points: Float[Array, "n d"]

@@ -1,9 +1,11 @@
-"""Matched comparison: points inside and points outside are compared only where they are alike in what else matters.
+"""Matched comparison of points inside and outside, between pairs that are alike in other respects.
 
-Networks agree less far from the training images, and where classes are mixed; points inside and outside differ in both. Each
-point of one group is paired with one of the other whose covariates are nearly the same, and what is left of the difference
-between the groups is reported beside the groups' difference itself. Source: Rosenbaum and Rubin (1985), "Constructing a control
-group using multivariate matched sampling methods"; Stuart (2010), "Matching methods for causal inference".
+Networks agree less far from the training images, and where classes are mixed; points inside and outside differ in both. So each
+point of one group is paired with a point of the other whose covariates are nearly the same. The difference of the covariates is
+reported twice, of the groups and of the pairs.
+
+Source: Rosenbaum and Rubin (1985), "Constructing a control group using multivariate matched sampling methods"; Stuart (2010),
+"Matching methods for causal inference".
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from jaxtyping import Float, Int
 from hullx.errors import ArgumentError
 
 
-class Matched(NamedTuple):
+class MatchedPairs(NamedTuple):
     """Pairs of points, one of each group.
 
     - first, second: rows of the pairs in the two groups.
-    - before, after: standardised mean differences of each covariate, (mean − mean') / pooled spread: of the groups as they came
-      and of the pairs. Below 0.1 in size is called balanced.
+    - before, after: standardised mean difference of each covariate, (mean − mean') / pooled spread, of the groups and of the
+      pairs; a size below 0.1 is called balanced.
     """
 
     first: Int[np.ndarray, "p"]
@@ -31,19 +33,19 @@ class Matched(NamedTuple):
     after: Float[np.ndarray, "k"]
 
 
-def matched(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *, caliper: float = 0.25) -> Matched:
-    """The most alike pairs, each point in at most one: the assignment of the least sum of distances, then the caliper.
+def match_pairs(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *, caliper: float = 0.25) -> MatchedPairs:
+    """As many pairs within the caliper as possible, each point in at most one, with the least sum of distances.
 
     Args:
         first, second: covariates, one point a row, such as the distance to the nearest training image and the largest class's
             share of weight.
-        caliper: how far a pair's covariates may be apart, each in units of its pooled spread.
+        caliper: the largest difference of a covariate within a pair, in units of its pooled spread.
 
     Raises:
-        ArgumentError: the groups have other covariates, or one has no point.
+        ArgumentError: the groups have different covariates, or one is empty.
 
     Example:
-        >>> pairs = matched(np.array([[0.1], [0.9], [3.0]]), np.array([[1.0], [0.2], [9.0], [8.0]]))
+        >>> pairs = match_pairs(np.array([[0.1], [0.9], [3.0]]), np.array([[1.0], [0.2], [9.0], [8.0]]))
         >>> pairs.first, pairs.second
         (array([0, 1]), array([1, 0]))
     """
@@ -55,7 +57,7 @@ def matched(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *
     spread = np.sqrt((first.var(0) + second.var(0)) / 2)
     unit = np.where(spread > 0, spread, 1)
     apart = np.abs(first[:, None] - second) / unit
-    # A pair beyond the caliper costs more than all within it, so that it is made only where nothing else is left.
+    # A pair beyond the caliper costs more than all pairs within it, so that the assignment uses it only as a last resort.
     allowed = np.all(apart <= caliper, axis=2)
     cost = np.where(allowed, apart.sum(2), 1e6)
     rows, columns = scipy.optimize.linear_sum_assignment(cost)
@@ -63,4 +65,4 @@ def matched(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *
     rows, columns = rows[kept], columns[kept]
     before = (first.mean(0) - second.mean(0)) / unit
     after = (first[rows].mean(0) - second[columns].mean(0)) / unit if len(rows) else np.full(first.shape[1], np.nan)
-    return Matched(rows, columns, before, after)
+    return MatchedPairs(rows, columns, before, after)

@@ -1,7 +1,7 @@
-"""Probabilities that random hulls contain a point, exactly: what measured shares are compared with.
+"""Exact probabilities that random hulls contain a point, to compare measured shares with.
 
-Each is a float64 in [0, 1], for n points drawn independently from one continuous law in R^d; an n or d that is no whole number
-from 1 on raises an ArgumentError.
+Each is a float64 in [0, 1], for n points drawn independently from one continuous law in R^d. n and d are positive integers,
+else the function raises an ArgumentError.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from scipy.special import erfcx, gammaln, log_ndtr, wofz
 
 from hullx.errors import ArgumentError
 
-# Both integrands below, on the lines chosen, fall from their peak at least as fast as exp(−x²/2), which at 9 is 3e-18. They are
-# analytic, so that the error of the trapezoidal rule falls exponentially with 1 / step (Trefethen and Weideman 2014).
+# On the lines chosen below, both integrands fall from their peak at least as fast as exp(−x²/2), which is 3e-18 at 9. They are
+# analytic, so the error of the trapezoidal rule falls exponentially with 1 / step (Trefethen and Weideman 2014).
 REACH, STEP = 9.0, 1 / 32
 
 
 def interval_outside(n: int) -> float:
     """The probability that a new sample on the line is outside the range of n samples: 2 / (n + 1), whatever the law.
 
-    It is outside if it is the largest or the smallest of n + 1.
+    The sample is outside if it is the largest or the smallest of all n + 1.
 
     Example:
         >>> interval_outside(9)
@@ -36,8 +36,8 @@ def interval_outside(n: int) -> float:
 def symmetric_outside(n: int, d: int) -> float:
     """The probability that 0 is outside the hull of n points in R^d of a law symmetric about 0: 2^{−(n−1)} Σ_{k<d} C(n−1, k).
 
-    It holds if x is as likely as −x and any d of the points are linearly independent. Relative error below 1e-10 for n up to
-    10,000.
+    The formula holds if x is as likely as −x and any d of the points are linearly independent. Relative error below 1e-10 for n
+    up to 10,000.
 
     Example:
         >>> round(symmetric_outside(4, 2), 12), symmetric_outside(3, 3)
@@ -55,11 +55,11 @@ def gaussian_outside(n: int, d: int, *, scale: float = 1.0) -> float:
 
         2 (b_{n,d−1}(σ²) + b_{n,d−3}(σ²) + …),   b_{n,k}(r) = C(n, k) g_k(−r / (1 + k r)) g_{n−k}(r / (1 + k r))
 
-    where g_m(r) is the probability that m Gaussians of mean 0 and covariance r + δ_ij are all negative. With σ = 1 the law may
-    have any mean and any covariance of rank d, in a space of any dimension, for affine maps change nothing.
+    where g_m(r) is the probability that m Gaussians of mean 0 and covariance r + δ_ij are all negative. If σ = 1, the law may
+    have any mean and any covariance of rank d, in a space of any dimension, because affine maps do not change the probability.
 
-    Relative error below 1e-10 for n up to 1,000, d up to 24 and σ from 0 to 3: so far the quadrature gives the same with other
-    steps, and the formula's identities hold (the b of even k sum to ½, and those of odd k).
+    Relative error below 1e-10 for n up to 1,000, d up to 24 and σ from 0 to 3. In this range the quadrature gives the same
+    result with other steps, and the formula's identities hold: the b of even k sum to ½, and so do those of odd k.
 
     Args:
         n, d: points and dimensions.
@@ -83,7 +83,7 @@ def ball_simplex_inside(d: int) -> float:
 
         2^{−d} C(d + 1, (d + 1)/2)^{d+1} / C((d + 1)², (d + 1)²/2),   C by Γ
 
-    So d + 2 such points are all vertices of their hull with probability 1 − (d + 2) times that.
+    So all of d + 2 such points are vertices of their hull with probability 1 − (d + 2) times this number.
 
     Example:
         >>> round(ball_simplex_inside(2) * 48 * np.pi**2, 9)  # Sylvester's four points in a disc
@@ -117,8 +117,8 @@ def _log_external(m: int, r: float) -> float:
 def _log_internal(k: int, r: float) -> float:
     """log g_k(−r / (1 + k r)), the analytic continuation: √(1 + k r) ∫ (w(√(r/2) z) / 2)^k φ(z) dz, w Faddeeva's function.
 
-    It is the integral above, for Φ(i y) = exp(y²/2) w(y/√2) / 2, with the growth of that power taken out. Along the real line
-    large numbers would cancel; along the parallel through the saddle on the imaginary axis none is larger than its peak there.
+    This is the integral above with Φ(i y) = exp(y²/2) w(y/√2) / 2, without the growth of that power. On the real line large
+    numbers would cancel. On the parallel through the saddle on the imaginary axis no number is larger than the peak there.
     """
     y = np.sqrt(r / 2)
 
@@ -132,7 +132,7 @@ def _log_internal(k: int, r: float) -> float:
 
 
 def _root(slope: Callable[[float], float], most: float) -> float:
-    """Where a slope that falls from 0 or more to less becomes 0."""
+    """The root of a falling slope in [0, most]; 0 if the slope is not above 0 there."""
     return cast(float, brentq(slope, 0.0, most)) if slope(0.0) > 0 else 0.0
 
 
@@ -143,4 +143,4 @@ def _log_choose(n: float, k: float) -> float:
 def _check(**numbers: int) -> None:
     for name, number in numbers.items():
         if number != int(number) or number < 1:
-            raise ArgumentError(f"{name}: got {number}, expected a whole number from 1 on: count points or dimensions")
+            raise ArgumentError(f"{name}: got {number}, expected a positive integer: count points or dimensions")

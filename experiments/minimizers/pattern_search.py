@@ -1,4 +1,4 @@
-"""Minimizers by pattern search: one number of the weights is moved at a time, and no gradient is taken.
+"""Minimizers by pattern search: it moves one weight at a time, and takes no gradient.
 
 Source: Hooke and Jeeves (1961), "Direct search solution of numerical and statistical problems"; as Chiang et al. (2023) use it.
 """
@@ -16,13 +16,13 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
+from experiments.shared.guess_and_check import Found, Scale, check_network, draw_networks
 from hullx.data.dataset import Split
-from hullx.training.guessing import Found, Scale, drawn, judged
 from hullx.types import Array
 
 
 class _State(NamedTuple):
-    """Of one network: its numbers in a row, the size of the moves, and how many failed in turn."""
+    """The state of one network: its weights as a vector, the size of the moves, and how many failed in a row."""
 
     numbers: Float[Array, "p"]
     radius: Float[Array, ""]
@@ -43,20 +43,20 @@ def pattern_search(
 ) -> Found:
     """Networks that pattern search brings from random weights to no error and a low normalised loss.
 
-    In each step `at_once` moves, each of one weight up or down by the radius, are tried, and the best is made if it lowers the
-    loss. Once as many in turn as there are moves have failed, the radius is halved.
+    A move changes one weight by the radius, up or down. Each step tries `at_once` random moves, and makes the best if it lowers
+    the loss. The radius is halved when as many moves have failed in a row as there are moves.
 
     Args:
         key: of the first weights and of the moves.
-        model, train, scale: as for `hullx.training.guess`.
-        members: networks.
-        high: the normalised loss at which one stops.
-        steps: at most.
+        model, train, scale: as for `guess`.
+        members: networks to search for.
+        high: the normalised loss at which a network stops.
+        steps: largest number of steps.
         at_once: moves tried in a step.
         radius: of the first moves.
 
     Returns:
-        Those that came so far.
+        The networks that reached that loss.
 
     Example:
         >>> digits = hullx.data.load("digits", train_size=3)
@@ -68,13 +68,13 @@ def pattern_search(
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     settings = {"model": model, "scale": scale, "members": members, "steps": steps, "at_once": at_once}
-    variables, loss = _searched(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings)
+    variables, loss = _search(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings)
     there = np.flatnonzero(np.isfinite(loss))
     return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
 
 
 @partial(jax.jit, static_argnames=("model", "scale", "members", "steps", "at_once"))
-def _searched(
+def _search(
     key: Array,
     images: Array,
     labels: Array,
@@ -88,11 +88,11 @@ def _searched(
     at_once: int,
 ) -> tuple[Any, Array]:
     first, *keys = jax.random.split(key, 1 + members)
-    starts = drawn(first, model, images[:1], members)
+    starts = draw_networks(first, model, images[:1], members)
     _, restored = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], starts))
 
     def judge(numbers: Array) -> tuple[Array, Array]:
-        return judged(restored(numbers), images, labels, model=model, scale=scale)
+        return check_network(restored(numbers), images, labels, model=model, scale=scale)
 
     def step(state: _State, key: Array) -> tuple[_State, None]:
         size = len(state.numbers)

@@ -1,6 +1,6 @@
-"""Measures of a minimizer by which the literature predicts generalization: margin, norms, distance travelled, sharpness.
+"""Measures of a minimizer that are said to predict generalization: margin, norms, distance travelled, sharpness.
 
-Of one network; `jax.vmap` over its variables gives those of an ensemble's members. Jiang et al. (2020), "Fantastic
+They describe one network; `jax.vmap` over its variables gives those of an ensemble's members. Jiang et al. (2020), "Fantastic
 generalization measures and where to find them", compare them.
 """
 

@@ -1,4 +1,4 @@
-"""Polynomials in several variables, as features for linear models."""
+"""Bases of polynomials in several variables, as features for linear models."""
 
 from __future__ import annotations
 

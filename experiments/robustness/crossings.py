@@ -16,7 +16,7 @@ class Crossings(NamedTuple):
     """The changes of label on some segments, in order of segment and place.
 
     - segment: row of the segment.
-    - place: from 0 at its start to 1 at its end, to `RESOLUTION`.
+    - place: from 0 at its start to 1 at its end, exact to `RESOLUTION`.
     - before, behind: the labels on both sides.
     """
 
@@ -35,11 +35,11 @@ def crossings(
 ) -> Crossings:
     """All changes of label between neighbouring samples of each segment, located by bisection.
 
-    Two changes between two samples that bring the label back are not seen: `samples` is the resolution.
+    A label that changes and changes back between two neighbouring samples is missed.
 
     Args:
         classify: labels (p,) of points (p, d).
-        samples: on each segment, both ends included.
+        samples: points on each segment, both ends included.
 
     Example:
         >>> found = crossings(lambda points: (points[:, 0] > 0.3).astype(int), np.zeros((1, 2)), np.ones((1, 2)))
@@ -60,7 +60,7 @@ def crossings(
     while len(segment) and (high - low).max() > RESOLUTION:
         middle = (low + high) / 2
         found = labels_at(segment, middle)
-        # Where a third label lies between, the first change is followed.
+        # If there is a third label in between, follow the first change.
         same = found == before
         low, high, behind = np.where(same, middle, low), np.where(same, high, middle), np.where(same, behind, found)
     return Crossings(segment, (low + high) / 2, before, behind)

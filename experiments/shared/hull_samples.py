@@ -1,8 +1,8 @@
 """Points inside the hull of a training set, with the weights that prove it.
 
-A convex combination is inside by its weights, so each sample brings them along: support (s, k) are rows of the training set and
-weights (s, k) are ≥ 0 and sum to 1. Deep inside, points mix many images or several classes; which of these a sample does is
-its recipe, and what is compared with it must do the same (`probes.matching`).
+The weights of a convex combination prove that it is inside, so each sample has them: support (s, k) are rows of the training
+set, and weights (s, k) are ≥ 0 and sum to 1. Points deep inside mix many images or several classes. How much they mix depends
+on the function that draws them, so compare only samples that mix alike.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def mixtures(
     """Random convex combinations of k training points each, of any class.
 
     Args:
-        concentration: of the symmetric Dirichlet law of the weights; 1 is uniform on the simplex, less leans to its corners.
+        concentration: of the symmetric Dirichlet law of the weights; 1 is uniform on the simplex, less favours its corners.
 
     Example:
         >>> rows = hullx.data.load("digits", train_size=100).train.rows
@@ -55,7 +55,7 @@ def of_one_class(
     *,
     concentration: float = 1.0,
 ) -> Inside:
-    """The same, the k points of each combination being of one class, drawn as often as it occurs."""
+    """Like `mixtures`, but of k points of one class; a class is drawn as often as it occurs."""
     members = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
     _check_size(min(map(len, members.values())), k)
     chosen = labels[rng.integers(0, len(labels), count)]
@@ -66,7 +66,7 @@ def of_one_class(
 def of_neighbours(
     rng: np.random.Generator, rows: Float[np.ndarray, "n d"], count: int, k: int, *, concentration: float = 1.0
 ) -> Inside:
-    """The same, of a random training point and its k − 1 nearest neighbours among all."""
+    """Like `mixtures`, but of a random training point and its k − 1 nearest neighbours among all."""
     _check_size(len(rows), k)
     centres = rng.integers(0, len(rows), count)
     squares = np.einsum("nd,nd->n", rows, rows)
@@ -75,7 +75,7 @@ def of_neighbours(
 
 
 def on_the_surface(found: hullx.Projection) -> Inside:
-    """The projections of outside points: on the hull's surface, each with its support.
+    """The projections of points outside: points on the hull's surface, each with its support.
 
     Args:
         found: what `hullx.sweep` returned for them.
@@ -85,7 +85,7 @@ def on_the_surface(found: hullx.Projection) -> Inside:
 
 
 def largest_class_share(sample: Inside, labels: Int[np.ndarray, "n"]) -> Float[np.ndarray, "s"]:
-    """Of each point, the weight of the class that has most of it: 1 where only one class is mixed."""
+    """The weight of each point's heaviest class: 1 where only one class is mixed."""
     of_class = [np.where(labels[sample.support] == label, sample.weights, 0).sum(1) for label in np.unique(labels)]
     return np.max(of_class, axis=0)
 

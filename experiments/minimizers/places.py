@@ -1,7 +1,7 @@
-"""Where classifiers are compared: points inside the hull, on its surface and outside.
+"""Points where classifiers are compared: inside the hull, on its surface and outside.
 
-Networks agree less far from the training images and where classes are mixed, so each point has both with it: the distance to
-the nearest training image, and how much of its convex combination one class has (of a point outside, its projection's).
+Networks agree less far from the training images and where classes are mixed. So each point comes with two numbers: the distance
+to the nearest training image, and the weight of the heaviest class in its convex combination (outside: in its projection's).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Float
 
 import hullx
+from experiments.shared.hull_samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 from hullx.data.dataset import Split
 from hullx.geometry import neighbours
-from hullx.probes.samples import Inside, largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 
 SURFACE = "projections of test images"
-# Outside, by how many times a test image's distance; what is farther has the same projection.
+# Outside: distances to the hull, in units of the test image's. All points of one image have the same projection.
 BEYOND = {"test images": 1, "as far again": 2, "4 × as far": 4}
-# Inside, by how many training images are mixed, of any class.
+# Inside: how many training images are mixed, of any class.
 MIXED = {"mixtures of 2": 2, "mixtures of 5": 5, "mixtures of 20": 20}
 ONE_CLASS, NEIGHBOURS = "mixtures of 5 of one class", "mixtures of 5 neighbours"
 INSIDE, OUTSIDE = (*MIXED, ONE_CLASS, NEIGHBOURS), tuple(BEYOND)
@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
     - points: as rows.
     - nearest: distance to the nearest training image.
-    - share: of the weights, that of the class which has most; in (0, 1].
+    - share: weight of the heaviest class; in (0, 1].
     """
 
     points: Float[np.ndarray, "s d"]

@@ -1,4 +1,4 @@
-"""Class maps on planes, and where such a plane meets the hull."""
+"""Planes through points, and where such a plane meets the hull."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hullx.errors import ArgumentError
 
 
 class Plane(NamedTuple):
-    """A plane: origin + x · first + y · second, the two directions of length 1 and at right angles."""
+    """A plane: origin + x · first + y · second; first and second are orthonormal."""
 
     origin: Float[np.ndarray, "d"]
     first: Float[np.ndarray, "d"]
@@ -32,7 +32,7 @@ def through(a: Float[np.ndarray, "d"], b: Float[np.ndarray, "d"], c: Float[np.nd
     """The plane through three points: a at (0, 0), b on the positive x-axis, c above it.
 
     Raises:
-        ArgumentError: they lie on a line.
+        ArgumentError: the points lie on a line.
     """
     a, b, c = (np.asarray(point, np.float64) for point in (a, b, c))
     length = np.linalg.norm(b - a)

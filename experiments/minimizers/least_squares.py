@@ -1,12 +1,12 @@
-"""Linear least squares in closed form: what is found in the limit, after so many steps of gradient descent, or with a penalty.
+"""Linear least squares in closed form: gradient descent in the limit and after some steps, minimum norm, ridge.
 
-    fit = decomposed(features)                        minimises ‖features · θ − targets‖² in different ways
-    minimum_norm(fit, targets)                        the shortest θ of all that fit best
-    minimum_norm(fit, targets, start=θ₀)              the nearest to θ₀: where gradient descent from there ends
-    descended(fit, targets, 1000, start=θ₀)           where gradient descent is after 1,000 steps
+    fit = decompose(features)                         to minimise ‖features · θ − targets‖² in the following ways
+    minimum_norm(fit, targets)                        the shortest of the best fits θ
+    minimum_norm(fit, targets, start=θ₀)              the best fit nearest to θ₀: where gradient descent from there ends
+    gradient_descent(fit, targets, 1000, start=θ₀)    where gradient descent is after 1,000 steps
     ridge(fit, targets, 1e-3)                         with a penalty on ‖θ‖²
 
-All of them are θ₀ + Σ f(s) ⟨u, targets − features · θ₀⟩ v over the singular triplets (u, s, v) of the features, and differ in
+All of these are θ₀ + Σ f(s) ⟨u, targets − features · θ₀⟩ v over the singular triplets (u, s, v) of the features, and differ in
 f: 1/s, (1 − (1 − η s²/n)^t)/s and s/(s² + n λ).
 """
 
@@ -19,15 +19,15 @@ from jaxtyping import Float
 
 
 class LeastSquares(NamedTuple):
-    """The singular triplets of features (n, p) that are not 0 in float64: left (n, r), values (r,), right (r, p)."""
+    """The singular triplets of features (n, p) whose values are not 0 in float64: left (n, r), values (r,), right (r, p)."""
 
     left: Float[np.ndarray, "n r"]
     values: Float[np.ndarray, "r"]
     right: Float[np.ndarray, "r p"]
 
 
-def decomposed(features: Float[np.ndarray, "n p"]) -> LeastSquares:
-    """The singular value decomposition; what is below the rounding of float64 is taken for 0, as `numpy.linalg.pinv` does."""
+def decompose(features: Float[np.ndarray, "n p"]) -> LeastSquares:
+    """The singular value decomposition, without values below the rounding of float64, as in `numpy.linalg.pinv`."""
     left, values, right = np.linalg.svd(np.asarray(features, np.float64), full_matrices=False)
     kept = values > np.finfo(np.float64).eps * max(features.shape) * values[0]
     return LeastSquares(left[:, kept], values[kept], right[kept])
@@ -36,17 +36,17 @@ def decomposed(features: Float[np.ndarray, "n p"]) -> LeastSquares:
 def minimum_norm(
     fit: LeastSquares, targets: Float[np.ndarray, "n k"], *, start: Float[np.ndarray, "p k"] | None = None
 ) -> Float[np.ndarray, "p k"]:
-    """Of all best fits the one nearest to a start, 0 if none is given: the limit of gradient descent from there.
+    """The best fit nearest to a start, by default 0: the limit of gradient descent from there.
 
     Example:
         >>> features, targets = np.array([[1.0, 1.0]]), np.array([[2.0]])
-        >>> minimum_norm(decomposed(features), targets).ravel().round(6) + 0.0
+        >>> minimum_norm(decompose(features), targets).ravel().round(6) + 0.0
         array([1., 1.])
     """
     return _filtered(fit, targets, 1 / fit.values, start)
 
 
-def descended(
+def gradient_descent(
     fit: LeastSquares,
     targets: Float[np.ndarray, "n k"],
     steps: int,
@@ -57,8 +57,8 @@ def descended(
     """Where gradient descent on ‖features · θ − targets‖²/2 is after some steps.
 
     Args:
-        rate: learning rate, in units of 1/(largest singular value)², up to which it never overshoots.
-        start: where it begins, 0 if not given.
+        rate: learning rate, in units of 1/(largest singular value)²; up to 1 gradient descent never overshoots.
+        start: where it begins, by default 0.
 
     Reference: Ali, Kolter and Tibshirani (2019), "A continuous-time view of early stopping for least squares regression".
     """

@@ -1,0 +1,98 @@
+"""Minimizers by stochastic gradient descent, stopped at a given loss so as to compare them with guesses of that loss."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from experiments.shared.guess_and_check import Found, Scale, check_network, draw_networks
+from hullx.data.dataset import Split
+from hullx.types import Array
+
+
+def stopped_descent(
+    key: Array,
+    model: nn.Module,
+    train: Split,
+    *,
+    members: int,
+    high: float,
+    scale: Scale,
+    rate: float = 1e-3,
+    batch: int = 2,
+    steps: int = 1000,
+) -> Found:
+    """Networks that gradient descent trains from guesses; each stops once it makes no error and its normalised loss is low.
+
+    Descent itself minimises the loss that is not normalised.
+
+    Args:
+        key: of the guesses and of the batches.
+        model, train, scale: as for `guess`.
+        members: networks to train.
+        high: the normalised loss at which a network stops.
+        rate: learning rate.
+        batch: images a step, at most all.
+        steps: largest number of steps.
+
+    Returns:
+        The networks that reached that loss.
+
+    Example:
+        >>> train, model = hullx.data.load("digits", train_size=3).train, MLP(classes=10, width=8)
+        >>> descended = stopped_descent(jax.random.key(0), model, train, members=8, high=0.5, scale=lambda params: 1.0)
+        >>> len(descended.loss), bool((descended.loss <= 0.5).all())
+        (4, True)
+    """
+    images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
+    settings = {"model": model, "scale": scale, "members": members, "batch": min(batch, len(labels)), "steps": steps}
+    variables, loss = _descend(key, images, labels, jnp.float32(high), jnp.float32(rate), **settings)
+    there = np.flatnonzero(np.isfinite(loss))
+    return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
+
+
+@partial(jax.jit, static_argnames=("model", "scale", "members", "batch", "steps"))
+def _descend(
+    key: Array,
+    images: Array,
+    labels: Array,
+    high: Array,
+    rate: Array,
+    *,
+    model: nn.Module,
+    scale: Scale,
+    members: int,
+    batch: int,
+    steps: int,
+) -> tuple[Any, Array]:
+    guess_key, batch_key = jax.random.split(key)
+
+    def entropy(params: Any, rows: Array) -> Array:
+        logits: Any = model.apply({"params": params}, images[rows], train=False)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
+
+    def step(variables: Any, key: Array) -> tuple[Any, None]:
+        rows = jax.random.choice(key, len(images), (batch,), replace=False)
+
+        def one(variables: Any) -> Any:
+            right, loss = check_network(variables, images, labels, model=model, scale=scale)
+            done = right & (loss <= high)
+            gradient = jax.grad(entropy)(variables["params"], rows)
+            return {
+                "params": jax.tree.map(
+                    lambda leaf, slope: jnp.where(done, leaf, leaf - rate * slope), variables["params"], gradient
+                )
+            }
+
+        return jax.vmap(one)(variables), None
+
+    variables, _ = lax.scan(step, draw_networks(guess_key, model, images[:1], members), jax.random.split(batch_key, steps))
+    right, loss = jax.vmap(lambda one: check_network(one, images, labels, model=model, scale=scale))(variables)
+    return variables, jnp.where(right & (loss <= high), loss, jnp.inf)
