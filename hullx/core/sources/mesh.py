@@ -91,7 +91,8 @@ class MeshSource(gathered.Gathered):
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         filled = jax.tree.map(self._filled, (queries, along))
         found = self._everywhere(_farthest(self.frame, self.raw, *filled, mesh=self.mesh, count=several, method=method))
-        values, rows = gathered.merged(*(field[: len(queries)] for field in found), count)
+        values, rows = (field[: len(queries)] for field in found)
+        values, rows = gathered.merged(values, rows, count)
         lower = gathered.proved(self.frame, queries, -values[:, 0], along, method=method)
         return lower, gathered.points_only(rows, self.count)
 
