@@ -47,7 +47,7 @@ class Numbers(NamedTuple):
     largest: float
 
 
-def look(value: Array) -> Numbers:
+def finite_and_max(value: Array) -> Numbers:
     """What there is to see of an array (n, d), n ≥ 1."""
     if isinstance(value, jax.Array):
         with jax.ensure_compile_time_eval():
@@ -87,7 +87,7 @@ def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
     raise ArgumentError(f"{name}: got {what} queries and points by a power of two{other}")
 
 
-def known(value: Any) -> bool:
+def is_concrete(value: Any) -> bool:
     """Whether a value has numbers that can be looked at."""
     return not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct)
 
@@ -99,7 +99,7 @@ def check_share(name: str, value: Any, *, remedy: str) -> None:
         ArgumentTypeError: it is no number.
         ArgumentError: it lies elsewhere, or is NaN.
     """
-    if not known(value):
+    if not is_concrete(value):
         return
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or np.ndim(value):
         raise ArgumentTypeError(f"{name}: got {_shown(value)}, expected one number: {remedy}")
@@ -117,7 +117,7 @@ def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> Non
         ArgumentTypeError: it is no whole number.
         ArgumentError: it is too small.
     """
-    if not known(value) or (none and value is None):
+    if not is_concrete(value) or (none and value is None):
         return
     expected = f"expected a whole number from {least} on" + (f", or None for {none}" if none else "")
     try:

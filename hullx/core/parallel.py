@@ -9,8 +9,8 @@ from threading import Lock
 import jax
 import numpy as np
 
-from hullx.ambient import own_settings, without_mesh
 from hullx.core.results import concatenate
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
@@ -33,7 +33,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
     counts = np.zeros((threads, 2), int)
     lock, stopped, found = Lock(), False, {}
 
-    @own_settings  # each thread has JAX settings of its own
+    @with_jax_defaults  # each thread has JAX settings of its own
     def one(part: int) -> None:
         def further(done: int, certified: int) -> None:
             if stopped:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from hullx.ambient import own_settings
-from hullx.arguments import check_array, check_count, check_numbers, look
+from hullx.arguments import check_array, check_count, check_numbers, finite_and_max
 from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
 from hullx.extras import require
+from hullx.jax_settings import with_jax_defaults
 from hullx.sweeping.arguments import checked
 
 # Candidates beyond the k that are asked for, and by how much they grow where those do not settle it.
@@ -38,7 +38,7 @@ class Neighbours(NamedTuple):
     row: Int[np.ndarray, "m k"]
 
 
-@own_settings
+@with_jax_defaults
 def neighbours(
     queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]], k: int = 1
 ) -> Neighbours:
@@ -67,11 +67,11 @@ def neighbours(
     _check_k(k, chunks.count, "points")
     rows = np.asarray(given.queries, np.float64)
     if len(rows):
-        check_numbers("queries", look(rows), FLOAT64)
+        check_numbers("queries", finite_and_max(rows), FLOAT64)
     return _nearest(rows, chunks, k, np.full(len(rows), -1), k + EXTRA)
 
 
-@own_settings
+@with_jax_defaults
 def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]], k: int = 1) -> Neighbours:
     """The k nearest others of each point. A point is no neighbour of itself; its duplicates are, at distance 0.
 
@@ -99,7 +99,7 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
     size, found = _block(chunks, count), list[Neighbours]()
     for start in range(0, chunks.count, size):
         rows = chunks.read(start, min(start + size, chunks.count))
-        check_numbers("points", look(rows), FLOAT64)
+        check_numbers("points", finite_and_max(rows), FLOAT64)
         found.append(_nearest(rows, chunks, k, start + np.arange(len(rows)), count))
     return Neighbours(*map(np.concatenate, zip(*found, strict=True)))
 
@@ -147,7 +147,7 @@ def _candidates(queries: np.ndarray, chunks: Chunks, count: int) -> tuple[np.nda
     rows, lower = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))
     for start, chunk in chunks:
         chunk = chunk[: chunks.count - start]
-        check_numbers("points", look(chunk), FLOAT64)
+        check_numbers("points", finite_and_max(chunk), FLOAT64)
         # Products round at the size of what is multiplied: about the chunk's own middle, and in units in which none overflows.
         centre = chunk.min(0) / 2 + chunk.max(0) / 2
         unit = np.ldexp(1.0, np.frexp(max(np.abs(chunk - centre).max(), np.abs(queries - centre).max()))[1])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hullx.arguments import check_count, check_share, known
+from hullx.arguments import check_count, check_share, is_concrete
 from hullx.core.hull import Hull
 from hullx.errors import ArgumentError
 from hullx.inputs import numeric_array
@@ -38,12 +38,12 @@ class Given(NamedTuple):
     @property
     def concrete(self) -> bool:
         """Whether all numbers are concrete, apart from derivatives."""
-        return all(known(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
+        return all(is_concrete(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
 
     @property
     def differentiated(self) -> bool:
         """Whether some numbers are traced."""
-        return not all(known(leaf) for leaf in (self.queries, self.raw))
+        return not all(is_concrete(leaf) for leaf in (self.queries, self.raw))
 
 
 def given(queries: Any, points: Any) -> Given:

@@ -11,12 +11,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
-from hullx.arguments import Numbers, check_numbers, known, look
+from hullx.arguments import Numbers, check_numbers, finite_and_max, is_concrete
 from hullx.core.coarse_start import coarse
 from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.conversion import widened
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
@@ -26,7 +26,7 @@ from hullx.types import Array
 SMALL, COPIED_BYTES = 2**14, 2**26
 
 
-@own_settings
+@with_jax_defaults
 def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
@@ -54,7 +54,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     """
     points = numeric_array("points", points)
     check_points(points)
-    if known(points):
+    if is_concrete(points):
         with jax.enable_x64(True):
             hull = on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32)))
             return hull._replace(coarse=coarse(hull))
@@ -84,7 +84,7 @@ def on_device(points: Array, dtype: np.dtype) -> Hull:
     hull, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
     seen = Numbers(np.isfinite(float(hull.frame.radius)), float(largest))
     # Compiled code takes subnormal numbers for 0, and differences of finite numbers may overflow.
-    check_numbers("points", seen if seen.finite and seen.largest else look(np.asarray(points)), dtype)
+    check_numbers("points", seen if seen.finite and seen.largest else finite_and_max(np.asarray(points)), dtype)
     return hull._replace(points=points, n=count)
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hullx import solvers
-from hullx.ambient import own_settings, without_mesh
-from hullx.arguments import known
+from hullx.arguments import is_concrete
 from hullx.core import driver
 from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
@@ -20,13 +19,14 @@ from hullx.core.search import search
 from hullx.core.stages import Setup, Stage, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.numerics.conversion import widened
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, constant, given, settings
 from hullx.types import Array, Projection
 
 
-@own_settings
+@with_jax_defaults
 def project(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"] | Hull,
@@ -84,7 +84,7 @@ def project(
     return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
 
 
-@own_settings
+@with_jax_defaults
 def distance(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"] | Hull,
@@ -196,7 +196,7 @@ def _slots(mine: Given, setup: Setup) -> int:
 
 def _count(hull: Hull) -> int:
     """How many points a hull has; where that is traced, padding included."""
-    return int(hull.n) if known(hull.n) else len(hull.points)
+    return int(hull.n) if is_concrete(hull.n) else len(hull.points)
 
 
 def _shaped(found: Projection, mine: Given, slots: int) -> Projection:

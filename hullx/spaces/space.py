@@ -12,10 +12,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count
 from hullx.data.loading import aligned
 from hullx.errors import ArgumentError
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.batching import fill
 from hullx.runs.atomic import UNFINISHED, unwritten
 from hullx.types import Array
@@ -49,7 +49,7 @@ class Invertible(Space, Protocol):
         ...
 
 
-@own_settings
+@with_jax_defaults
 def rows(
     space: Space, images: Images, *, batch: int = BATCH, mesh: Mesh | None = None, out: str | Path | None = None
 ) -> Float[np.ndarray, "n k"]:

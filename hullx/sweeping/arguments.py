@@ -11,7 +11,7 @@ import jax.core
 import numpy as np
 from jax.sharding import Mesh
 
-from hullx.arguments import check_count, check_numbers, look
+from hullx.arguments import check_count, check_numbers, finite_and_max
 from hullx.core.hull import Hull
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.inputs import numeric_array
@@ -66,7 +66,7 @@ def checked(queries: Any, points: Any) -> Input:
         if isinstance(mine.points, Hull):
             return Input(np.asarray(queries, mine.dtype), mine.points, mine.dtype, False, int(mine.points.n))
         numbers = np.asarray(mine.points, mine.dtype)
-        check_numbers("points", look(numbers), mine.dtype)
+        check_numbers("points", finite_and_max(numbers), mine.dtype)
         return Input(np.asarray(queries, mine.dtype), numbers, mine.dtype, False, len(numbers))
     parts = [points] if isinstance(points, np.memmap) else list(points)
     if not parts:

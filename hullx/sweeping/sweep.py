@@ -10,7 +10,6 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from hullx.ambient import own_settings, without_mesh
 from hullx.core import driver
 from hullx.core.coarse_start import coarse
 from hullx.core.driver import Problem
@@ -21,6 +20,7 @@ from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
 from hullx.core.stages import Setup, step_limit
 from hullx.core.state import Goal
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
@@ -32,7 +32,7 @@ from hullx.types import Projection
 FEW = 64
 
 
-@own_settings
+@with_jax_defaults
 def sweep(
     queries: Float[np.ndarray, "m d"],
     points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from hullx.arguments import check_count, look
+from hullx.arguments import check_count, finite_and_max
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs.fingerprint import digest
@@ -65,7 +65,7 @@ def _check_images(name: str, split: Split) -> None:
     images = split.images
     if not hasattr(images, "dtype") or images.ndim != 4 or not len(images):
         raise ArgumentError(f"{name}.images has shape {np.shape(images)}: it must be (n, height, width, channels) with n ≥ 1")
-    if jnp.issubdtype(images.dtype, jnp.floating) and not look(images).finite:
+    if jnp.issubdtype(images.dtype, jnp.floating) and not finite_and_max(images).finite:
         raise ArgumentError(f"{name}.images hold NaN or infinity: drop or mend those images")
 
 

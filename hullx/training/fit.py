@@ -24,9 +24,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentTypeError
+from hullx.jax_settings import with_jax_defaults
 from hullx.runs.progress import progress
 from hullx.training.arguments import check_fit, fingerprint, one_each, started
 from hullx.training.checkpoints import opened
@@ -100,7 +100,7 @@ class Checkpointing:
     seconds: float = 10.0
 
 
-@own_settings
+@with_jax_defaults
 def fit(
     key: Array,
     model: nn.Module,

@@ -15,7 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def own_settings(function: Callable[P, R]) -> Callable[P, R]:
+def with_jax_defaults(function: Callable[P, R]) -> Callable[P, R]:
     """The function, run with JAX's standard promotion of dtypes and ranks, and free to move data to and from devices.
 
     The settings hold in the calling thread and until the function returns; they change no result.
