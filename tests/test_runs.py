@@ -155,7 +155,7 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path, 
         signal.signal(signal.SIGINT, before)
     assert done.status == 130
     *_, said, how = done.errors.splitlines()
-    folder = Path(said.partition("interrupted; what is finished is in ")[2])
+    folder = Path(said.partition("interrupted; partial results are in ")[2])
     assert (folder / "tables" / "numbers-a.csv").exists()
     assert how == f"resume with: python -m hullx.runs resume {folder}"
     assert hullx_runs("resume", folder).folder == folder

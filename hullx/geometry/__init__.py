@@ -1,4 +1,4 @@
-"""Yardsticks of a set of points: its extent, nearest points, local density and dimension; and what random hulls hold."""
+"""Geometry of a set of points: extent, nearest points, local density and dimension; and the content of random hulls."""
 
 from hullx.geometry.dimension import dimension_by_likelihood, dimension_by_moments, log_density
 from hullx.geometry.extent import Extent, extent

@@ -38,8 +38,8 @@ def mixed(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
     """One row per image: the image, its nearest point, and the images mixed in that point, each with its weight.
 
     Args:
-        shown: as for `compared`; and for the first s images of each mixture: support_image (n, s, h, w, c), support_label (n, s)
-            as text, and weights (n, s).
+        shown: as for `compared`; and for the first s images of each mixture: support_image (n, s, h, w, c), support_label
+            (n, s) as text, and weights (n, s).
     """
     image, projection, label, distance = (shown[name] for name in ("image", "projection", "label", "distance"))
     weights = shown["weights"]
