@@ -62,9 +62,9 @@ class Sketching:
 def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, closed: Array) -> Array:
     """The first minimiser of the bound-constrained objective along max(u − t g, 0), t ≥ 0: (P,).
 
-    The path has a bend wherever a weight reaches 0; the search goes from bend to bend. Source: Conn, Gould and Toint (1988), "Testing a
-    class of methods for solving minimization problems with simple bounds on the variables"; Nocedal and Wright (2006),
-    algorithm 16.5.
+    The path has a bend wherever a weight reaches 0; the search goes from bend to bend. Source: Conn, Gould and Toint (1988),
+    "Testing a class of methods for solving minimization problems with simple bounds on the variables"; Nocedal and Wright
+    (2006), algorithm 16.5.
 
     Args:
         gram, scores: ⟨x_i − p, x_j − p⟩, (P, P), and ⟨x_i − p, r⟩, (P,), of the pool's rows; p is the current point.
