@@ -1,4 +1,4 @@
-"""Parts of the queries in threads side by side: one part's solves, on one core, fill the time beside another's products."""
+"""Parts of the queries in parallel threads, so that solves of one part overlap with products of another."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hullx.types import Projection
 def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
     """Run equal parts in threads; keep the queries' order.
 
-    The parts are interleaved, so that each has its share of the queries that take long.
-    An exception in any of them, or Ctrl-C, ends the others at their next tally.
+    The parts are interleaved, so that slow queries are spread evenly.
+    An exception in any part, or Ctrl-C, ends the others at their next tally.
 
     Args:
-        run: projects the queries of a slice, and calls its tally with how many of them are done and certified.
-        count: queries.
+        run: projects the queries of a slice, and calls its tally with the numbers of finished and of certified queries.
+        count: number of queries.
         threads: 1 or more.
         tally: called with the sums over all parts, by one thread at a time.
     """
@@ -42,7 +42,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 counts[part] = done, certified
                 tally(*map(int, counts.sum(0)))
 
-        # As in the caller's thread, or each thread would compile programs of its own.
+        # Same settings as in the caller's thread, so that threads share compiled programs.
         with without_mesh(), jax.enable_x64(True):
             found[part] = run(parts[part], further)
 
