@@ -1,4 +1,4 @@
-"""Checks of what users pass: each names the argument, what came, what is expected and what to do."""
+"""Argument checks; each error names the argument, its value, the expected value and a remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hullx.types import Array
 
 
 def check_array(name: str, value: Any) -> None:
-    """Whether a value is an array of real floating numbers of a dtype that JAX has.
+    """Check that a value is an array of a real floating dtype supported by JAX.
 
     Raises:
         ArgumentTypeError: it is not.
@@ -41,36 +41,36 @@ def check_array(name: str, value: Any) -> None:
 
 
 class Numbers(NamedTuple):
-    """What has been seen of an array: whether all of it is finite, and its largest magnitude."""
+    """Whether an array is finite, and its largest magnitude."""
 
     finite: bool
     largest: float
 
 
-def look(value: Array) -> Numbers:
-    """What there is to see of an array (n, d), n ≥ 1."""
+def finite_and_max(value: Array) -> Numbers:
+    """Whether an array (n, d), n ≥ 1, is finite, and its largest magnitude."""
     if isinstance(value, jax.Array):
         with jax.ensure_compile_time_eval():
             finite, largest = map(float, _look(value))
         if not finite or largest > 0:
             return Numbers(bool(finite), largest)
-        value = np.asarray(value)  # for numbers that compiled code takes for 0
-    # NaN and infinity both survive into NumPy's extremes, which take no copy of the array.
+        value = np.asarray(value)  # compiled code flushes subnormal numbers to 0
+    # NumPy's extremes propagate NaN and infinity, and need no copy of the array.
     largest = float(np.max([value.max(), -value.min()]))
     return Numbers(bool(np.isfinite(largest)), largest)
 
 
 @jax.jit
 def _look(value: Array) -> tuple[Array, Array]:
-    # A maximum would not tell of NaN: XLA's on a CPU may drop it.
+    # XLA's maximum on a CPU may drop NaN.
     return jnp.isfinite(value).all(), jnp.abs(value).max()
 
 
 def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
-    """Whether numbers are finite, and their differences neither overflow their dtype nor vanish in it.
+    """Check that numbers are finite, and that their differences neither overflow nor underflow.
 
     Raises:
-        ArgumentError: they are not, or may.
+        ArgumentError: they are not finite, or differences may overflow or underflow.
     """
     limits = jnp.finfo(dtype)
     if not seen.finite:
@@ -87,19 +87,19 @@ def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
     raise ArgumentError(f"{name}: got {what} queries and points by a power of two{other}")
 
 
-def known(value: Any) -> bool:
-    """Whether a value has numbers that can be looked at."""
+def is_concrete(value: Any) -> bool:
+    """Whether a value is concrete, not a tracer or a shape struct."""
     return not isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct)
 
 
 def check_share(name: str, value: Any, *, remedy: str) -> None:
-    """Whether a number is at least 0 and below 1, if it is no tracer.
+    """Check that a number is at least 0 and below 1, unless it is a tracer.
 
     Raises:
-        ArgumentTypeError: it is no number.
-        ArgumentError: it lies elsewhere, or is NaN.
+        ArgumentTypeError: the value is not a number.
+        ArgumentError: the number is outside [0, 1) or NaN.
     """
-    if not known(value):
+    if not is_concrete(value):
         return
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or np.ndim(value):
         raise ArgumentTypeError(f"{name}: got {_shown(value)}, expected one number: {remedy}")
@@ -108,16 +108,16 @@ def check_share(name: str, value: Any, *, remedy: str) -> None:
 
 
 def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> None:
-    """Whether a number is whole and not below the least that makes sense, if it is no tracer.
+    """Check that a value is an integer from `least` on, unless it is a tracer.
 
     Args:
-        none: what None stands for, if it may be given.
+        none: the meaning of None, if None is allowed.
 
     Raises:
-        ArgumentTypeError: it is no whole number.
-        ArgumentError: it is too small.
+        ArgumentTypeError: the value is not an integer.
+        ArgumentError: the integer is too small.
     """
-    if not known(value) or (none and value is None):
+    if not is_concrete(value) or (none and value is None):
         return
     expected = f"expected a whole number from {least} on" + (f", or None for {none}" if none else "")
     try:

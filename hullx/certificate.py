@@ -1,4 +1,4 @@
-"""Certificates: what a weight vector, whoever found it, proves about the distance of a query to a hull.
+"""Certificates: bounds of the distance of a query to a hull, from any weight vector.
 
 Formulas only, no solver. With p = Σ_i a_i x_i a point of the hull and r = q − p,
 
@@ -6,7 +6,7 @@ Formulas only, no solver. With p = Σ_i a_i x_i a point of the hull and r = q �
     lower:  distance ≥ min_j ⟨q − x_j, u⟩ / ‖u‖      for every vector u: the slab between q and the hull along u.
 
 With u = r the lower bound is ‖r‖ − gap/‖r‖, where gap = max_j ⟨x_j, r⟩ − ⟨p, r⟩ ≥ 0 is Frank and Wolfe's duality gap
-(Jaggi 2013, "Revisiting Frank-Wolfe", eq. 2), and ‖p − p*‖² ≤ gap. Both bounds hold whatever u and a are, so the
+(Jaggi 2013, "Revisiting Frank-Wolfe", eq. 2), and ‖p − p*‖² ≤ gap. Both bounds hold for all u and a, so the
 rounding errors of a solver do not matter; those of evaluating the two formulas are bounded below, after
 Higham (2002), "Accuracy and Stability of Numerical Algorithms", section 3.1.
 """
@@ -26,7 +26,7 @@ from hullx.types import Array, Number, Status
 class Hyperplane(NamedTuple):
     """A hyperplane {x : ⟨normal, x⟩ = offset} with all points on its lower side.
 
-    - normal: of any length.
+    - normal: a vector of any length.
     - offset: in units of the data times the normal's length.
     """
 
@@ -37,15 +37,15 @@ class Hyperplane(NamedTuple):
 def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Array, "n"]) -> Float[Array, ""]:
     """The duality gap max_j ⟨x_j, r⟩ − ⟨p, r⟩ ≥ 0 of one query, for any weights on all n points.
 
-    0 exactly at the projection (up to rounding, which this plain formula does not bound: see `lower_bound`).
+    0 exactly at the projection, up to rounding, which this formula does not bound: see `lower_bound`.
 
     Args:
         query: q.
-        points: the x_j, one a row.
+        points: the x_j, one per row.
         weights: ≥ 0, sum to 1; p = Σ w_j x_j, r = q − p.
 
     Returns:
-        The gap in squared units of the data, in their dtype; NaN where a score is not finite.
+        The gap in squared units of the data, in their dtype; NaN if a score is not finite.
 
     Example:
         >>> query, points = jnp.array([2.0, 0.0]), jnp.array([[1.0, 1.0], [1.0, -1.0]])
@@ -59,16 +59,16 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
 
 
 def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:
-    """Bound of what is lost to numbers too small for their dtype, as a length in the frame's units.
+    """Bound of the underflow error, as a length in the frame's units.
 
-    Compiled code takes what lies below the smallest normal number for 0: an entry of q, of x_i and of their difference to the
-    centre, which counts 1/s times in the frame; the placed entry; and each of the products that are summed.
+    Compiled code flushes numbers below the smallest normal number to 0: entries of q, of x_i and of their differences to the
+    centre, which count 1/s times in the frame; the placed entry; and each of the summed products.
 
     Args:
         dimension: d.
         terms: products in a sum.
         scale: s, of the frame.
-        data_dtype: of queries and points as they came.
+        data_dtype: the original dtype of queries and points.
         dtype: of the arithmetic.
 
     Example:
@@ -82,21 +82,20 @@ def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype: DTyp
 def upper_bound(
     weights: Float[Array, "k"], differences: Float[Array, "k d"], lost: Float[Array, ""]
 ) -> tuple[Float[Array, "d"], Float[Array, ""]]:
-    """r = Σ_i w_i (q − x_i), and an upper bound of the distance: ‖r‖ and all that it may be off by.
+    """r = Σ_i w_i (q − x_i), and an upper bound of the distance: ‖r‖ plus a bound of its error.
 
     Let w̃ be the weights divided by their exact sum: Σ w̃_i x_i is in the hull, so the distance is at most ‖Σ w̃_i (q − x_i)‖.
-    With k weights that are not 0, what was computed differs from that vector by at most
+    With k weights that are not 0, the computed vector differs from that vector by at most
 
         γ_(2k+4) Σ w_i ‖q − x_i‖ + lost
 
-    for w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product, a difference by one, and the sum
-    by one product and k − 1 additions; two are to spare. The norms are no smaller than they should be (`norm_bound`).
+    because w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product, a difference by one, and the
+    sum by one product and k − 1 additions; two are spare. The norms are upper bounds (`norm_bound`).
 
     Args:
         weights: ≥ 0, divided by their computed sum.
-        differences: q − x_i of the points with weight, as computed.
-        lost: no less than the mean, by the weights, of the lengths by which the differences are off, their own last rounding
-            aside: `underflow`.
+        differences: computed q − x_i of the points with weight.
+        lost: a bound of the weighted mean length of the differences' errors, except their last rounding: `underflow`.
 
     Returns:
         r and the bound, in the differences' units and dtype.
@@ -129,7 +128,7 @@ def lower_bound(
     """
     slab = query_score - largest_score - score_error
     shrink = max(1 - gamma(dimension / 2 + 8, query_score.dtype), 0.0)
-    # Not a maximum, which would keep NaN or drop it as it likes.
+    # Not a maximum, which may drop NaN.
     return jnp.where(slab > 0, slab * shrink, 0)
 
 
@@ -137,8 +136,8 @@ def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
     """Bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
 
     Valid for any order of summation, with or without fused multiply-add. Of the + 8, placing x takes one rounding, rounding u
-    to the dtype of the products one, adding the bound to the largest score one, and the difference of two scores two, as far
-    as `lower_bound` does not pay for them; ‖u‖ ≠ 1 costs a relative γ of the bound itself. The rest is to spare.
+    to the dtype of the products one, adding the bound to the largest score one, and the difference of two scores two, to the
+    extent that `lower_bound` does not cover them; ‖u‖ ≠ 1 costs a relative γ of the bound itself. The rest is spare.
 
     Args:
         dimension: d.
@@ -159,16 +158,16 @@ def reproduces(
 ) -> Bool[Array, ""]:
     """Whether a convex combination reproduces every coordinate of a query to that coordinate's own rounding.
 
-    A coordinate q_k is given to one unit in its last place; Σ_i w_i (q_k − x_ik) over t points is off by at most γ_(2t+4) of
-    Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, make no difference.
+    A coordinate q_k is given to one unit in its last place; Σ_i w_i (q_k − x_ik) over t points has an error of at most γ_(2t+4)
+    times Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, have no effect.
 
     Args:
         residual: Σ_i w_i (q_k − x_ik), as computed.
         spread: Σ_i w_i |q_k − x_ik|.
         magnitude: |q_k|.
-        terms: t, points with weight.
-        lost: to underflow in that evaluation.
-        data_dtype: of queries and points as they came.
+        terms: t, the number of points with weight.
+        lost: the underflow error of that evaluation.
+        data_dtype: the original dtype of queries and points.
         dtype: of the arithmetic.
 
     Example:
@@ -184,11 +183,11 @@ def reproduces(
 def status(
     upper: Float[Array, "..."], lower: Float[Array, "..."], inside: Bool[Array, "..."], rtol: Number
 ) -> Int[Array, "..."]:
-    """CONVERGED or INSIDE where the bracket says so, NONFINITE where it is not finite, −1 where it decides nothing.
+    """CONVERGED or INSIDE if the bracket decides the query, NONFINITE if it is not finite, else −1.
 
     Args:
         upper, lower: of the bracket.
-        inside: whether the point found reproduces the query (`reproduces`); it counts where no positive bound is proved.
+        inside: whether the point reproduces the query (`reproduces`); used only if no positive bound is proved.
         rtol: CONVERGED means upper − lower ≤ rtol · upper.
 
     Example:
@@ -204,11 +203,11 @@ def status(
 def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "d"]) -> Hyperplane:
     """The hyperplane with the given normal that touches the hull: ⟨normal, x_j⟩ ≤ offset for every point.
 
-    A query q with ⟨normal, q⟩ > offset is outside the hull, by ⟨normal, q⟩ − offset if the normal has length 1; anyone can
-    check that with one matrix product.
+    A query q with ⟨normal, q⟩ > offset is outside the hull, by ⟨normal, q⟩ − offset if the normal has length 1; one
+    matrix product checks this.
 
     Args:
-        points: one a row.
+        points: one per row.
         direction: the normal, of any length, such as a `Projection`'s direction.
 
     Example:
@@ -221,5 +220,5 @@ def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "
 
 
 def _largest(scores: Float[Array, "n"]) -> Float[Array, ""]:
-    # A maximum may drop NaN: XLA's on a CPU does.
+    # XLA's maximum on a CPU drops NaN.
     return jnp.where(jnp.isfinite(scores).all(), scores.max(), jnp.nan)

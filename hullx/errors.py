@@ -1,4 +1,4 @@
-"""What hullx raises, all under one class: whoever catches `HullxError` catches sentences for a user, and no fault of the code.
+"""hullx's errors, with the base class `HullxError`. They report user errors, not bugs.
 
 A message is one sentence: what came, what is expected, what to do.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class HullxError(Exception):
-    """The base of hullx's own errors; the command line prints its message as one line.
+    """The base class of hullx's errors; the command line prints the message as one line.
 
     Example:
         >>> hullx.project(jnp.zeros(3), square)
@@ -18,7 +18,7 @@ class HullxError(Exception):
 
 
 class ArgumentError(HullxError, ValueError):
-    """An argument of the right type with a value that cannot be used; the message names it."""
+    """An argument with an invalid value; the message names it."""
 
 
 class ArgumentTypeError(HullxError, TypeError):
@@ -26,24 +26,24 @@ class ArgumentTypeError(HullxError, TypeError):
 
 
 class DataError(HullxError, ValueError):
-    """A data set that cannot be had as asked for."""
+    """A data set that cannot be loaded as requested."""
 
 
 class ResumeError(HullxError, ValueError):
-    """A folder of finished work that belongs to another call, to another process, or to nobody that can be told."""
+    """A folder of results that belongs to another call or process, or cannot be identified."""
 
 
 class CheckpointError(HullxError, ValueError):
-    """A checkpoint that cannot be used."""
+    """An unusable checkpoint."""
 
 
 class DivergedError(HullxError, ArithmeticError):
-    """A training loss that is no longer finite; the message names the step."""
+    """A training loss that is not finite; the message names the step."""
 
 
 class StorageError(HullxError, OSError):
-    """A file that could not be written, say on a full disk; what was finished before is still there."""
+    """A file that could not be written, for example on a full disk; earlier results are kept."""
 
 
 class PackageError(HullxError, ModuleNotFoundError):
-    """An optional package that is not installed; the message says how to install it, and `name` is the package's."""
+    """An optional package that is not installed; the message says how to install it, and `name` names it."""

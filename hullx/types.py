@@ -1,4 +1,4 @@
-"""What a projection returns, and the words for how it ended."""
+"""The result of a projection, and its statuses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# A jax.Array or a numpy.ndarray; the functions that take one take the other.
+# A jax.Array or a numpy.ndarray; functions accept both.
 Array = Any
-# A number, and a whole one: Python's, or an array that may be traced.
+# A number, and an integer: a Python number, or a possibly traced array.
 Number = Float[Array, ""] | float
 Count = Int[Array, ""] | int
 
 
 class Status(enum.IntEnum):
-    """How a query ended; `Status(i).sentence` says it in words, with the remedy.
+    """The status of a query; `Status(i).sentence` describes it, with the remedy.
 
     Arrays of statuses hold the integers, so `projection.status == Status.CONVERGED` is a mask.
 
@@ -56,7 +56,7 @@ _SENTENCES = {
 
 
 def decided(status: Int[Array, "..."]) -> Bool[Array, "..."]:
-    """Whether queries are settled, within rtol or the data's rounding: CONVERGED or INSIDE."""
+    """Whether queries are decided, within rtol or the data's rounding: CONVERGED or INSIDE."""
     return (status == Status.CONVERGED) | (status == Status.INSIDE)
 
 
@@ -67,9 +67,9 @@ class Projection(NamedTuple):
 
     - distance: an upper bound of the true distance: ‖q − point‖ plus a bound of its rounding error, in units of the data.
       It is NaN where the status is NONFINITE. For a query in the hull it is that error bound, rarely 0.
-    - lower: a certified lower bound of the true distance, rounding errors included; 0 where nothing is proved.
+    - lower: a certified lower bound of the true distance, rounding errors included; 0 if nothing is proved.
     - point: the nearest point found in the hull.
-    - support: the rows of the points that `point` is a convex combination of. Unused slots hold row 0 with weight 0.
+    - support: the rows of the points in the convex combination `point`. Unused slots hold row 0 with weight 0.
     - weights: the coefficients of that combination, ≥ 0, with sum 1.
     - iterations: the number of steps that the solver took.
     - status: members of `Status`, as integers.
@@ -99,22 +99,22 @@ class Projection(NamedTuple):
 
     @property
     def outside(self) -> Bool[Array, "..."]:
-        """Whether each query is certified to lie outside the hull; False where nothing is proved, NaN included."""
+        """Whether each query is certified to lie outside the hull; False if nothing is proved or the bound is NaN."""
         return self.lower > 0
 
     @property
     def inside(self) -> Bool[Array, "..."]:
-        """Whether each query is inside the hull, as far as its rounding tells: status INSIDE."""
+        """Whether each query is inside the hull, up to its rounding: status INSIDE."""
         return self.status == Status.INSIDE
 
     @property
     def decided(self) -> Bool[Array, "..."]:
-        """Whether each query is settled, within rtol or the data's rounding: status CONVERGED or INSIDE."""
+        """Whether each query is decided, within rtol or the data's rounding: status CONVERGED or INSIDE."""
         return decided(self.status)
 
     @property
     def support_size(self) -> Int[Array, "..."]:
-        """How many points carry positive weight, for each query."""
+        """The number of points with positive weight, for each query."""
         return (self.weights > 0).sum(-1)
 
     @property
@@ -166,7 +166,7 @@ class Projection(NamedTuple):
         return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])
 
     def dense_weights(self, n: int) -> Float[Array, "... n"]:
-        """The weights as full vectors over n points, zero off the support: for small n, as it takes memory for (..., s, n).
+        """The weights as full vectors over n points, zero off the support. For small n: it takes memory for (..., s, n).
 
         Example:
             >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
@@ -177,15 +177,15 @@ class Projection(NamedTuple):
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
 
     def __repr__(self) -> str:
-        """Counts of the queries, or the fields' shapes where they hold no numbers."""
+        """Counts of the queries, or the fields' shapes if they are not concrete."""
         try:
             return f"Projection({_headline(self) if _is_concrete(self) else _contents(self)})"
-        except Exception:  # deleted buffers, arrays of other hosts: a debugger shows what it can
+        except Exception:  # deleted buffers or arrays of other hosts, shown by a debugger
             return "Projection(unreadable)"
 
 
 def _is_concrete(found: Projection) -> bool:
-    # jax.tree.map may put anything into the fields.
+    # jax.tree.map may put any object into the fields.
     fields = found.distance, found.lower, found.point, found.weights, found.status
     known = all(
         isinstance(each, np.ndarray | np.generic | jax.Array) and not isinstance(each, jax.core.Tracer) for each in fields

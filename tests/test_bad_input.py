@@ -138,7 +138,7 @@ def test_settings_of_a_sweep_that_make_no_sense(setting: dict, error: type, mess
 def test_a_warm_start_of_other_queries_or_points_is_refused() -> None:
     mine = hullx.sweep(np.stack([QUERY] * 4), POINTS, progress=False)
     for queries, start, message in (
-        (QUERY[None], mine, "warm_start: got 4 projections, .* expected one a query, 1"),
+        (QUERY[None], mine, "warm_start: got 4 projections, .* expected one per query, 1"),
         (np.stack([QUERY] * 4), mine._replace(support=mine.support + 3), "warm_start: got rows from 3 to 5 .* of the 3 points"),
         (np.stack([QUERY] * 4), mine._replace(weights=-mine.weights), "warm_start: .* weights of 0 or more"),
     ):

@@ -70,7 +70,7 @@ def test_npz(tmp_path: Path, rng: np.random.Generator) -> None:
 IMAGES, LABELS = np.zeros((4, 2, 2, 1)), np.arange(4)
 BAD_ARRAYS = {
     "values out of range": ({"x_train": IMAGES + 7}, r"x_train has values outside \[0, 1\]: store uint8, or divide"),
-    "NaN pixels": ({"x_test": IMAGES + np.nan}, "x_test holds NaN or infinity: drop or mend those images"),
+    "NaN pixels": ({"x_test": IMAGES + np.nan}, "x_test holds NaN or infinity: drop or repair those images"),
     "whole numbers as pixels": (
         {"x_train": IMAGES.astype(int)},
         "x_train has dtype int64: store uint8 from 0",
@@ -83,14 +83,14 @@ BAD_ARRAYS = {
         {"y_test": LABELS[:3]},
         r"y_test has shape \(3,\) for 4 images, expected \(4,\): store one whole",
     ),
-    "fractional labels": ({"y_train": LABELS + 0.5}, "y_train holds labels such as 0.5, expected whole numbers from 0"),
-    "negative labels": ({"y_train": LABELS - 1}, "y_train holds labels such as -1, expected whole numbers from 0"),
+    "fractional labels": ({"y_train": LABELS + 0.5}, "y_train holds labels such as 0.5, expected integers from 0"),
+    "negative labels": ({"y_train": LABELS - 1}, "y_train holds labels such as -1, expected integers from 0"),
     "huge labels": (
         {"y_train": LABELS + 10**9},
         "y_train holds labels such as 1000000000, .*: number the classes",
     ),
     "NaN labels": ({"y_test": LABELS + np.nan}, "y_test holds labels such as nan"),
-    "words as labels": ({"y_test": np.array(list("abcd"))}, "y_test has dtype <U1: store whole numbers"),
+    "words as labels": ({"y_test": np.array(list("abcd"))}, "y_test has dtype <U1: store integers"),
     "objects": (
         {"y_test": np.array([1, "a", None, 2], object)},
         "cannot be read as an .npz file .*: check the path",

@@ -153,7 +153,7 @@ ROWS = np.eye(4, dtype=np.float32)
         (lambda: neighbours(np.eye(2), [np.eye(2), -1 / np.zeros((1, 2))]), "points: got NaN or infinity"),
         (lambda: neighbours_within([np.eye(2), BAD]), "points: got NaN or infinity"),
         (lambda: neighbours_within([]), "points: got an empty sequence"),
-        (lambda: dimension_by_likelihood(np.ones((5, 2))), "distance: got 2 a query, expected 3 or more: ask for more"),
+        (lambda: dimension_by_likelihood(np.ones((5, 2))), "distance: got 2 per query, expected 3 or more: request more"),
         (lambda: dimension_by_moments(np.ones((5, 1))), "distance: got 1 a query, expected 2 or more"),
         (lambda: log_density(np.ones((5, 0)), 4, 2), "distance: got 0 a query"),
         (lambda: log_density(np.ones((5, 1)), 0, 2), "n: got 0"),

@@ -105,12 +105,12 @@ def test_a_damaged_piece_is_computed_anew(tmp_path: Path, monkeypatch: pytest.Mo
         patch.setitem(after, "do", fail)
         with pytest.raises(RuntimeError) as raised:
             toy(tmp_path)
-    assert "go on with: python -m hullx.runs resume" in raised.value.__notes__[0]
+    assert "resume with: python -m hullx.runs resume" in raised.value.__notes__[0]
     (folder,) = tmp_path.glob("*/*")
     (piece,) = (folder / "pieces").iterdir()
     data = piece.read_bytes()
     piece.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
-    with pytest.warns(RuntimeWarning, match=rf"{piece.name} is damaged: 'numbers a' is computed anew"):
+    with pytest.warns(RuntimeWarning, match=rf"{piece.name} is damaged: recomputing 'numbers a'"):
         assert hullx_runs("resume", folder).status == 0
     assert computed == ["a", "a", "b"]
     assert (folder / "results.csv").read_bytes() == (toy(tmp_path).folder / "results.csv").read_bytes()
@@ -136,10 +136,10 @@ def test_pieces_come_back_as_they_were(tmp_path: Path) -> None:
         pieces.packed({"x": {1}})
     run = start("experiments.none", "smoke", Config(), tmp_path)
     assert run.keep("a piece", lambda: 1) == 1
-    with pytest.raises(ArgumentError, match="'A piece' names a piece of this run already"):
+    with pytest.raises(ArgumentError, match="'A piece' is already the name of a piece"):
         run.part("A piece")
     run.record("number", 1)
-    with pytest.raises(ArgumentError, match="is recorded already"):
+    with pytest.raises(ArgumentError, match="is already recorded"):
         run.record("number", 2)
     assert start("experiments.none", "smoke", Config(), tmp_path).folder != run.folder
 
@@ -155,9 +155,9 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path, 
         signal.signal(signal.SIGINT, before)
     assert done.status == 130
     *_, said, how = done.errors.splitlines()
-    folder = Path(said.partition("interrupted; what is finished is in ")[2])
+    folder = Path(said.partition("interrupted; partial results are in ")[2])
     assert (folder / "tables" / "numbers-a.csv").exists()
-    assert how == f"go on with: python -m hullx.runs resume {folder}"
+    assert how == f"resume with: python -m hullx.runs resume {folder}"
     assert hullx_runs("resume", folder).folder == folder
 
     def full(*_: object) -> None:
@@ -168,7 +168,7 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path, 
         done = toy(tmp_path)
     assert done.status == 2
     (line,) = done.errors.splitlines()
-    assert "cannot be written (No space left on device): make room" in line
+    assert "cannot be written (No space left on device): free disk space" in line
     assert not list(tmp_path.rglob("*.part"))
 
 
@@ -180,7 +180,7 @@ def test_an_interrupt_and_a_full_disk_end_with_what_is_finished(tmp_path: Path, 
         (("--size", "many"), "Error parsing --size: invalid literal for int() with base 10: 'many': see --help"),
         (("--out",), "Missing value for argument '--out'. Expected 1 values: see --help"),
         (("--names", "mpl"), "--names: 'mpl' is unknown: choose among a, b, c, d"),
-        (("--out", "/proc/nowhere"), "cannot be written (No such file or directory): make room or choose another folder"),
+        (("--out", "/proc/nowhere"), "cannot be written (No such file or directory): free disk space or choose another folder"),
     ],
 )
 def test_a_wrong_command_line_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_runs_are_listed_shown_judged_and_drawn_anew(tmp_path: Path) -> None:
     assert [claim["verdict"] for claim in runs.Results(folder).claims] == [runs.HOLDS, runs.IN_PART]
     assert not computed
     for arguments, message in (
-        (("show", tmp_path), "is no run folder, for it has no whole config.json"),
+        (("show", tmp_path), "is not a run folder: config.json is missing or damaged"),
         (("sho",), "unknown command 'sho': choose one of list, show"),
         (("show",), "show takes one folder"),
     ):

@@ -104,7 +104,7 @@ def test_two_processes_do_not_share_a_folder(folder: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "mine\n"
-        with pytest.raises(ResumeError, match="is in use by another process: wait for its end or choose another folder"):
+        with pytest.raises(ResumeError, match="is in use by another process: wait until it ends or choose another folder"):
             swept(folder)
         other.kill()
     swept(folder)  # a lock goes with its process
@@ -139,7 +139,9 @@ def test_a_full_disk_leaves_nothing_half_written(folder: Path, monkeypatch: pyte
     before[1].unlink()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\): make room .* stays") as raised:
+        with pytest.raises(
+            StorageError, match=r"cannot be written \(No space left on device\): free disk space .* are kept"
+        ) as raised:
             swept(folder)
     assert isinstance(raised.value, HullxError)
     assert isinstance(raised.value, OSError)

@@ -95,7 +95,7 @@ def test_warm_start_saves_steps_and_keeps_the_answer(digits, whole, rng: np.rand
 
 
 def test_warm_start_of_another_size_is_refused(digits, whole) -> None:
-    with pytest.raises(ValueError, match=r"warm_start: got 360 projections, .* expected one a query, 10"):
+    with pytest.raises(ValueError, match=r"warm_start: got 360 projections, .* expected one per query, 10"):
         hullx.sweep(digits[0][:10], digits[1], warm_start=whole, progress=False)
 
 

@@ -14,7 +14,7 @@ Family = Literal["legendre", "monomial"]
 class Basis(NamedTuple):
     """Polynomials at n points.
 
-    - values: (n, p), a polynomial a column.
+    - values: (n, p), one polynomial per column.
     - degree: (p,), the total degree of each.
     """
 
@@ -23,11 +23,11 @@ class Basis(NamedTuple):
 
 
 def polynomials(points: Float[np.ndarray, "n d"], degree: int, family: Family = "legendre") -> Basis:
-    """All products of powers, or of Legendre polynomials, of the coordinates whose total degree is at most `degree`.
+    """All products of powers, or of Legendre polynomials, of the coordinates with total degree at most `degree`.
 
     Args:
-        points: anywhere; Legendre's are orthonormal for the uniform law on [−1, 1]^d.
-        degree: 0 or more; there are (degree + d choose d) polynomials, in rising degree.
+        points: any points; Legendre polynomials are orthonormal for the uniform distribution on [−1, 1]^d.
+        degree: 0 or more; there are (degree + d choose d) polynomials, in ascending degree.
 
     Example:
         >>> polynomials(np.array([[0.5, 2.0]]), 2, "monomial").values

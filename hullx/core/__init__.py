@@ -1,1 +1,1 @@
-"""Column generation: the hull and its frame, one round of solve, score and certify, and the last digits."""
+"""Column generation: the hull and its frame, rounds of solve, score and certify, and extended precision."""

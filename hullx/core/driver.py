@@ -1,4 +1,4 @@
-"""The projections of many queries outside jit: what `project` and `sweep` share."""
+"""Projection of many queries outside jit, for `project` and `sweep`."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import Projection, decided
 
-# All rounds of a stage are one program where the host's share of a round, about a millisecond, would be most of the time: up to
-# this many queries and numbers of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and
-# 4,000 × 16: 1.1 to 2.2 times as fast as rounds from the host, for 64 to 1,024 queries.)
+# Small problems run all rounds of a stage in one program, because the host takes about a millisecond per round. Limits: queries
+# and numbers of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
+# times as fast as rounds from the host, for 64 to 1,024 queries.)
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
-# Queries are filled up to one of these numbers, so that numbers of queries share programs.
+# Batches are padded to one of these sizes, so that few programs are compiled.
 SIZES = (1, 64)
 
 
 class Problem(NamedTuple):
-    """Points where they live, and how queries are projected onto them.
+    """A source of points, and the settings of the projection onto them.
 
     - source: the points.
-    - n, d: how many they are, and their dimension.
+    - n, d: their number and dimension.
     - hull: the points of a `DeviceSource`.
-    - directions: the same in their principal directions, or None.
-    - setup: what a solver asks for.
+    - directions: the points in their principal directions, or None.
+    - setup: the solver's settings.
     """
 
     source: HostSource
@@ -46,27 +46,27 @@ class Problem(NamedTuple):
 
 
 def on_device(hull: Hull, setup: Setup) -> Problem:
-    """The problem of a prepared hull, on the device that it is on."""
+    """The problem of a prepared hull, on its device."""
     return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], hull, coarse_source(hull), setup)
 
 
 def quiet(done: int, certified: int) -> None:
-    """A `Tally` that tells nobody."""
+    """A `Tally` without output."""
 
 
 def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | None = None, tally: Tally = quiet) -> Projection:
-    """The projections of queries, as NumPy arrays: as many threads side by side as the source allows.
+    """Project queries in as many threads as the source allows; return NumPy arrays.
 
     Args:
         queries: raw, (m, d).
-        start: where the search begins; None for the nearest points.
-        tally: called with how many queries are done and how many of them certified.
+        start: the initial supports; None for the nearest points.
+        tally: called with the numbers of finished and of certified queries.
     """
     source, m, numbers = problem.source, len(queries), problem.source.rows * problem.d
     if not m:
         return empty(0, problem.d, queries.dtype)
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
-    # One query's products only read the points, which one program does in the fewest passes.
+    # A single query is limited by reading the points; one program reads them fewest times.
     few = start is None and (m == 1 or (few and problem.directions is None))
 
     def run(part: slice, tally: Tally) -> Projection:
@@ -105,7 +105,7 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
 
 
 def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage) -> QueryState:
-    """All queries after a first stage, in programs of a few sizes."""
+    """Run the first stage for all queries, in programs of few sizes."""
     size = next((size for size in SIZES if size >= len(queries)), SIZES[-1])
     parts = list[QueryState]()
     for first in range(0, len(queries), size):

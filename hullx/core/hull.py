@@ -1,4 +1,4 @@
-"""The points that span a hull, in coordinates without units."""
+"""The points that span a hull, in dimensionless coordinates."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from jaxtyping import Float, Int
 from hullx.numerics.norms import gamma, power_of_two
 from hullx.types import Array
 
-# Rows whose mean is the centre: any will do.
+# Number of rows whose mean is the centre; any rows suffice.
 SAMPLE = 4096
 
 
 class Frame(NamedTuple):
-    """Coordinates without units: (x − centre) / scale.
+    """Dimensionless coordinates: (x − centre) / scale.
 
     Centring keeps rounding errors at the size of the hull (and first-order methods fast); the scale is a power of two, so
-    dividing by it is exact, and puts every coordinate into [−1, 1]. The radius is no less than the norm of any placed point.
+    dividing by it is exact, and puts every coordinate into [−1, 1]. The radius is an upper bound of the norms of placed points.
     """
 
     centre: Float[Array, "d"]  # of the points' dtype
@@ -40,9 +40,9 @@ class Frame(NamedTuple):
 
 
 class Coarse(NamedTuple):
-    """The points in the few directions in which they vary most (`core.coarse_start`).
+    """The points in few directions of largest variance (`core.coarse_start`).
 
-    - basis: orthonormal directions, one a column.
+    - basis: orthonormal directions, one per column.
     - rows, half_squares: as `Hull.placed` and its half squares, in these directions.
     """
 
@@ -52,14 +52,14 @@ class Coarse(NamedTuple):
 
 
 class Hull(NamedTuple):
-    """The points that span a hull, prepared for projections: `hullx.prepare` makes one.
+    """The points that span a hull, prepared for projections by `hullx.prepare`.
 
-    - points: raw; perhaps filled up with copies of the first.
-    - placed: in the frame, in float32, the dtype of the products with all points; filled up with zeros.
-    - half_squares: ‖placed‖²/2; infinite where it is filled up.
+    - points: raw; possibly padded with copies of the first.
+    - placed: in the frame, in float32, the dtype of the products with all points; padded with zeros.
+    - half_squares: ‖placed‖²/2; infinite for padding.
     - n: number of points.
-    - frame: the coordinates of `placed`; its radius is NaN where the points are not finite.
-    - coarse: where a search among many coordinates begins, or None.
+    - frame: the coordinates of `placed`; its radius is NaN if the points are not finite.
+    - coarse: for a coarse start in high dimension, or None.
     """
 
     points: Float[Array, "p d"]
@@ -71,12 +71,12 @@ class Hull(NamedTuple):
 
 
 def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) -> Hull:
-    """The hull of points, as a pure function; its radius is NaN where they are not finite.
+    """The hull of points, as a pure function; its radius is NaN if they are not finite.
 
     Args:
-        points: one a row, floating point; perhaps filled up with copies of the first.
+        points: one per row, floating point; possibly padded with copies of the first.
         n: number of points.
-        rows: of `placed`, no fewer than of the points.
+        rows: rows of `placed`, at least those of the points.
 
     Example:
         >>> hull = hull_of(jnp.array([[10.0, 0.0], [14.0, 0.0], [12.0, 3.0]]), 3, rows=4)

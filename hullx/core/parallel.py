@@ -1,4 +1,4 @@
-"""Parts of the queries in threads side by side: one part's solves, on one core, fill the time beside another's products."""
+"""Parts of the queries in parallel threads, so that solves of one part overlap with products of another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threading import Lock
 import jax
 import numpy as np
 
-from hullx.ambient import own_settings, without_mesh
 from hullx.core.results import concatenate
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
@@ -18,12 +18,12 @@ from hullx.types import Projection
 def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
     """Run equal parts in threads; keep the queries' order.
 
-    The parts are interleaved, so that each has its share of the queries that take long.
-    An exception in any of them, or Ctrl-C, ends the others at their next tally.
+    The parts are interleaved, so that slow queries are spread evenly.
+    An exception in any part, or Ctrl-C, ends the others at their next tally.
 
     Args:
-        run: projects the queries of a slice, and calls its tally with how many of them are done and certified.
-        count: queries.
+        run: projects the queries of a slice, and calls its tally with the numbers of finished and of certified queries.
+        count: number of queries.
         threads: 1 or more.
         tally: called with the sums over all parts, by one thread at a time.
     """
@@ -33,7 +33,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
     counts = np.zeros((threads, 2), int)
     lock, stopped, found = Lock(), False, {}
 
-    @own_settings  # each thread has JAX settings of its own
+    @with_jax_defaults  # each thread has JAX settings of its own
     def one(part: int) -> None:
         def further(done: int, certified: int) -> None:
             if stopped:
@@ -42,7 +42,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
                 counts[part] = done, certified
                 tally(*map(int, counts.sum(0)))
 
-        # As in the caller's thread, or each thread would compile programs of its own.
+        # Same settings as in the caller's thread, so that threads share compiled programs.
         with without_mesh(), jax.enable_x64(True):
             found[part] = run(parts[part], further)
 

@@ -1,8 +1,8 @@
 """The driver outside jit: queries wait in a queue for rounds of column generation, until each is decided.
 
 Batches of one shape are taken from the queue and given a round; queries not yet decided go back. A query whose support
-outgrows the capacity of its stage, or that its arithmetic cannot settle, moves to the next stage: more capacity, more
-precision.
+outgrows the capacity of its stage moves to a stage with more capacity; a query that its arithmetic cannot decide moves to one
+with more precision.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import decided
 
-# A starting support may grow by so much before it needs a wider stage.
+# The growth of a starting support that its first stage must allow.
 GROWTH = 1.2
 # Queries begin in a wider stage once this share of a batch has outgrown the first.
 CROWDED_SHARE = 0.25
 
 
 class Start(NamedTuple):
-    """Where the search begins, one query a row: a support with weights, and what may join it."""
+    """The start of the search, one query per row: a support with weights, and candidates."""
 
     support: np.ndarray  # (m, k)
     weights: np.ndarray  # (m, k) float64; NaN or 0 for a query that was never projected
     candidates: np.ndarray  # (m, c)
-    steps: np.ndarray  # (m,) taken so far
+    steps: np.ndarray  # (m,) so far
 
     def part(self, rows: slice) -> Start:
-        """The same of some of the queries."""
+        """The start of some of the queries."""
         return Start(*(field[rows] for field in self))
 
 
 class Work(NamedTuple):
-    """What a queue works on: a source, its stages, when a query is done, and what records it."""
+    """The source of a queue, its stages, the goal, and the callbacks."""
 
     source: HostSource
     stages: list[Stage]
@@ -52,20 +52,20 @@ class Work(NamedTuple):
 
 @dataclass
 class Queue:
-    """Queries that wait for a round: rows of those that have not begun, and by stage the states of those that have."""
+    """Waiting queries: rows of those without a first round, and states of the others by stage."""
 
     fresh: np.ndarray
     waiting: list[QueryState | None]
     entry: int = 0  # the stage at which queries begin
 
     def put(self, state: QueryState, to: np.ndarray, stages: list[Stage]) -> None:
-        """Adds queries, each to a stage, given by its place in the table."""
+        """Add queries, each to a stage given by its index."""
         for stage in np.unique(to):
             moving, here = pad_slots(some(state, to == stage), stages[stage].candidates), self.waiting[stage]
             self.waiting[stage] = moving if here is None else _join(here, moving)
 
     def take(self, stages: list[Stage], begin: Callable[[np.ndarray], None]) -> tuple[int, QueryState] | None:
-        """The next batch and its stage: one that is full, or else more queries to fill one, or else what is left."""
+        """The next batch and its stage: a full batch if possible, after adding fresh queries, else an incomplete one."""
         while True:
             waiting = [0 if state is None else len(state.row) for state in self.waiting]
             full = [i for i, count in enumerate(waiting) if count >= stages[i].batch]
@@ -82,12 +82,12 @@ class Queue:
 
 
 def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, begun: QueryState | None = None) -> None:
-    """Projects queries onto a source's points, and records each one's state when it ends.
+    """Project queries onto a source's points; record the state of each query when it ends.
 
     Args:
         queries: raw, (m, d).
-        start: where the search begins; None for the nearest points.
-        begun: states of queries that a first stage has left undecided, in place of all queries.
+        start: the initial supports; None for the nearest points.
+        begun: states of the queries left undecided by a first stage, instead of all queries.
     """
     source, stages, goal, record, tally = work
     fresh = np.flatnonzero(np.isfinite(queries).all(1)) if begun is None else np.zeros(0, np.int64)
@@ -107,7 +107,7 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, be
         now, state = taken
         found = _advance(source, state, goal, stages[now])
         to = _onwards(stages, now, found.status)
-        # A query that needs what no stage has, ends.
+        # A query ends if no stage has what it needs.
         over = (found.status >= 0) | ((found.status != GOING) & (to == now))
         ended = some(found, over)
         ended = ended._replace(status=final_status(ended.status))
@@ -122,7 +122,7 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, be
 
 
 def _advance(source: HostSource, state: QueryState, goal: Goal, stage: Stage) -> QueryState:
-    """One round of a batch, filled up to the stage's size, on the host."""
+    """Run one round of a batch, padded to the stage's size; return host arrays."""
     count = len(state.row)
     padded = jax.tree.map(lambda field: fill(field, stage.batch), state)
     found = source.advance(padded, np.arange(stage.batch) < count, goal, stage)
@@ -130,25 +130,25 @@ def _advance(source: HostSource, state: QueryState, goal: Goal, stage: Stage) ->
 
 
 def _onwards(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray:
-    """The stage of each query's next round: more capacity for a crowded support, more precision where it is stuck."""
+    """The stage of each query's next round: more capacity if CROWDED, more precision if STUCK."""
     wider, better = following(stages, now)
     return np.where(status == CROWDED, wider, np.where(status == STUCK, better, now))
 
 
 def _on_nearest(source: HostSource, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> QueryState:
-    """Queries before their first round: on the nearest point, with the nearest points as candidates."""
+    """Initial states on the nearest point, with the nearest points as candidates."""
     candidates = np.asarray(source.nearest(fill(queries[rows], stage.batch), stage.candidates))[: len(rows)]
     return init(rows, queries[rows], candidates, arithmetic(stage.method, queries.dtype))
 
 
 def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]) -> tuple[QueryState, np.ndarray]:
-    """Queries that begin on a given support, in the first stage that leaves it room to grow."""
+    """Initial states on given supports, in the first stage that leaves room for growth."""
     weights = np.where(np.isfinite(start.weights[rows]), start.weights[rows], 0)
     support = np.asarray(start.support, np.int32)[rows]
-    weights[weights.sum(1) == 0, 0] = 1  # what was never projected starts on the first point
+    weights[weights.sum(1) == 0, 0] = 1  # queries without weights start on the first point
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
-    # A coarse start, or an earlier result, may rest on more points than a solver allows.
+    # A coarse start, or an earlier result, may have a larger support than the solver allows.
     weights, support = weights[:, : stages[0].most], support[:, : stages[0].most]
     size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
     stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)

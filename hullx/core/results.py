@@ -1,4 +1,4 @@
-"""Projections of many queries as NumPy arrays: begun, written into, widened, concatenated."""
+"""Results for many queries as NumPy arrays: create, record, pad, concatenate and round them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hullx.types import Array, Number, Projection, Status
 
 
 def empty(m: int, d: int, dtype: DTypeLike) -> Projection:
-    """The result before anything is known: NONFINITE, which is what queries that are never begun stay.
+    """An initial result with status NONFINITE, which remains for queries that are never projected.
 
     Args:
-        m, d: queries, and their dimension.
+        m, d: number of queries, and their dimension.
         dtype: of point and direction.
 
     Example:
@@ -36,11 +36,11 @@ def empty(m: int, d: int, dtype: DTypeLike) -> Projection:
 
 
 def record(result: Projection, state: QueryState, scale: float) -> Projection:
-    """The result with the states of queries that ended written into it, supports in order of falling weight.
+    """Write the states of queries that ended into the result, with supports in order of descending weight.
 
     Args:
-        result: its arrays are written into; support and weights are copied first, for they may need more slots.
-        state: of k queries; those that are not finite are left out.
+        result: modified in place, except support and weights, which are copied if they need more slots.
+        state: of k queries; those that are not finite are skipped.
         scale: of the frame.
     """
     finite = state.status != Status.NONFINITE
@@ -67,7 +67,7 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
 
 def pad_support(result: Projection, slots: int) -> Projection:
-    """The same result with room for supports of a number of points."""
+    """The result padded to a number of support slots."""
     count, now = result.support.shape
     if slots <= now:
         return result
@@ -80,12 +80,12 @@ def pad_support(result: Projection, slots: int) -> Projection:
 
 
 def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
-    """The results of parts of the queries as one, each part in its place.
+    """Concatenate results of parts of the queries, each part in its place.
 
-    The list of parts is emptied, and each of their fields let go once it is copied: two of them are as large as the queries.
+    To save memory, this empties the list of parts and frees each field after copying it.
 
     Args:
-        places: for each part, which of all the queries are its.
+        places: for each part, its positions among all queries.
     """
     count, slots = sum(len(part.distance) for part in parts), max(part.support.shape[1] for part in parts)
     rest = [list(pad_support(part, slots)) for part in parts]
@@ -100,12 +100,12 @@ def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
 
 
 def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Projection:
-    """The result in a dtype that may be narrower, NONFINITE where its distance is not finite.
+    """The result in a possibly narrower dtype; NONFINITE if the distance is not finite.
 
-    The bracket is rounded outwards, and CONVERGED holds only where it is still within rtol.
+    Rounds the bracket outwards, and keeps CONVERGED only if the bracket is still within rtol.
 
     Args:
-        result: arrays of NumPy or of JAX.
+        result: NumPy or JAX arrays.
 
     Example:
         >>> result = empty(1, 1, np.float64)._replace(distance=np.array([0.1]), lower=np.array([0.1]), status=np.array([0]))

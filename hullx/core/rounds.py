@@ -1,4 +1,4 @@
-"""One round of column generation, over points wherever they are: solve on a pool, score all points, certify, judge.
+"""One round of column generation for any source of points: solve on a pool, score all points, certify, decide.
 
     nearest   one product of queries by points; each query's nearest points become its first candidates;
     advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
@@ -59,7 +59,7 @@ class PointSource(Protocol):
 
 
 class Round(NamedTuple):
-    """What a round found; distances in the frame's units."""
+    """The results of a round; distances in the frame's units."""
 
     solution: Solution
     candidates: Array  # (b, c)
@@ -67,7 +67,7 @@ class Round(NamedTuple):
 
 
 def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
-    """Rows of the `count` points nearest to each query, as good as float32 tells: (b, count)."""
+    """Rows of the `count` points nearest to each query, up to float32 rounding: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     with np.errstate(over="ignore"):  # a query may be farther away than its dtype tells
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
@@ -76,7 +76,7 @@ def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
 
 def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *, stage: Stage) -> QueryState:
     """The states of the active queries after one round, each with its verdict."""
-    # Accelerators would take fewer digits for products that do not say how many they want.
+    # By default accelerators use lower precision for products.
     with jax.default_matmul_precision("highest"):
         found = _round(source, state, active, goal, stage)
     return conclude(state, found, goal, stage=stage)
@@ -96,7 +96,7 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
 
 @partial(jax.jit, static_argnames="stage")  # also where the host calls it
 def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> QueryState:
-    """The state after a round, which is that before where the round made it no better, and the verdict."""
+    """The state after a round, with its verdict; results that are no better than before are discarded."""
     solution, dtype = found.solution, state.upper.dtype
     upper, lower = solution.upper.astype(dtype), found.lower.astype(dtype)
     better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
@@ -134,8 +134,8 @@ def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Arra
         queries: raw, (b, d).
         directions: (b, d), of length 1.
         upper: bounds of the distances, (b,).
-        scores: of the candidates, in falling order, as computed: no other point's is larger.
-        rows: how many points there are, padding included.
+        scores: computed scores of the candidates, in descending order; no other point has a larger one.
+        rows: number of points, including padding.
     """
     if scores.shape[1] >= rows:
         return jnp.full(len(queries), jnp.inf, directions.dtype)

@@ -1,4 +1,4 @@
-"""Which points score highest: what feeds the pools."""
+"""The points with the highest scores, which become candidates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hullx.types import Array
 # Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
 # twice as fast at n = 60,000 as top_k on all).
 GROUP = 16
-# Bytes of points that are in float64 at once.
+# Bytes of points in float64 at once.
 CHUNK_BYTES = 2**26
 # Bytes of slices at once.
 SLICE_BYTES = 2**26
@@ -27,12 +27,12 @@ SLICE_BYTES = 2**26
 def nearness(
     vectors: Float[Array, "... d"], placed: Float[Array, "n d"], half_squares: Float[Array, "n"] | Float[Array, ""]
 ) -> Float[Array, "... n"]:
-    """−‖x_j − v‖²/2 up to a constant for each v, as one product; ⟨x_j, v⟩ where half_squares are 0."""
+    """−‖x_j − v‖²/2 up to a constant for each v, as one product; ⟨x_j, v⟩ if half_squares are 0."""
     return jnp.matmul(vectors, placed.T, precision="highest") - half_squares
 
 
 def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[Array, "b d"]) -> Float[Array, "b n"]:
-    """⟨x_j, v⟩ of raw points for each v, in float64, a chunk of points at a time."""
+    """⟨x_j, v⟩ of raw points for each v, in float64, by chunks of points."""
 
     def scores(rows: Array) -> Array:
         return jnp.matmul(frame.place(rows.astype(jnp.float64)), vectors.T, precision="highest")
@@ -65,11 +65,11 @@ def farthest(
 
 
 def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
-    """A function's values at all points, one chunk of points at a time.
+    """A function's values at all points, computed in chunks.
 
     Args:
-        size: most points at a time.
-        of: of rows (k, d) to results (k, ...).
+        size: maximum points per chunk.
+        of: maps rows (k, d) to results (k, ...).
     """
     n = len(points)
     chunk = min(size, n)
@@ -84,12 +84,12 @@ def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Arra
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The `count` largest scores of each query, in falling order, and their columns: exact, in two stages."""
+    """The `count` largest scores of each query, in descending order, and their columns: exact, in two stages."""
     queries, rows = scores.shape
     if rows // GROUP < 2 * count:
         values, columns = lax.top_k(scores, count)
         return values, columns
-    # The largest scores lie in the groups with the largest maxima; a group that is not full is filled with −∞.
+    # The largest scores lie in the groups with the largest maxima; incomplete groups are padded with −∞.
     groups = -(-rows // GROUP)
     scores = jnp.pad(scores, ((0, 0), (0, groups * GROUP - rows)), constant_values=-jnp.inf)
     _, best = lax.top_k(scores.reshape(queries, GROUP, groups).max(1), count)
@@ -99,7 +99,7 @@ def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"
 
 
 def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
-    """Which candidates the support holds already, or an earlier candidate repeats."""
+    """Which candidates are in the support, or repeat an earlier candidate."""
     earlier = jnp.tri(len(candidates), k=-1, dtype=bool)
     again = ((candidates[:, None] == candidates) & earlier).any(1)
     return again | ((candidates[:, None] == support) & (weights > 0)).any(1)

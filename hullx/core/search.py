@@ -1,4 +1,4 @@
-"""The driver under jit: rounds for a batch of queries in one program, until each is decided or its stage can do no more."""
+"""The driver under jit: one program runs rounds for a batch of queries until each is decided or needs another stage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from hullx.types import Array, Count, Status
 
 
 def search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list[Stage]) -> QueryState:
-    """The states of queries after all stages of a program; those that are not finite are done.
+    """The states of queries after all stages of a program; queries that are not finite end at once.
 
     Args:
         queries: raw, (m, d).
-        count: of the queries that matter, the first ones; of others anything may be said.
-        stages: of which a later one takes what the one before left for it.
+        count: the number of valid queries, which come first; results of the others are arbitrary.
+        stages: each stage continues with the queries that need it after the one before.
     """
     matter = jnp.arange(len(queries)) < count
     state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter), stages[0].batch)

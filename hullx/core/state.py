@@ -1,4 +1,4 @@
-"""How far queries are between rounds: the state that both drivers keep."""
+"""The state of queries between rounds, for both drivers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from jax.typing import DTypeLike
 
 from hullx.types import Array, Count, Number, Status
 
-# What becomes of a query that is not decided: it goes on, or needs a stage with more capacity, or one with more precision.
+# Codes of undecided queries: continue, or move to a stage with more capacity, or to one with more precision.
 GOING, CROWDED, STUCK = -1, -2, -3
 
 
 class Goal(NamedTuple):
-    """When a query is done.
+    """The stopping criteria of a query.
 
     - rtol: relative width of the bracket.
-    - max_steps: most steps.
+    - max_steps: maximum number of steps.
     """
 
     rtol: Number
@@ -26,16 +26,16 @@ class Goal(NamedTuple):
 
 
 class QueryState(NamedTuple):
-    """The state of b queries, arrays of NumPy or of JAX; lengths in the frame's units.
+    """The state of b queries, NumPy or JAX arrays; lengths in the frame's units.
 
     Point, direction, weights and both bounds come from one round: the direction proves `lower`, the weights make the point.
 
-    - row: which query it is.
+    - row: index of the query.
     - queries: raw.
     - support, weights, candidates: rows of points, (b, c).
     - point: raw.
     - upper, lower: of the bracket; infinite and 0 before the first round.
-    - steps: taken so far.
+    - steps: number of steps so far.
     - idle: rounds without progress.
     - status: a `Status`, or GOING, CROWDED or STUCK.
     """
@@ -55,11 +55,11 @@ class QueryState(NamedTuple):
 
 
 def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> QueryState:
-    """Queries on their nearest points, with the nearest points as candidates.
+    """Initial states on the nearest points, with the nearest points as candidates.
 
     Args:
         queries: raw, (b, d), finite.
-        candidates: (b, c) int32, the nearest first.
+        candidates: (b, c) int32, nearest first.
         dtype: of the arithmetic.
     """
     xp: Any = candidates.__array_namespace__()
@@ -82,7 +82,7 @@ def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> Que
 
 
 def pad_slots(state: QueryState, slots: int) -> QueryState:
-    """The same state with a number of support slots and candidates; slots that are cut off have no weight."""
+    """The state padded or cut to a number of support slots and candidates; slots that are cut have no weight."""
     xp: Any = state.support.__array_namespace__()
 
     def pad(field: Array, mode: str) -> Array:
@@ -96,7 +96,7 @@ def pad_slots(state: QueryState, slots: int) -> QueryState:
 
 
 def reopen(state: QueryState, rows: Array) -> QueryState:
-    """The same queries, some of which begin in a new stage."""
+    """Reset the given rows for a new stage."""
     xp: Any = state.status.__array_namespace__()
     return state._replace(status=xp.where(rows, GOING, state.status), idle=xp.where(rows, 0, state.idle))
 
@@ -107,12 +107,12 @@ def some(state: QueryState, which: Any) -> QueryState:
 
 
 def to_host(state: QueryState, count: int) -> QueryState:
-    """The states of the first queries as NumPy arrays, all status codes of undecided queries included."""
+    """The states of the first queries as NumPy arrays, including the codes of undecided queries."""
     return jax.tree.map(lambda field: np.asarray(field)[:count], state)
 
 
 def final_status(status: Array) -> Array:
-    """`Status` of queries for which no stage is left."""
+    """The `Status` of queries without a further stage."""
     xp: Any = status.__array_namespace__()
     status = xp.where(status == CROWDED, Status.CAPACITY, status)
     return xp.where((status == STUCK) | (status == GOING), Status.ROUNDING, status).astype(xp.int32)

@@ -1,4 +1,4 @@
-"""What one round says of a query: decided, or what it needs next."""
+"""The verdict on a query after a round: decided, or what it needs next."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hullx.types import Array, Status
 
 
 class Evidence(NamedTuple):
-    """What is known of b queries after a round, each field (b,).
+    """The results of a round for b queries, each field (b,).
 
     - upper, lower: the bracket.
     - inside: whether the point reproduces the query.
-    - size: points with weight.
+    - size: number of points with weight.
     - idle: rounds without progress.
-    - steps: taken so far.
+    - steps: number of steps so far.
     """
 
     upper: Array
@@ -33,8 +33,8 @@ class Evidence(NamedTuple):
 def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     """A `Status`, or GOING, CROWDED or STUCK: (b,) int32.
 
-    The bracket comes first: no limit replaces a result within tolerance. A support larger than the capacity needs more of it.
-    A query without progress needs more precision, and one without steps left ends.
+    A bracket within tolerance takes precedence over all limits. A support larger than the capacity needs more capacity. A query
+    without progress needs more precision. A query without steps left ends.
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol)
     needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
@@ -47,11 +47,11 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
 
 
 def progressed(before: Evidence, upper: Array, lower: Array, entered: Array) -> Array:
-    """Whether a round was worth it: it halved the bracket, or let a row in and came closer.
+    """Whether a round made progress: it halved the bracket, or added a row and lowered the upper bound.
 
     Args:
-        before: of the last round.
-        upper, lower: of this one.
+        before: results of the last round.
+        upper, lower: bounds of this round.
         entered: whether a candidate joined the support.
     """
     return (upper - lower <= 0.5 * (before.upper - before.lower)) | (entered & (upper < before.upper))

@@ -1,9 +1,9 @@
 """Data sets as NumPy arrays: images NHWC, float32 in [0, 1] (or uint8 in 0–255 on request), integer labels.
 
     load("digits")          scikit-learn's 1,797 handwritten digits, 8 × 8, embedded: no download
-    load("mnist")           any TFDS image-classification set that has been prepared; no TensorFlow needed to read it
+    load("mnist")           any prepared TFDS image-classification set; reading needs no TensorFlow
     load("npz:PATH")        a file with x_train, y_train, x_test, y_test
-    Sample("mnist:5000")    a name with sizes, as command lines give it; `.load()` has 5,000 of the training images
+    Sample("mnist:5000")    a name with sizes, for command lines; `.load()` draws 5,000 training images
 
 `python -m hullx.data prepare mnist` downloads and prepares a TFDS set once; it needs `pip install 'hullx[prepare]'`.
 """

@@ -1,4 +1,4 @@
-"""`python -m hullx.data prepare NAME [--data-dir DIR]`: downloads a TFDS set and prepares it for reading."""
+"""`python -m hullx.data prepare NAME [--data-dir DIR]`: download a TFDS set and prepare it for reading."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hullx.errors import HullxError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prepare a data set as a command line asks for; the process's own if None."""
+    """Run a command line; the process's own if None."""
     parser = ArgumentParser(prog="python -m hullx.data")
     commands = parser.add_subparsers(dest="command", required=True)
     said = "prepare a TFDS data set once, in array_record format; needs pip install 'hullx[prepare]'"
     command = commands.add_parser("prepare", help=said, description=said)
     command.add_argument("name", help="TFDS name, such as mnist, cifar10, fashion_mnist")
-    command.add_argument("--data-dir", help="where to put it; by default $TFDS_DATA_DIR or ~/tensorflow_datasets")
+    command.add_argument("--data-dir", help="target folder; by default $TFDS_DATA_DIR or ~/tensorflow_datasets")
     given = parser.parse_args(arguments)
     from hullx.data.sources.tfds import prepare
 

@@ -1,4 +1,4 @@
-"""Random changes to a batch of images that keep its labels: pure JAX functions of a key, for use inside a training step."""
+"""Random augmentations of a batch of images that keep its labels: pure JAX functions of a key, for training steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hullx.types import Array
 
 @dataclass(frozen=True)
 class CropFlip:
-    """Pads each image with zeros, cuts a window of its size out at a random place, and mirrors half of them.
+    """Pad each image with zeros, crop a random window of its original size, and mirror it with probability 1/2.
 
-    Called with a key and a batch of images (b, h, w, c), it returns one of the same shape and dtype.
+    Call it with a key and a batch of images (b, h, w, c); the result has the same shape and dtype.
 
     Attributes:
         padding: pixels on each side; 4 for CIFAR.
-        flip: whether to mirror left and right; not for digits.
+        flip: whether to mirror left and right; False for digits.
 
     Example:
         >>> image = jnp.arange(1.0, 5).reshape(1, 2, 2, 1)

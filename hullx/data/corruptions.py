@@ -1,13 +1,13 @@
 """Data with less or no structure to learn: the six conditions of Zhang et al. (2017), each drawn once and then fixed.
 
-    true               as it is
-    partly corrupted   each training label replaced, with some probability, by a class drawn uniformly
-    random             every training label replaced so
+    true               unchanged
+    partly corrupted   each training label replaced, with a given probability, by a uniformly drawn class
+    random             every training label replaced by a uniformly drawn class
     shuffled pixels    one permutation of the pixels for all images, test images included
-    random pixels      a permutation of its own for each image
-    gaussian           pixels drawn from a normal law with the training images' mean and variance (not cut off at 0 and 1)
+    random pixels      a separate permutation for each image
+    gaussian           normal pixels with the training images' mean and variance (not clipped to [0, 1])
 
-Labels of test images stay true; their pixels are corrupted as the training images' are.
+Test labels stay true; test pixels are corrupted like training pixels.
 
 Reference: Zhang et al. (2017), "Understanding deep learning requires rethinking generalization", section 2.
 """
@@ -29,7 +29,7 @@ CONDITIONS = TRUE, PARTLY, RANDOM, SHUFFLED, RANDOM_PIXELS, GAUSSIAN = (
     "random pixels",
     "gaussian",
 )
-# Those that leave the images as they are.
+# Conditions that leave the images unchanged.
 LABEL_CONDITIONS = CONDITIONS[:3]
 
 
@@ -37,13 +37,13 @@ def corrupted(rng: np.random.Generator, data: Dataset, condition: str, *, share:
     """The data set under a condition.
 
     Args:
-        rng: draws the labels, or the pixels' order or values.
-        data: images uint8 or float32; it stays as it is.
+        rng: draws the labels, or the order or values of pixels.
+        data: images uint8 or float32; not modified.
         condition: one of `CONDITIONS`.
         share: probability from 0 to 1 that a label is replaced, for "partly corrupted labels".
 
     Raises:
-        ArgumentError: no such condition, share outside [0, 1], or whole numbers as pixels for "gaussian".
+        ArgumentError: unknown condition, share outside [0, 1], or integer pixels for "gaussian".
 
     Example:
         >>> digits = hullx.data.load("digits")
@@ -66,11 +66,11 @@ def corrupted(rng: np.random.Generator, data: Dataset, condition: str, *, share:
 
 
 def relabelled(rng: np.random.Generator, labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """Labels, each replaced with probability `share` by a class drawn uniformly (which may be its own).
+    """Labels, each replaced with probability `share` by a uniformly drawn class (possibly its own).
 
     Args:
-        labels: (n,), whole numbers.
-        classes: how many there are, drawn from 0 on.
+        labels: (n,), integers.
+        classes: number of classes, drawn from 0 on.
         share: from 0 to 1.
 
     Example:

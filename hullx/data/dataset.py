@@ -11,8 +11,8 @@ from jaxtyping import Int, Num
 class Split(NamedTuple):
     """Images with their labels.
 
-    - images: (n, height, width, channels), float32 in [0, 1] or uint8 in 0–255, as they were loaded.
-    - labels: whole numbers from 0 on, one an image.
+    - images: (n, height, width, channels), float32 in [0, 1] or uint8 in 0–255, as loaded.
+    - labels: integers from 0 on, one per image.
     """
 
     images: Num[np.ndarray, "n h w c"]
@@ -20,7 +20,7 @@ class Split(NamedTuple):
 
     @property
     def rows(self) -> Num[np.ndarray, "n d"]:
-        """Each image as one row of d = height · width · channels numbers: what hulls are made of.
+        """Each image as one row of d = height · width · channels numbers, for hulls.
 
         Example:
             >>> hullx.data.load("digits").train.rows.shape
@@ -41,11 +41,11 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Two splits and what they are called.
+    """A training and a test split, with names.
 
-    - title: the name to print, which says where the pixels are not the original's.
-    - train, test: the two splits, of images of one shape.
-    - classes: the labels' names, in order.
+    - title: the printed name, which says if the pixels differ from the original.
+    - train, test: the splits, with images of one shape.
+    - classes: names of the labels, in order.
     """
 
     title: str

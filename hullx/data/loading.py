@@ -1,4 +1,4 @@
-"""`load`: one front door to every source of images, and deterministic subsets of them."""
+"""`load`: data sets from every source, and deterministic subsets of them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def load(
     Args:
         name: "digits" (scikit-learn's, 1,437 training and 360 test images by a fixed stratified split), the name of a TFDS
             image-classification set, or "npz:PATH", a file with x_train, y_train, x_test, y_test (uint8, or float in [0, 1]).
-        train_size, test_size: how many examples to keep, drawn without replacement; None keeps all in their order.
-        balanced: draw equally many from each class (as near as the size allows); splits kept whole stay as they are.
-        seed: of the draw. The same seed and size always give the same examples.
+        train_size, test_size: number of examples, drawn without replacement; None keeps all in their order.
+        balanced: draw equal numbers from each class, up to rounding of the size; ignored for whole splits.
+        seed: seed of the draw. The same seed and size always give the same examples.
         dtype: "float32" for [0, 1], "uint8" for 0–255.
-        data_dir: where TFDS sets lie; None for TFDS's own default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
+        data_dir: folder of TFDS sets; None for TFDS's default, $TFDS_DATA_DIR or ~/tensorflow_datasets.
 
     Returns:
         A `Dataset` with splits train and test: images (n, height, width, channels), labels (n,) int32.
 
     Raises:
-        DataError: no such set, not prepared, damaged, or too small for the size asked for; or an argument that cannot be used.
-        PackageError: the package that the set comes from is not installed.
+        DataError: the set is unknown, not prepared, damaged or smaller than the requested size; or an argument is invalid.
+        PackageError: the package that provides the set is not installed.
 
     Example:
         >>> digits = load("digits", train_size=500, balanced=True)
@@ -53,7 +53,7 @@ def load(
     elif name.startswith("npz:"):
         dataset = npz.read(Path(name.removeprefix("npz:")))
     else:
-        from hullx.data.sources import tfds  # imported here, for TFDS takes seconds to import
+        from hullx.data.sources import tfds  # imported here, because TFDS takes seconds to import
 
         dataset = tfds.read(name, data_dir)
     subsets = [
@@ -87,7 +87,7 @@ def _as_dtype(images: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array that begins at a multiple of 64 bytes: JAX on a CPU uses such as they are, and copies others.
+    """An empty float32 array aligned to 64 bytes. JAX on a CPU uses aligned arrays without a copy.
 
     Example:
         >>> aligned((3, 5)).ctypes.data % 64
@@ -103,10 +103,10 @@ def _subset(split: Split, size: int | None, what: str, balanced: bool, seed: int
     if size is None:
         return split
     if not 0 < size <= count:
-        raise DataError(f"{what} has {count:,} images, but {size:,} were asked for: choose a size from 1 to {count:,}")
+        raise DataError(f"{what} has {count:,} images, but {size:,} were requested: choose a size from 1 to {count:,}")
     order = np.random.default_rng(seed).permutation(count)
     if balanced:
-        # The i-th image of each class comes before the (i + 1)-th of any, so that a prefix is balanced.
+        # The i-th image of each class precedes the (i + 1)-th of any class, so every prefix is balanced.
         labels = split.labels[order]
         turn = np.empty(count, np.int64)
         for label in np.unique(labels):
@@ -115,5 +115,5 @@ def _subset(split: Split, size: int | None, what: str, balanced: bool, seed: int
         order = order[np.argsort(turn, kind="stable")]
         smallest = np.bincount(labels)[np.unique(labels)].min() * len(np.unique(labels))
         if size > smallest:
-            raise DataError(f"{what} has only {smallest:,} images in equal numbers a class: ask for at most {smallest:,}")
+            raise DataError(f"{what} has only {smallest:,} images with equal class counts: request at most {smallest:,}")
     return split.take(np.sort(order[:size]))

@@ -1,4 +1,4 @@
-"""What is done to images once, before training: crops and scales. Images are NHWC, float32; values in [0, 1] come in."""
+"""Preprocessing of images before training: crops and scaling. Inputs are NHWC, float32, with values in [0, 1]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def centre_crop(images: Float[Array, "n h w c"], size: int) -> Float[Array, "n s
     """The central size × size pixels of each image.
 
     Args:
-        images: float, NumPy's, which are not copied, or JAX's.
+        images: float NumPy (not copied) or JAX arrays.
         size: from 1 to the smaller of height and width.
 
     Raises:
@@ -36,7 +36,7 @@ def centre_crop(images: Float[Array, "n h w c"], size: int) -> Float[Array, "n s
 def whitened(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
     """Each image shifted to mean 0 and scaled to standard deviation 1, over all its pixels and channels.
 
-    Deviations below 1/√(number of values) are taken as that, so that a flat image stays finite: TensorFlow's
+    Deviations are at least 1/√(number of values), so constant images stay finite. This is TensorFlow's
     per_image_standardization, as used by Zhang et al. (2017), appendix A.
 
     Example:
@@ -51,10 +51,10 @@ def whitened(images: Float[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c
 
 
 def standardised(images: Float[np.ndarray, "n h w c"], reference: Float[np.ndarray, "m h w c"]) -> Float[np.ndarray, "n h w c"]:
-    """Images with each channel shifted and scaled as brings the reference's channels to mean 0 and standard deviation 1.
+    """Images with each channel standardised by the reference's mean and standard deviation of that channel.
 
     Args:
-        images, reference: of as many channels; a channel that is constant in the reference is only shifted.
+        images, reference: with equal numbers of channels; channels that are constant in the reference are only shifted.
 
     Example:
         >>> digits = hullx.data.load("digits")

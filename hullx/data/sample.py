@@ -1,4 +1,4 @@
-"""One notation for data sets and their sizes, as command lines and configurations give them."""
+"""A notation for data sets and their sizes, for command lines and configurations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NOTATION = re.compile(r"(?P<name>.+?)(?::(?P<train>\d+))?(?::(?P<test>\d+))?", 
 
 
 class Sample(str):
-    """A data set by name, perhaps with the number of training images, and of test images, that are drawn from it.
+    """A data set's name, optionally with the numbers of training and test images to draw.
 
-        digits             all of it
+        digits             all images
         mnist:5000         5,000 training images, all test images
-        mnist:5000:1000    and 1,000 test images
-        npz:PATH           a file; its path may hold colons, for only digits at the end are sizes
+        mnist:5000:1000    5,000 training images, 1,000 test images
+        npz:PATH           a file; the path may contain colons, as only trailing digits are sizes
 
     Example:
         >>> Sample("mnist:5000").train_size
@@ -43,14 +43,14 @@ class Sample(str):
 
     @property
     def title(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Its name in words: "mnist, 5,000 training and 1,000 test images"."""
+        """A description: "mnist, 5,000 training and 1,000 test images"."""
         return self.name + self._sizes
 
     def load(self, *, seed: int = 0, data_dir: str | Path | None = None) -> Dataset:
-        """The data set, its sizes in its title.
+        """The data set, with the sizes in its title.
 
         Args:
-            seed: of the draw, if sizes are given.
+            seed: seed of the draw, if sizes are given.
             data_dir: as for `hullx.data.load`.
 
         Raises:

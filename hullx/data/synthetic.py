@@ -1,4 +1,4 @@
-"""Synthetic points to compare data with."""
+"""Synthetic baselines for data."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jaxtyping import Float
 def gaussian_like(rng: np.random.Generator, points: Float[np.ndarray, "n d"], count: int) -> Float[np.ndarray, "count d"]:
     """Gaussian samples with the mean and the covariance of the points, hence the same principal-component spectrum.
 
-    What hulls of such samples show is owed to dimension and spectrum alone, and what data show beyond it to their structure.
+    Hull properties of these samples depend only on dimension and spectrum; deviations of the data come from their structure.
 
     Args:
-        points: one a row.
-        count: samples; they have the points' dtype, though not more than float32's digits.
+        points: one per row.
+        count: number of samples; they have the points' dtype but at most float32 precision.
 
     Example:
         >>> rows = hullx.data.load("digits").train.rows

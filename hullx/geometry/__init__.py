@@ -1,4 +1,4 @@
-"""Yardsticks of a set of points: extent, nearest points, local density and dimension."""
+"""Geometry of a set of points: extent, nearest points, local density and dimension."""
 
 from hullx.geometry.dimension import dimension_by_likelihood, dimension_by_moments, log_density
 from hullx.geometry.extent import Extent, extent

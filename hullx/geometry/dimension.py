@@ -1,6 +1,6 @@
-"""What distances to the nearest points say of the place: how densely points lie there, and in how many dimensions.
+"""Local density and intrinsic dimension from distances to the nearest points.
 
-All take distances as `Neighbours.distance` has them: (m, k), the nearest first.
+All functions take distances as in `Neighbours.distance`: (m, k), nearest first.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from hullx.errors import ArgumentError
 
 
 def log_density(distance: Float[np.ndarray, "m k"], n: int, dimension: int) -> Float[np.ndarray, "m"]:
-    """The logarithm of the density of points by their k-nearest-neighbour estimate: log k − log(n V r_k^d).
+    """The log density of points by the k-nearest-neighbour estimate: log k − log(n V r_k^d).
 
-    V is the volume of the unit ball, π^(d/2) / Γ(d/2 + 1). The estimate is k / (k − 1) times too large in the mean where the
-    density is constant.
+    V is the volume of the unit ball, π^(d/2) / Γ(d/2 + 1). For constant density the density estimate is k / (k − 1) times too
+    large on average.
 
     Args:
-        distance: from `Neighbours`, the nearest first; only how many and the last are used.
-        n: points that neighbours were sought among: of `neighbours_within`, one less than there are.
-        dimension: d, that of the space in which the density is; of points on a surface, the surface's.
+        distance: from `Neighbours`, nearest first; only k and the last distance are used.
+        n: number of candidate points; for `neighbours_within`, one less than the number of points.
+        dimension: d of the space of the density; for points on a surface, the surface's dimension.
 
     Returns:
-        Natural logarithms of points per unit volume and point, float64; +∞ where the k-th distance is 0.
+        Natural logarithms of points per unit volume and point, float64; +∞ if the k-th distance is 0.
 
     Raises:
-        ArgumentTypeError, ArgumentError: n or the dimension is no whole number from 1 on, or the distances are none.
+        ArgumentTypeError, ArgumentError: n or the dimension is not an integer from 1 on, or the distances are invalid.
 
     Example:
         >>> log_density(np.array([[0.25], [0.0]]), n=1, dimension=1)  # 1 of 1 point within a quarter: 1 / (2 / 4)
@@ -46,20 +46,20 @@ def log_density(distance: Float[np.ndarray, "m k"], n: int, dimension: int) -> F
 
 
 def dimension_by_likelihood(distance: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m"]:
-    """The local intrinsic dimension by maximum likelihood, freed of its bias: (k − 2) / Σ_{i<k} log(r_k / r_i).
+    """The bias-corrected maximum-likelihood local intrinsic dimension: (k − 2) / Σ_{i<k} log(r_k / r_i).
 
-    Where points lie with constant density in d dimensions, its mean is d and its standard deviation d / √(k − 3). For one
-    number of many queries average inverses: (k − 1) / (k − 2) / mean(1 / dimension) has the greatest likelihood for all.
+    For constant density in d dimensions, its mean is d and its standard deviation d / √(k − 3). To pool queries, average
+    inverses: (k − 1) / (k − 2) / mean(1 / dimension) is the joint maximum-likelihood estimate.
 
     Args:
-        distance: of k ≥ 3 nearest points, the nearest first.
+        distance: of k ≥ 3 nearest points, nearest first.
 
     Returns:
-        Dimensions, float64: 0 where the nearest distance is 0, as of duplicates (drop those first), and +∞ where all k are
-        equal and not 0. Never NaN.
+        Dimensions, float64: 0 if the nearest distance is 0, as for duplicates (drop those first), and +∞ if all k are equal and
+        not 0. Never NaN.
 
     Raises:
-        ArgumentError: k is below 3, or the distances are none: not finite, negative or not in order.
+        ArgumentError: k is below 3, or the distances are not finite, negative or not in order.
 
     Example:
         >>> dimension_by_likelihood(np.array([[0.25, 0.5, 0.5, 1.0], [0.0, 0.1, 0.2, 0.3]])).round(4)  # 2 / log 16
@@ -78,16 +78,16 @@ def dimension_by_likelihood(distance: Float[np.ndarray, "m k"]) -> Float[np.ndar
 def dimension_by_moments(distance: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m"]:
     """The local intrinsic dimension by the method of moments: μ / (r_k − μ), with μ the mean of the k − 1 smaller distances.
 
-    A single duplicate changes it little. For few neighbours it is somewhat too large.
+    A single duplicate has little effect. With few neighbours the estimate is somewhat too large.
 
     Args:
-        distance: of k ≥ 2 nearest points, the nearest first.
+        distance: of k ≥ 2 nearest points, nearest first.
 
     Returns:
-        Dimensions, float64: 0 where all distances but the last are 0, and +∞ where all k are equal and not 0. Never NaN.
+        Dimensions, float64: 0 if all distances but the last are 0, and +∞ if all k are equal and not 0. Never NaN.
 
     Raises:
-        ArgumentError: k is below 2, or the distances are none: not finite, negative or not in order.
+        ArgumentError: k is below 2, or the distances are not finite, negative or not in order.
 
     Example:
         >>> dimension_by_moments(np.array([[0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.0]]))
@@ -99,7 +99,7 @@ def dimension_by_moments(distance: Float[np.ndarray, "m k"]) -> Float[np.ndarray
     mean = others.mean(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = mean / (last - mean)
-    # Rounding may put the mean of equal distances on either side of them.
+    # The rounded mean of equal distances may differ from them.
     return np.where(last == 0, 0.0, np.where(others[:, 0] == last, np.inf, found))
 
 
@@ -107,11 +107,11 @@ def _parts(distance: np.ndarray, *, least: int) -> tuple[np.ndarray, np.ndarray]
     """All distances but the last (m, k − 1), and the last (m,), in float64.
 
     Raises:
-        ArgumentError: there are too few, or they are none.
+        ArgumentError: there are too few, or they are invalid.
     """
     k = distance.shape[1]
     if k < least:
-        raise ArgumentError(f"distance: got {k} a query, expected {least} or more: ask for more neighbours")
+        raise ArgumentError(f"distance: got {k} per query, expected {least} or more: request more neighbours")
     distance = np.asarray(distance, np.float64)
     if not (np.isfinite(distance).all() and (distance[:, 0] >= 0).all() and (np.diff(distance) >= 0).all()):
         raise ArgumentError(

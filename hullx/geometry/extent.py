@@ -1,4 +1,4 @@
-"""How large a set of points is: the yardsticks that distances to its hull are compared with."""
+"""The extent of a set of points, for comparison with distances to its hull."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from jaxtyping import Float
 
 
 class Extent(NamedTuple):
-    """Yardsticks, in the units of the points.
+    """Reference lengths, in the units of the points.
 
-    - diameter: distance of two of the points, the farthest pair that farthest-point iteration finds: a lower bound of the
-      diameter, and rarely below it.
+    - diameter: distance of the farthest pair found by farthest-point iteration: a lower bound of the diameter, rarely below
+      it.
     - pairwise_mean: mean distance between two points, estimated from random pairs.
     - pairwise_error: standard error of that estimate.
     """
@@ -27,9 +27,9 @@ def extent(rng: np.random.Generator, points: Float[np.ndarray, "n d"], *, pairs:
 
     Args:
         rng: draws pairs and starts.
-        points: one a row, two or more.
-        pairs: random pairs for the mean distance.
-        starts: points at which the iteration for the diameter begins, side by side.
+        points: one per row, two or more.
+        pairs: number of random pairs for the mean distance.
+        starts: number of starting points of the iteration for the diameter, run in parallel.
 
     Example:
         >>> found = extent(np.random.default_rng(0), np.asarray(square))

@@ -1,7 +1,7 @@
-"""Nearest points: which they are, and how far.
+"""Nearest points and their distances.
 
-Scikit-learn finds candidates, by matrix products in float64; among them distances are computed anew from differences. Where
-rounding leaves it open whether another point is nearer than the candidates, more of them are looked at.
+Scikit-learn finds candidates by matrix products in float64; their distances are recomputed from differences. If rounding does
+not exclude that another point is nearer, the search repeats with more candidates.
 """
 
 from __future__ import annotations
@@ -12,46 +12,45 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from hullx.ambient import own_settings
-from hullx.arguments import check_array, check_count, check_numbers, look
+from hullx.arguments import check_array, check_count, check_numbers, finite_and_max
 from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
 from hullx.extras import require
+from hullx.jax_settings import with_jax_defaults
 from hullx.sweeping.arguments import checked
 
-# Candidates beyond the k that are asked for, and by how much they grow where those do not settle it.
+# Candidates beyond the requested k, and their growth factor if they do not suffice.
 EXTRA, GROWTH = 8, 8
-# Numbers in memory at once: of queries and their candidates (a chunk of points comes on top), and of differences.
+# Numbers in memory at once: of queries and candidates (plus a chunk of points), and of differences.
 HELD, DIFFERENCES = 2**25, 2**22
 
 FLOAT64 = np.dtype(np.float64)
 
 
 class Neighbours(NamedTuple):
-    """The k nearest points of each query, the nearest first; of points equally far any.
+    """The k nearest points of each query, nearest first; ties are broken arbitrarily.
 
-    - distance: in units of the data, exact to the rounding of float64.
-    - row: of points; of a sequence of arrays, as if they were one.
+    - distance: in units of the data, exact up to rounding in float64.
+    - row: row of the points; a sequence of arrays counts as concatenated.
     """
 
     distance: Float[np.ndarray, "m k"]
     row: Int[np.ndarray, "m k"]
 
 
-@own_settings
+@with_jax_defaults
 def neighbours(
     queries: Float[np.ndarray, "m d"], points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]], k: int = 1
 ) -> Neighbours:
     """The k nearest points of each query, by Euclidean distance.
 
     Args:
-        queries: one a row, finite; none are fine.
-        points: one a row, finite. A `numpy.memmap` or a sequence of arrays (n_i, d) is read a chunk at a time, so that it may
-            be larger than memory.
-        k: how many, from 1 to n.
+        queries: one per row, finite; may be empty.
+        points: one per row, finite. A `numpy.memmap` or a sequence of arrays (n_i, d) is read in chunks and may exceed memory.
+        k: number of neighbours, from 1 to n.
 
     Returns:
-        `Neighbours` (m, k): distances in float64 whatever the arguments' dtype, and rows of points.
+        `Neighbours` (m, k): float64 distances, and rows of points.
 
     Raises:
         ArgumentTypeError, ArgumentError: an argument has a wrong type, dtype, shape or value.
@@ -67,17 +66,17 @@ def neighbours(
     _check_k(k, chunks.count, "points")
     rows = np.asarray(given.queries, np.float64)
     if len(rows):
-        check_numbers("queries", look(rows), FLOAT64)
+        check_numbers("queries", finite_and_max(rows), FLOAT64)
     return _nearest(rows, chunks, k, np.full(len(rows), -1), k + EXTRA)
 
 
-@own_settings
+@with_jax_defaults
 def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarray, "_ d"]], k: int = 1) -> Neighbours:
-    """The k nearest others of each point. A point is no neighbour of itself; its duplicates are, at distance 0.
+    """The k nearest other points of each point; duplicates are neighbours at distance 0.
 
     Args:
-        points: as of `neighbours`.
-        k: how many, from 1 to n − 1.
+        points: as for `neighbours`.
+        k: number of neighbours, from 1 to n − 1.
 
     Returns:
         `Neighbours` (n, k).
@@ -99,7 +98,7 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
     size, found = _block(chunks, count), list[Neighbours]()
     for start in range(0, chunks.count, size):
         rows = chunks.read(start, min(start + size, chunks.count))
-        check_numbers("points", look(rows), FLOAT64)
+        check_numbers("points", finite_and_max(rows), FLOAT64)
         found.append(_nearest(rows, chunks, k, start + np.arange(len(rows)), count))
     return Neighbours(*map(np.concatenate, zip(*found, strict=True)))
 
@@ -111,15 +110,15 @@ def _check_k(k: int, most: int, what: str) -> None:
 
 
 def _block(chunks: Chunks, count: int) -> int:
-    """Queries that are answered at once."""
+    """The number of queries processed at once."""
     return max(HELD // max(chunks.dimension, count), 1)
 
 
 def _nearest(queries: np.ndarray, chunks: Chunks, k: int, own: np.ndarray, count: int) -> Neighbours:
-    """Exact neighbours of queries (m, d), from so many candidates and from more where that is not enough.
+    """Exact neighbours of queries (m, d), from `count` candidates, or more if those do not suffice.
 
     Args:
-        own: (m,), the row of points that is the query itself, or −1.
+        own: (m,), the row of the query itself among the points, or −1.
     """
     count, size = min(count, chunks.count), _block(chunks, count)
     found = Neighbours(np.empty((len(queries), k)), np.empty((len(queries), k), np.int64))
@@ -131,7 +130,7 @@ def _nearest(queries: np.ndarray, chunks: Chunks, k: int, own: np.ndarray, count
         order = np.argsort(distance, axis=1, kind="stable")[:, :k]
         found.distance[mine] = np.take_along_axis(distance, order, 1)
         found.row[mine] = np.take_along_axis(rows, order, 1)
-        # No point but the candidates is nearer than the floor.
+        # All other points are at least as far as the floor.
         unsettled = start + np.flatnonzero(floor < found.distance[mine, -1]) if count < chunks.count else []
         if len(unsettled):
             better = _nearest(queries[unsettled], chunks, k, own[unsettled], count * GROWTH)
@@ -140,15 +139,15 @@ def _nearest(queries: np.ndarray, chunks: Chunks, k: int, own: np.ndarray, count
 
 
 def _candidates(queries: np.ndarray, chunks: Chunks, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of points (m, count), nearly the nearest, and a lower bound (m,) of the distance of all others."""
+    """Rows of approximately nearest points (m, count), and a lower bound (m,) of the distance of all others."""
     require("hullx.geometry.neighbours", "sklearn")
-    from sklearn.neighbors import NearestNeighbors  # it takes a second to import
+    from sklearn.neighbors import NearestNeighbors  # imported here, because it takes a second
 
     rows, lower = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))
     for start, chunk in chunks:
         chunk = chunk[: chunks.count - start]
-        check_numbers("points", look(chunk), FLOAT64)
-        # Products round at the size of what is multiplied: about the chunk's own middle, and in units in which none overflows.
+        check_numbers("points", finite_and_max(chunk), FLOAT64)
+        # Rounding errors of products scale with their factors: centre the chunk, and choose units without overflow.
         centre = chunk.min(0) / 2 + chunk.max(0) / 2
         unit = np.ldexp(1.0, np.frexp(max(np.abs(chunk - centre).max(), np.abs(queries - centre).max()))[1])
         points, placed = (chunk - centre) / unit, (queries - centre) / unit
@@ -165,7 +164,7 @@ def _candidates(queries: np.ndarray, chunks: Chunks, count: int) -> tuple[np.nda
 
 
 def _distances(queries: np.ndarray, chunks: Chunks, rows: np.ndarray) -> np.ndarray:
-    """Distances of queries (m, d) to points by their rows (m, c), from differences, in units in which no square overflows."""
+    """Distances of queries (m, d) to points by rows (m, c), from differences, in units without overflow."""
     result, size = np.empty(rows.shape), max(DIFFERENCES // (rows.shape[1] * chunks.dimension), 1)
     for start in range(0, len(rows), size):
         mine = slice(start, start + size)

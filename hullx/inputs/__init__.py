@@ -1,6 +1,6 @@
-"""Conversion of what users have into arrays of a real floating dtype, without loss; what would lose something is refused.
+"""Lossless conversion of user data to arrays of a real floating dtype; lossy conversions raise an error.
 
-pandas, polars, PyTorch, SciPy and Flax are recognised by their attributes and never imported.
+pandas, polars, PyTorch, SciPy and Flax objects are recognised by their attributes; the packages are never imported.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["numeric_array"]
 def numeric_array(name: str, value: Any) -> Numeric:
     """The value as an array of a real floating dtype that holds all its numbers exactly.
 
-    Arrays of NumPy and JAX of float16, bfloat16, float32 and float64 come back as they are, tracers and shape structs too.
+    NumPy and JAX arrays of float16, bfloat16, float32 and float64 are returned unchanged, also tracers and shape structs.
     Integers and booleans become float32 if that holds them exactly, else float64; see `dtypes.floating`.
 
     Args:
-        name: what an error calls the value.
+        name: the value's name in errors.
         value: an array, a number, nested lists of numbers, a DataFrame or Series of pandas or polars, an `nnx.Param`, or
-            anything else with `__jax_array__` or `__array__`. Missing values of tables become NaN.
+            any object with `__jax_array__` or `__array__`. Missing values of tables become NaN.
 
     Raises:
-        ArgumentTypeError: it holds anything else, or integers that float64 cannot hold.
+        ArgumentTypeError: the value holds anything else, or integers that float64 cannot hold.
 
     Example:
         >>> numeric_array("points", [[0, 255], [3, 4]])
@@ -78,7 +78,7 @@ def _sequence(name: str, value: list[Any] | tuple[Any, ...] | range) -> Numeric:
     if not len(value):
         return np.zeros(0, np.float32)
     if all(isinstance(each, bool | int | float | np.number | np.bool) for each in value):
-        # NumPy turns integers beside floats, and those beyond 64 bits, into something else.
+        # NumPy converts integers beside floats, and those beyond 64 bits, to other types.
         whole = [int(each) for each in value if isinstance(each, int | np.integer)]
         check_exact(name, max(map(abs, whole), default=0))
         return floating(name, np.asarray(value))
@@ -99,7 +99,7 @@ def _sequence(name: str, value: list[Any] | tuple[Any, ...] | range) -> Numeric:
 def _as_numpy(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
-    except Exception as error:  # say a tensor on a GPU, or one that records gradients; each library raises its own class
+    except Exception as error:  # for example tensors on a GPU or with gradients; each library raises its own class
         remedy = "numpy.asarray"
         if type(value).__module__.partition(".")[0] == "torch":
             remedy = f"{name}.detach().cpu().{'float().' if 'bfloat16' in str(value.dtype) else ''}numpy()"

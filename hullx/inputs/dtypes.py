@@ -1,4 +1,4 @@
-"""Conversion of arrays of any real dtype to a floating one, without loss."""
+"""Lossless conversion of arrays of any real dtype to a floating dtype."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hullx.errors import ArgumentTypeError
 Numeric: TypeAlias = np.ndarray | jax.Array | jax.ShapeDtypeStruct
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-# The integers up to these sizes are floats: the significand of float32 has 24 bits, that of float64 has 53.
+# Integers up to these sizes are exact: the significands of float32 and float64 have 24 and 53 bits.
 EXACT = {SINGLE: 2**24, DOUBLE: 2**53}
 
 
 def floating(name: str, array: Numeric) -> Numeric:
-    """The same numbers in a floating dtype that holds them exactly; the array itself if its dtype is one.
+    """The same numbers in a floating dtype that holds them exactly; the array itself if it needs no conversion.
 
-    - float16, bfloat16, float32 and float64 stay; big-endian ones are byte-swapped, float8 and narrower become float32.
+    - float16, bfloat16, float32 and float64 are kept; big-endian arrays are byte-swapped; float8 and narrower become float32.
     - Booleans and integers of up to 16 bits become float32.
-    - Wider integers become the narrower of float32 and float64 that holds all values, which takes a pass over them. float64
-      comes as a NumPy array while x64 is off. The values of tracers and shape structs are unknown, so their 32 bits become
-      float64, which needs x64.
+    - Wider integers become the narrower of float32 and float64 that holds all values, after a pass over them. float64
+      arrays are NumPy arrays while x64 is off. The values of tracers and shape structs are unknown, so their 32-bit integers
+      become float64, which needs x64.
 
     Raises:
-        ArgumentTypeError: there is no such dtype.
+        ArgumentTypeError: no such dtype exists.
 
     Example:
         >>> floating("points", jnp.array([1, 2**24 + 1]))
@@ -38,7 +38,7 @@ def floating(name: str, array: Numeric) -> Numeric:
     if jnp.issubdtype(dtype, jnp.integer) or dtype == np.bool:
         return _cast(array, _for_integers(name, array))
     if not jnp.issubdtype(dtype, jnp.floating):
-        kind = getattr(dtype, "kind", "")  # random keys of JAX have none
+        kind = getattr(dtype, "kind", "")  # JAX random keys have none
         remedy = f": convert with {name}.astype('float64')" if kind in tuple("OSTUMm") else ""
         if kind == "c":
             remedy = f": take {name}.real, or concatenate real and imaginary parts"
@@ -54,7 +54,7 @@ def floating(name: str, array: Numeric) -> Numeric:
 
 
 def check_exact(name: str, largest: int) -> None:
-    """Whether float64 holds all integers up to a size.
+    """Check that float64 holds all integers up to a size.
 
     Raises:
         ArgumentTypeError: it does not.
@@ -94,6 +94,6 @@ def _cast(array: Numeric, dtype: np.dtype) -> Numeric:
     if isinstance(array, jax.core.Tracer):
         return array.astype(dtype)
     if isinstance(array, jax.Array) and jax.dtypes.canonicalize_dtype(dtype) == dtype:
-        with jax.ensure_compile_time_eval():  # a constant under jit stays one
+        with jax.ensure_compile_time_eval():  # keeps constants concrete under jit
             return array.astype(dtype)
     return np.asarray(array).astype(dtype)

@@ -1,4 +1,4 @@
-"""Conversion of the tables of pandas and polars, neither of which is imported."""
+"""Conversion of pandas and polars tables, without importing either package."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hullx.inputs.dtypes import floating
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value is a DataFrame, a LazyFrame or a Series of pandas or polars."""
+    """Whether a value is a DataFrame, LazyFrame or Series of pandas or polars."""
     return bool(_kind(value)[1])
 
 
 def table_array(name: str, table: Any) -> np.ndarray:
-    """The numbers of a DataFrame (n, d) or a Series (n,) in a floating dtype that holds them all; missing values are NaN.
+    """The numbers of a DataFrame (n, d) or Series (n,) in a floating dtype that holds them exactly; missing values are NaN.
 
     Raises:
-        ArgumentTypeError: a column holds something else, or integers that float64 cannot hold.
+        ArgumentTypeError: a column is not numeric, or holds integers that float64 cannot hold.
     """
     library, kind = _kind(table)
     if kind == "LazyFrame":
@@ -37,7 +37,7 @@ def table_array(name: str, table: Any) -> np.ndarray:
 
 
 def _kind(value: Any) -> tuple[str, str]:
-    # The class of a user's table may be derived from the library's.
+    # A user's table class may derive from the library's.
     for base in type(value).__mro__:
         library = base.__module__.partition(".")[0]
         if library in ("pandas", "polars") and base.__name__ in ("DataFrame", "LazyFrame", "Series"):
@@ -62,7 +62,7 @@ def _numbers(name: str, what: str, column: Any, library: str) -> np.ndarray:
     missing = None if isinstance(dtype, np.dtype) else (column.isna() if pandas else column.is_null()).to_numpy()
     if missing is None or not missing.any():
         return np.asarray(floating(name, column.to_numpy()))
-    # Filled, integers stay integers, and none is rounded.
+    # Filling keeps the integer dtype and avoids rounding.
     filler = False if kind == "b" else 0
     filled = column.fillna(filler) if pandas else column.fill_null(filler)
     numbers = np.asarray(floating(name, filled.to_numpy()))

@@ -35,13 +35,12 @@ __all__ = [
 
 
 def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:
-    """What a network makes of images on the way, by the layer names that the model's docstring lists, from first to last.
+    """The activations of a network's layers, by the names in the model's docstring, from first to last.
 
-    Of a model that is not hullx's, and sows no "representations", what each of its submodules returns, by its path; of one that
-    is called several times the first.
+    For models that sow no "representations": the outputs of all submodules by path; for repeated calls, the first output.
 
     Args:
-        variables: of the model; those of one network, without a leading axis of members.
+        variables: variables of one network, without a leading axis of members.
         images: as in training.
 
     Returns:
@@ -53,7 +52,7 @@ def representations(model: nn.Module, variables: Any, images: Float[Array, "b h 
         >>> representations(model, variables, images)["hidden_2"].shape
         (5, 64)
     """
-    # `init` leaves what it has sown for its own images, to which `apply` would add.
+    # `init` returns its own sown values, and `apply` would append to them.
     others = {name: each for name, each in variables.items() if name not in ("representations", "intermediates")}
     _, sown = model.apply(others, images, mutable=["representations"], capture_intermediates=True)
     if "representations" in sown:

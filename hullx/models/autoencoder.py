@@ -10,15 +10,15 @@ from hullx.types import Array
 
 
 class Autoencoder(nn.Module):
-    """A hidden layer, a linear bottleneck, a hidden layer, and the vector again: d – width – bottleneck – width – d.
+    """An autoencoder with layers d – width – bottleneck – width – d and a linear bottleneck.
 
-    Unlike the other models it maps rows to rows, (n, d) to (n, d); both are best standardised. Its methods are applied by name:
+    Unlike the other models it maps rows (n, d) to rows (n, d), which should be standardised. Apply its methods by name:
     `model.apply(variables, rows, method="encode")`.
 
     Attributes:
-        features: d, of the rows.
+        features: dimension d of the rows.
         bottleneck: dimension of the codes.
-        width: units of either hidden layer.
+        width: units of each hidden layer.
         activation: a key of `ACTIVATIONS`.
 
     Example:
@@ -37,7 +37,7 @@ class Autoencoder(nn.Module):
     activation: str = "relu"
 
     def setup(self) -> None:
-        """The four layers."""
+        """Create the four layers."""
         self.encoder = [nn.Dense(self.width), nn.Dense(self.bottleneck)]
         self.decoder = [nn.Dense(self.width), nn.Dense(self.features)]
 
@@ -46,9 +46,9 @@ class Autoencoder(nn.Module):
         return self.encoder[1](activation(self.activation)(self.encoder[0](rows)))
 
     def decode(self, codes: Float[Array, "n k"]) -> Float[Array, "n d"]:
-        """The rows of codes."""
+        """The rows decoded from codes."""
         return self.decoder[1](activation(self.activation)(self.decoder[0](codes)))
 
     def __call__(self, rows: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """The rows as they come back."""
+        """The reconstructed rows."""
         return self.decode(self.encode(rows))

@@ -17,9 +17,9 @@ class CNN(nn.Module):
 
     Attributes:
         classes: outputs.
-        embedding: dimension of the last hidden layer, whose hull experiments look at.
-        dropout: probability that a number is dropped, before the embedding and after it; in training only.
-        linear: whether the embedding is left as it is, as in that repository, in place of its positive part, as in PyTorch's.
+        embedding: dimension of the last hidden layer.
+        dropout: dropout probabilities before and after the embedding, in training only.
+        linear: whether the embedding is linear, as in the second reference, instead of rectified, as in PyTorch's example.
 
     Example:
         >>> logits, _ = jax.eval_shape(CNN(classes=10).init_with_output, jax.random.key(0), jnp.zeros((5, 28, 28, 1)))

@@ -1,8 +1,8 @@
-"""A convolution whose gradients are fast inside loops on a CPU, where a plain one's are thirty times slower.
+"""A convolution whose gradients in loops on a CPU are thirty times faster than those of a plain convolution.
 
-XLA has fast code for convolutions on CPUs in one layout only, NHWC × HWIO → NHWC, and brings others into it at a program's top
-level but not in the body of a loop (github.com/jax-ml/jax/issues/12868). JAX's rule for transposing a convolution makes other
-layouts. So the tangents are written here such that their transposes come out in that one; what is computed is the same.
+On CPUs XLA has fast convolutions for one layout only, NHWC × HWIO → NHWC. It converts other layouts at a program's top level,
+but not in loop bodies (github.com/jax-ml/jax/issues/12868). JAX's transposition rule produces other layouts. The tangents here
+are written so that their transposes have the fast layout; the values are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _tangent(
     (images, kernel), (images_dot, kernel_dot) = primals, tangents
     run = partial(lax.conv_general_dilated, window_strides=strides, padding=padding)
     value = _convolution(images, kernel, strides, padding)
-    # Images in the first layer have no tangent, and a product with zeros would cost as much as any.
+    # Images in the first layer have no tangent; a product with zeros would take full time.
     parts = []
     if not isinstance(images_dot, SymbolicZero):
         # Transposed in the images: (b, h, w, o) × (kh, kw, o, i) → (b, h, w, i).
@@ -47,21 +47,21 @@ def _tangent(
 _convolution.defjvp(_tangent, symbolic_zeros=True)
 
 
-# What nn.Conv passes on when nothing special is asked for.
+# The arguments nn.Conv passes by default.
 ORDINARY = {"lhs_dilation": (1, 1), "rhs_dilation": (1, 1), "feature_group_count": 1, "precision": None}
 
 
 def convolution(images: Array, kernel: Array, window_strides: Any, padding: Any, **settings: Any) -> Array:
     """lax.conv_general_dilated for images NHWC and kernels HWIO: `nn.Conv(…, conv_general_dilated=convolution)`.
 
-    Dilated and grouped convolutions, and chosen precisions, go to lax.conv_general_dilated as they are.
+    Dilated convolutions, grouped convolutions and non-default precisions call lax.conv_general_dilated directly.
 
     Args:
         images: (b, h, w, c).
         kernel: (kh, kw, c, o).
-        window_strides: one an axis.
-        padding: "SAME", "VALID", or pairs (before, after), one an axis.
-        settings: any others of lax.conv_general_dilated.
+        window_strides: one per axis.
+        padding: "SAME", "VALID", or pairs (before, after), one per axis.
+        settings: other arguments of lax.conv_general_dilated.
 
     Example:
         >>> images, kernel = jnp.ones((2, 4, 4, 1)), jnp.ones((3, 3, 1, 5))

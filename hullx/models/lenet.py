@@ -1,4 +1,4 @@
-"""LeNet, with convolutions as products with patches, so that thousands of networks at once are a few large products."""
+"""LeNet with convolutions as products with patches, which are fast for thousands of networks at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hullx.types import Array
 
 
 class LeNet(nn.Module):
-    """Twice a 5×5 convolution and 2×2 max pooling, then one dense layer after another.
+    """Two 5×5 convolutions, each followed by 2×2 max pooling, then dense layers.
 
     Its representations are conv_1, conv_2, hidden_1 … and logits. Under `jax.vmap` over variables nn.Conv becomes a grouped
     convolution, for which XLA has no fast code on CPUs; here the first layer of all networks is one product.
@@ -18,7 +18,7 @@ class LeNet(nn.Module):
     Attributes:
         classes: outputs.
         width: factor on the numbers of channels, 6 and 16, and of hidden units.
-        hidden: units of the dense layers before the factor: 120 and 84 in LeNet-5, more or fewer layers for other depths.
+        hidden: units of the dense layers before the factor: 120 and 84 in LeNet-5; its length sets the depth.
 
     Example:
         >>> model, images = LeNet(classes=2, width=0.5), jnp.zeros((5, 28, 28, 1))
@@ -27,7 +27,7 @@ class LeNet(nn.Module):
         11074
 
     Reference: LeCun et al. (1998), "Gradient-based learning applied to document recognition"; with rectifiers and max pooling
-    as Chiang et al. (2023), "Loss landscapes are all you need", have it.
+    as in Chiang et al. (2023), "Loss landscapes are all you need".
     """
 
     classes: int
@@ -56,7 +56,7 @@ class PatchConv(nn.Module):
 
     Attributes:
         channels: outputs.
-        side: of the kernel.
+        side: side of the kernel.
 
     Example:
         >>> PatchConv(3).init_with_output(jax.random.key(0), jnp.zeros((2, 8, 8, 1)))[0].shape

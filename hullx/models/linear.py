@@ -12,14 +12,14 @@ from hullx.types import Array
 
 
 class RandomFeatures(nn.Module):
-    """A random first layer that is never trained, and a linear head.
+    """A fixed random first layer and a linear head.
 
     Its representations are features, after the activation, and logits. The first layer, Gaussian with variance 1/d, is the
     variable "weights" of the collection "fixed".
 
     Attributes:
         classes: outputs.
-        features: how many.
+        features: number of features.
         activation: a key of `ACTIVATIONS`.
 
     Example:
@@ -50,7 +50,7 @@ class RandomFeatures(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """Powers 0 … degree of each coordinate, and a linear head without a bias (the power 0 is one).
+    """Powers 0 … degree of each coordinate, and a linear head without bias (the power 0 replaces it).
 
     Its representations are features, 1 + degree · d numbers, and logits.
 

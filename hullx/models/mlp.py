@@ -20,13 +20,13 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def activation(name: str) -> Callable[[Array], Array]:
-    """The function of that name.
+    """The activation function of that name.
 
     Args:
         name: a key of `ACTIVATIONS`.
 
     Raises:
-        ArgumentError: there is none.
+        ArgumentError: the name is unknown.
 
     Example:
         >>> activation("relu")(jnp.array([-1.0, 2.0]))
@@ -45,7 +45,7 @@ class MLP(nn.Module):
     Attributes:
         classes: outputs.
         depth: hidden layers.
-        width: units of each.
+        width: units of each hidden layer.
         activation: a key of `ACTIVATIONS`.
 
     Example:

@@ -20,7 +20,7 @@ class ResNet(nn.Module):
 
     Attributes:
         classes: outputs.
-        blocks: n in each stage: 3 for ResNet-20, 5 for ResNet-32, 9 for ResNet-56.
+        blocks: n, the blocks per stage: 3 for ResNet-20, 5 for ResNet-32, 9 for ResNet-56.
         width: multiplies the channels.
 
     Example:
@@ -57,10 +57,10 @@ class ResNet(nn.Module):
 
 
 def shortcut(values: Float[Array, "b h w c"], channels: int, strides: tuple[int, int]) -> Array:
-    """The identity; where the size changes every second pixel, and zeros for the channels that are new (option A).
+    """The identity; if the size changes, every second pixel, with zeros for new channels (option A).
 
     Args:
-        channels: of the result, as many as the values have or more by an even number.
+        channels: channels of the result: those of the values plus an even number.
         strides: (1, 1), or (2, 2) for every second pixel.
 
     Example:

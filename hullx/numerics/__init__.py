@@ -1,1 +1,1 @@
-"""Arithmetic: norms and their rounding, products with digits beyond float64, batches of queries, types of loops."""
+"""Arithmetic: norms and their rounding, products beyond float64 precision, batches of queries, loop types."""

@@ -1,4 +1,4 @@
-"""Conversion between floating dtypes that loses nothing."""
+"""Lossless conversion between floating dtypes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hullx.types import Array
 
 
 def widened(numbers: Array, dtype: np.dtype) -> Array:
-    """The same numbers in a dtype that holds them all, those included that compiled code takes for 0; differentiable.
+    """The same numbers in a wider dtype, including subnormal numbers; differentiable.
 
-    A subnormal float32 is an ordinary float64, but a processor that takes subnormal numbers for 0 does so before it converts.
+    A subnormal float32 is a normal float64, but a processor that flushes subnormal numbers to 0 does so before the conversion.
 
     Args:
         numbers: float16, bfloat16, float32 or float64, of any shape.
@@ -26,11 +26,11 @@ def widened(numbers: Array, dtype: np.dtype) -> Array:
     numbers = jnp.asarray(numbers)
     wide = numbers.astype(dtype)
     if dtype != jnp.float64 or numbers.dtype not in (jnp.float32, jnp.bfloat16):
-        return wide  # float16's subnormal numbers are ordinary ones in float32, and float32's are what float32 has
+        return wide  # subnormal float16 numbers are normal in float32; float32 to float32 changes nothing
     bits = lax.bitcast_convert_type(lax.stop_gradient(numbers), jnp.uint32 if numbers.dtype == jnp.float32 else jnp.uint16)
     # bfloat16 is float32 without its last 16 bits.
     bits = bits.astype(jnp.uint32) << (0 if numbers.dtype == jnp.float32 else 16)
-    # Without an exponent, the rest counts multiples of 2^−149.
+    # With exponent 0, the significand counts multiples of 2^−149.
     size = (bits & 0x7FFFFF).astype(jnp.float64) * 2.0**-149
     tiny = jnp.where(bits >> 31 == 0, size, -size)
     return wide + lax.stop_gradient(jnp.where((bits >> 23) & 0xFF == 0, tiny - wide, 0))

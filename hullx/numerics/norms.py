@@ -1,4 +1,4 @@
-"""Norms that neither overflow nor vanish, and how much rounding can have cost them."""
+"""Norms without overflow or underflow, and bounds of their rounding errors."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hullx.types import Array
 def gamma(operations: int | Array, dtype: DTypeLike) -> float | Array:
     """γ_k = k u / (1 − k u): relative error bound of a sum of k rounded products in any order (Higham 2002, eq. 3.4).
 
-    Infinite where the dtype has too few digits to bound the number of operations.
+    Infinite if k u ≥ 1.
 
     Args:
         operations: k ≥ 0, a number or an array.
-        dtype: whose unit roundoff is u: 2^−24 for float32, 2^−53 for float64.
+        dtype: its unit roundoff is u: 2^−24 for float32, 2^−53 for float64.
 
     Example:
         >>> gamma(10, jnp.float32), gamma(2**24, jnp.float32)
@@ -32,8 +32,8 @@ def gamma(operations: int | Array, dtype: DTypeLike) -> float | Array:
 def power_of_two(magnitude: Float[Array, "..."]) -> Float[Array, "..."]:
     """The least power of two above a magnitude, and 1 for 0: dividing by it is exact.
 
-    Near the ends of the dtype's range it is the last one whose reciprocal is a normal number too, for compiled code turns a
-    division by one number into a multiplication by its reciprocal, and takes what lies below the normal numbers for 0.
+    Near the ends of the dtype's range, it is the last power whose reciprocal is also normal: compiled code replaces divisions
+    by multiplications with the reciprocal, and flushes subnormal numbers to 0.
 
     Args:
         magnitude: ≥ 0.
@@ -44,7 +44,7 @@ def power_of_two(magnitude: Float[Array, "..."]) -> Float[Array, "..."]:
     """
     info = jnp.finfo(magnitude.dtype)
     whole = jnp.dtype(f"int{info.bits}")
-    # The bits of the exponent alone, so that no function of a library needs to be exact.
+    # Uses the exponent's bits, so it does not depend on the accuracy of library functions.
     exponent = lax.shift_right_logical(lax.bitcast_convert_type(magnitude, whole), jnp.asarray(info.nmant, whole)) + 1
     bias = 1 - info.minexp
     exponent = jnp.clip(exponent, info.minexp + 1 + bias, info.maxexp - 2 + bias)
@@ -61,16 +61,16 @@ def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
     """
     scale = power_of_two(lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True)))
     squares = ((vectors / scale) ** 2).sum(-1)
-    # NaN stays NaN: in a comparison with 0 it must not look like 0.
+    # NaN must stay NaN.
     zero = squares == 0
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, squares))) * scale[..., 0]
 
 
 def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
-    """No less than the norm: `norm` and its own rounding.
+    """An upper bound of the norm: `norm` plus a bound of its rounding error.
 
     Squaring costs each term 1 u, summing d of them at most d − 1 more; the root halves that, and rounds, as does this product:
-    d/2 + 2. Two more are for those who add it up.
+    d/2 + 2. Two more are for sums of such bounds.
 
     Example:
         >>> bool(5 < norm_bound(jnp.array([3.0, 4.0])) < 5.00001)
@@ -80,7 +80,7 @@ def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
 
 
 def unit(vectors: Float[Array, "... d"]) -> Float[Array, "... d"]:
-    """vectors / ‖vectors‖; zero where the norm is 0. Of length 1 up to γ_(d/2+4).
+    """vectors / ‖vectors‖, or zero if the norm is 0. The length is 1 up to γ_(d/2+4).
 
     Example:
         >>> unit(jnp.array([[3e30, 4e30], [0.0, 0.0]])).round(6)

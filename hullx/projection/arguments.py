@@ -1,4 +1,4 @@
-"""What a projection is given, checked and brought into one form."""
+"""Checks and conversion of the arguments of projections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hullx.arguments import check_count, check_share, known
+from hullx.arguments import check_count, check_share, is_concrete
 from hullx.core.hull import Hull
 from hullx.errors import ArgumentError
 from hullx.inputs import numeric_array
@@ -19,11 +19,11 @@ from hullx.types import Array
 
 
 class Given(NamedTuple):
-    """Queries and points as they came, as arrays of real floating numbers.
+    """Queries and points as arrays of real floating numbers.
 
     - queries: (..., d).
     - points: (n, d), or a prepared hull.
-    - dtype: that both promote to, at least float32.
+    - dtype: their promoted dtype, at least float32.
     """
 
     queries: Array
@@ -32,25 +32,25 @@ class Given(NamedTuple):
 
     @property
     def raw(self) -> Array:
-        """The points, perhaps filled up."""
+        """The points, possibly padded."""
         return self.points.points if isinstance(self.points, Hull) else self.points
 
     @property
     def concrete(self) -> bool:
         """Whether all numbers are concrete, apart from derivatives."""
-        return all(known(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
+        return all(is_concrete(leaf) for leaf in jax.tree.leaves((constant(self.queries), constant(self.points))))
 
     @property
     def differentiated(self) -> bool:
         """Whether some numbers are traced."""
-        return not all(known(leaf) for leaf in (self.queries, self.raw))
+        return not all(is_concrete(leaf) for leaf in (self.queries, self.raw))
 
 
 def given(queries: Any, points: Any) -> Given:
-    """Queries and points of a projection, of any type that holds numbers.
+    """Check and convert queries and points of any numeric type.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
+        ArgumentTypeError, ArgumentError: they are invalid; the message says what to change.
     """
     queries = numeric_array("queries", queries)
     if not isinstance(points, Hull):
@@ -67,7 +67,7 @@ def given(queries: Any, points: Any) -> Given:
 
 
 def check_points(points: Array) -> None:
-    """Whether points span a hull: (n, d), n and d at least 1.
+    """Check that points have shape (n, d), n and d at least 1.
 
     Raises:
         ArgumentError: they do not.
@@ -84,10 +84,10 @@ def constant(value: Any) -> Any:
 
 
 def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
-    """The solver of a projection as an object, once all its settings are checked.
+    """Check the settings of a projection; return the solver object.
 
     Raises:
-        ArgumentTypeError, ArgumentError: one of them has a wrong type or value.
+        ArgumentTypeError, ArgumentError: a setting has a wrong type or value.
     """
     check_rtol(rtol)
     check_count("max_iter", max_iter, none="the solver's own limit")
@@ -95,9 +95,9 @@ def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
 
 
 def check_rtol(rtol: float) -> None:
-    """Whether a relative width can be asked for: 0 ≤ rtol < 1.
+    """Check that 0 ≤ rtol < 1.
 
     Raises:
-        ArgumentTypeError, ArgumentError: it cannot.
+        ArgumentTypeError, ArgumentError: it is not.
     """
     check_share("rtol", rtol, remedy="1e-6 is a good choice")

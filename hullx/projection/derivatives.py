@@ -37,9 +37,9 @@ from jax.custom_batching import custom_vmap
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import inverse
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.batching import over_queries
 from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import power_of_two
@@ -75,7 +75,7 @@ def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Ar
     def value(found: Projection, queries: Array, points: Array) -> Array:
         return getattr(found, name)
 
-    @own_settings
+    @with_jax_defaults
     def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
         found, queries, points = primals
         # A lane of NaN would spoil the derivatives in the points, which all lanes share.
@@ -230,7 +230,7 @@ def _axes(needed: Array, points: Array) -> Array:
 
 
 @_axes.def_vmap
-@own_settings
+@with_jax_defaults
 def _(size: int, batched: list[bool], needed: Array, points: Array) -> tuple[Array, bool]:
     """One basis for all queries of one hull; else hull by hull, and only of those that need it."""
     if not batched[1]:

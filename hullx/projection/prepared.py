@@ -1,4 +1,4 @@
-"""Points prepared for projections: placed in their frame, once for many calls."""
+"""Points prepared for projections: placed in their frame once for many calls."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
-from hullx.arguments import Numbers, check_numbers, known, look
+from hullx.arguments import Numbers, check_numbers, finite_and_max, is_concrete
 from hullx.core.coarse_start import coarse
 from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.conversion import widened
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
 
-# Points are filled up to one of a few numbers, four an octave below SMALL and eight above, so that similar numbers share
-# programs, unless that would copy more than COPIED_BYTES.
+# Points are padded to one of few sizes, four per octave below SMALL and eight above, so that similar sizes share programs,
+# unless that would copy more than COPIED_BYTES.
 SMALL, COPIED_BYTES = 2**14, 2**26
 
 
-@own_settings
+@with_jax_defaults
 def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
     Each call with points starts by placing them in a frame, which takes longer than a projection of one query. A prepared hull
-    does this once. Outside jit, where the points have 384 coordinates or more, it also holds them in the 192 directions in
-    which they vary most, where a search begins.
+    does this once. Outside jit, where the points have 384 coordinates or more, it also holds their coordinates in the 192
+    directions of largest variance, for a coarse start of the search.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 
     Args:
-        points: one a row, (n, d), of any type that `project` accepts. NumPy float64 is kept in full, whatever JAX's x64
-            setting.
+        points: one per row, (n, d), of any type that `project` accepts. NumPy float64 keeps full precision for every x64
+            setting of JAX.
 
     Returns:
         A `Hull`, on JAX's default device.
@@ -54,7 +54,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     """
     points = numeric_array("points", points)
     check_points(points)
-    if known(points):
+    if is_concrete(points):
         with jax.enable_x64(True):
             hull = on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32)))
             return hull._replace(coarse=coarse(hull))
@@ -68,7 +68,7 @@ def traced(points: Array, dtype: np.dtype) -> Hull:
 
 
 def on_device(points: Array, dtype: np.dtype) -> Hull:
-    """The hull of concrete points in a dtype that holds them, filled up, without principal directions; under x64.
+    """The hull of concrete points in a dtype that holds them, padded, without principal directions; under x64.
 
     Raises:
         ArgumentError: the points are not finite or of a size that their dtype cannot compute with.
@@ -83,13 +83,13 @@ def on_device(points: Array, dtype: np.dtype) -> Hull:
         points = jax.device_put(points)
     hull, largest = _prepared(points, np.int32(count), rows=-(-rows // GROUP) * GROUP)
     seen = Numbers(np.isfinite(float(hull.frame.radius)), float(largest))
-    # Compiled code takes subnormal numbers for 0, and differences of finite numbers may overflow.
-    check_numbers("points", seen if seen.finite and seen.largest else look(np.asarray(points)), dtype)
+    # Compiled code flushes subnormal numbers to 0, and differences of finite numbers may overflow.
+    check_numbers("points", seen if seen.finite and seen.largest else finite_and_max(np.asarray(points)), dtype)
     return hull._replace(points=points, n=count)
 
 
 def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """How many rows points are filled up to.
+    """The number of rows after padding.
 
     Example:
         >>> padded_size((1437, 64), np.dtype("float32")), padded_size((60_000, 784), np.dtype("float32"))
@@ -104,12 +104,12 @@ def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
 @partial(jax.jit, static_argnames="rows")
 def _prepared(points: Array, count: Array, *, rows: int) -> tuple[Any, Array]:
     hull = hull_of(points, count, rows=rows)
-    # The points are left out, or they would be copied.
+    # Omit the points to avoid a copy.
     return hull._replace(points=None), jnp.maximum(points.max(0), -points.min(0)).max()  # type: ignore[arg-type]
 
 
 def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:
-    """A prepared hull whose points are in a dtype that holds them, with a frame for the arithmetic in use."""
+    """A prepared hull with points in a dtype that holds them, and a frame in the widest available dtype."""
     wide, frame = jax.dtypes.canonicalize_dtype(np.float64), hull.frame
     if hull.points.dtype != dtype:
         centre = jnp.asarray(frame.centre).astype(dtype)

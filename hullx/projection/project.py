@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hullx import solvers
-from hullx.ambient import own_settings, without_mesh
-from hullx.arguments import known
+from hullx.arguments import is_concrete
 from hullx.core import driver
 from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
@@ -20,13 +19,14 @@ from hullx.core.search import search
 from hullx.core.stages import Setup, Stage, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.numerics.conversion import widened
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, constant, given, settings
 from hullx.types import Array, Projection
 
 
-@own_settings
+@with_jax_defaults
 def project(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"] | Hull,
@@ -39,11 +39,11 @@ def project(
 
         minimise ‖Xᵀa − q‖   subject to   a ≥ 0, Σ a = 1
 
-    lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED says that
+    lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED means
     distance − lower ≤ rtol · distance.
 
-    Outside jit the numbers are taken as given: NumPy float64 keeps all its digits, whatever JAX's x64 setting. Brackets are
-    computed in float64, or with twice its digits where a query needs them, and rounded outwards to the dtype of the result.
+    Outside jit NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
+    twice its digits if a query needs them, and rounded outwards to the dtype of the result.
     Supports may have any size.
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
@@ -56,15 +56,15 @@ def project(
 
     Args:
         queries: one query (d,) or any batch of them (..., d). Floating-point arrays of NumPy or JAX; outside jit also integers,
-            booleans, lists, numeric DataFrames and whatever has `__array__` or `__jax_array__`.
-        points: the points that span the hull, one a row, (n, d), or what `prepare` made of them.
+            booleans, lists, numeric DataFrames and objects with `__array__` or `__jax_array__`.
+        points: the points that span the hull, one per row, (n, d), or the result of `prepare`.
         solver: a name or a configured solver; static under jit.
-        rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
-        max_iter: most steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
+        rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
+        max_iter: maximum steps per query, 1 or more; None for a limit that no ordinary problem reaches.
 
     Returns:
-        A `Projection` of JAX arrays with the queries' leading shape. Their dtype is float64 where queries or points are
-        float64 and x64 is on, and float32 otherwise.
+        A `Projection` of JAX arrays with the queries' leading shape. Their dtype is float64 if queries or points are
+        float64 and x64 is on, else float32.
 
     Raises:
         ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
@@ -84,7 +84,7 @@ def project(
     return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
 
 
-@own_settings
+@with_jax_defaults
 def distance(
     queries: Float[Array, "... d"],
     points: Float[Array, "n d"] | Hull,
@@ -116,7 +116,7 @@ def distance(
 
 
 def _found(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
-    """The projections of all queries in one row, as constants, in the dtype of the result."""
+    """The projections of the flattened queries, as constants, in the dtype of the result."""
     return _eager(mine, setup, rtol, max_iter) if mine.concrete else _traced(mine, setup, rtol, max_iter)
 
 
@@ -133,12 +133,12 @@ def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Proj
         hull = points if isinstance(points, Hull) else prepared.on_device(points, mine.dtype)
         hull = prepared.in_dtype(hull, mine.dtype)
         n, d = int(hull.n), hull.points.shape[1]
-        # A bracket that is rounded outwards is still to be within rtol.
+        # The bracket must be within rtol after rounding outwards.
         eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
         goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
         flat = np.asarray(constant(mine.queries)).astype(mine.dtype).reshape(-1, d)
         found = driver.solve(flat, driver.on_device(hull, setup), goal)
-    # Derivatives compile for each number of slots: there are few.
+    # Derivatives compile for each number of slots, so use few numbers.
     found = pad_support(found, min(_slots(mine, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
     return round_outwards(found, result_dtype, rtol)
 
@@ -154,17 +154,17 @@ def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Pro
         )
     hull, flat = prepared.in_dtype(hull, dtype)._replace(coarse=None), queries.reshape(-1, queries.shape[-1])
     count, (rows, d), n = len(flat), hull.points.shape, _count(hull)
-    # No queries are one query that is left out.
+    # An empty batch projects one dummy query.
     flat = flat if count else hull.points[:1]
     stages = traced_stages(len(flat), n, d, setup, rows=rows)
-    # In float64 brackets are rounded outwards to float32 at the end, and are still to be within rtol.
+    # float64 brackets must be within rtol after rounding outwards to float32.
     wider = dtype != jax.dtypes.canonicalize_dtype(np.float64)
     eps = float(np.finfo(np.float32).eps) if wider else 0
     goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
     return _program(flat, hull, goal, rtol, count=count, stages=tuple(stages))
 
 
-# Compiled as one program; calls of its parts would compile each operation.
+# One program; otherwise each operation would compile separately.
 @partial(jax.jit, static_argnames=("count", "stages"))
 def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int, stages: tuple[Stage, ...]) -> Projection:
     state, scale = search(queries, count, hull, goal, stages=list(stages)), hull.frame.scale
@@ -189,18 +189,18 @@ def _arrays(mine: Given) -> tuple[Array, Array]:
 
 
 def _slots(mine: Given, setup: Setup) -> int:
-    """How many points may carry weight: the support slots of a result."""
+    """The number of support slots of a result."""
     n = _count(mine.points) if isinstance(mine.points, Hull) else len(mine.raw)
     return min(n, mine.raw.shape[1] + 1, setup.capacity or n)
 
 
 def _count(hull: Hull) -> int:
-    """How many points a hull has; where that is traced, padding included."""
-    return int(hull.n) if known(hull.n) else len(hull.points)
+    """The number of points of a hull, including padding if it is traced."""
+    return int(hull.n) if is_concrete(hull.n) else len(hull.points)
 
 
 def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
-    """Results of queries in one row, with the queries' leading shape."""
+    """Results of flattened queries, reshaped to the queries' leading shape."""
     shape = np.shape(mine.queries)[:-1]
     found = pad_support(found, slots)
     # Not jnp.asarray, which compiles a copy for each shape.

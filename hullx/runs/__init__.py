@@ -1,14 +1,14 @@
-"""Runs of experiments: the pattern, the folder that each leaves, numbers with intervals, and verdicts.
+"""Experiment runs: the pattern, run folders, numbers with intervals, and verdicts.
 
     from hullx import runs
 
     runs.Experiment, runs.Config, runs.Run, runs.Results, runs.Claim
     runs.above, runs.below, runs.within, runs.all_of, runs.both             verdicts
     runs.mean_interval, runs.share_interval, runs.rank_correlation, …       numbers with intervals
-    runs.generator(seed, "labels", name)                                    randomness that no order changes
+    runs.generator(seed, "labels", name)                                    randomness independent of call order
 
-`python -m hullx.runs` lists runs, shows, judges and draws them anew, and goes on with those that were killed. Figures are in
-`hullx.runs.plotting`, which is the only module that imports matplotlib.
+`python -m hullx.runs` lists runs, shows them, judges and draws them again, and resumes interrupted ones. Figures are in
+`hullx.runs.plotting`.
 """
 
 from hullx.runs.claims import FAILS, HOLDS, IN_PART, UNSETTLED, VERDICTS, Claim, above, all_of, below, both, within

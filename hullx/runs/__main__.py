@@ -1,12 +1,12 @@
-"""Runs that have left a folder: which there are, what they say, and what can be done with them.
+"""List, show, redraw, judge and resume runs.
 
-python -m hullx.runs list [DIR]         one line a run below DIR, which is runs/ if not given
-python -m hullx.runs show FOLDER        the closing table
-python -m hullx.runs redraw FOLDER      draws its figures anew
-python -m hullx.runs judge FOLDER       judges its claims anew, from saved results
-python -m hullx.runs resume FOLDER      goes on with a run that was killed
-python -m hullx.runs keep FOLDER        copies its headline numbers to results/ beside the experiment, for the gallery
-python -m hullx.runs gallery [PAGE]     writes the tables of a page again, or of all pages below experiments/, from what is kept
+python -m hullx.runs list [DIR]         list the runs below DIR, by default runs/
+python -m hullx.runs show FOLDER        print the closing table
+python -m hullx.runs redraw FOLDER      draw the figures again
+python -m hullx.runs judge FOLDER       judge the claims again, from saved results
+python -m hullx.runs resume FOLDER      resume an interrupted run
+python -m hullx.runs keep FOLDER        copy the headline numbers to results/ beside the experiment, for the gallery
+python -m hullx.runs gallery [PAGE]     rewrite the tables of a page, or of all pages below experiments/, from kept results
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hullx.runs.results import CONFIG, PROVENANCE, Results
 
 
 def index(parent: Path) -> None:
-    """Prints one line a run."""
+    """Print one line per run."""
     console = printer()
     from rich.table import Table
 
@@ -40,7 +40,7 @@ def index(parent: Path) -> None:
             results = Results(path.parent)
             known = results.json(PROVENANCE)
             verdicts = Counter(claim["verdict"] for claim in results.claims)
-        except ResumeError:  # killed while it was made
+        except ResumeError:  # killed while the folder was created
             continue
         said = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict])
         name, seconds = path.parent.parent.name, f"{known['seconds']:,.0f}" if "seconds" in known else "–"
@@ -49,7 +49,7 @@ def index(parent: Path) -> None:
 
 
 def state(folder: Path) -> str:
-    """Whether a run is finished, running, or neither."""
+    """The state of a run: finished, running or unfinished."""
     if "seconds" in Results(folder).json(PROVENANCE):
         return "finished"
     try:
@@ -60,40 +60,40 @@ def state(folder: Path) -> str:
 
 
 def shown(folder: Path) -> None:
-    """Prints the closing table."""
+    """Print the closing table."""
     show(folder)
     print(folder)
 
 
 def redraw(folder: Path) -> None:
-    """Draws the figures anew, and prints their paths."""
+    """Draw the figures again and print their paths."""
     print(*of_folder(folder).draw(folder), sep="\n")
 
 
 def judge(folder: Path) -> None:
-    """Judges the claims anew, and prints the closing table."""
+    """Judge the claims again and print the closing table."""
     of_folder(folder).judge(folder)
     shown(folder)
 
 
 def resume(folder: Path) -> None:
-    """Goes on with a run."""
+    """Resume a run."""
     of_folder(folder).resume(folder)
 
 
 def keep(folder: Path) -> None:
-    """Copies headline numbers and claims to results/ beside the experiment, and prints where."""
+    """Copy headline numbers and claims to results/ beside the experiment, and print the path."""
     module = module_named(Results(folder).json(CONFIG)["module"])
     print(gallery.keep(folder, Path(module.__file__).parent / "results"))
 
 
 def refresh(path: Path) -> None:
-    """Write the tables of a page again, or of all pages in a folder."""
+    """Rewrite the tables of a page, or of all pages in a folder."""
     for page in sorted(path.rglob("*.md")) if path.is_dir() else [path]:
         print(f"{gallery.refresh(page)} tables of {page}")
 
 
-# Each command, and the path that it takes where none is given.
+# Each command, with its function and default path.
 COMMANDS = {
     "list": (index, Path("runs")),
     "show": (shown, None),
@@ -106,7 +106,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Does what the command line asks for; the process's own if None."""
+    """Run a command line; the process's own if None."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or "-h" in given or "--help" in given:
         print(__doc__)

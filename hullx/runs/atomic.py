@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from hullx.errors import StorageError
 
-# Ends the names of files that are being written, or were when their process was killed.
+# Suffix of files during writing; it remains if the process is killed.
 UNFINISHED = ".part"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a file atomically: into a neighbour first, flushed to disk, then renamed. Makes its folder if need be.
+    """Write a file atomically: write a temporary file, flush it to disk, rename it. Create the folder if needed.
 
     Raises:
-        StorageError: the disk is full, say, or may not be written to; an earlier file of that name is as it was.
+        StorageError: the file cannot be written; an earlier file of that name is unchanged.
     """
     neighbour = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
@@ -32,10 +32,10 @@ def write(path: Path, data: bytes) -> None:
 
 
 def append(path: Path, line: bytes) -> None:
-    """Adds a line to a file, or nothing of it.
+    """Append a whole line to a file, or nothing.
 
     Raises:
-        StorageError: it could not be written.
+        StorageError: the line cannot be written.
     """
     try:
         with path.open("ab", buffering=0) as file:
@@ -48,6 +48,8 @@ def append(path: Path, line: bytes) -> None:
 
 
 def unwritten(path: Path, error: OSError) -> StorageError:
-    """The error that says why a file is not there."""
+    """The error for a file that could not be written."""
     reason = error.strerror or str(error)
-    return StorageError(f"{path} cannot be written ({reason}): make room or choose another folder; what was finished stays")
+    return StorageError(
+        f"{path} cannot be written ({reason}): free disk space or choose another folder; finished results are kept"
+    )

@@ -1,9 +1,9 @@
-"""What the literature says, what was measured, and the verdict that the interval supports.
+"""Claims from the literature, measured values, and verdicts supported by their intervals.
 
-A verdict compares an interval with a threshold, so that a sample too small to tell is said to be so:
+A verdict compares an interval with a threshold, so samples that are too small remain unsettled:
 
-    above(estimate, 0.1)     holds where the whole interval is above, does not hold where it is below, else it is not settled
-    all_of(estimate)         for claims about all of something, of which a sample was looked at
+    above(estimate, 0.1)     holds if the whole interval is above, fails if it is below, else is not settled
+    all_of(estimate)         for claims about all members of a population, from a sample
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from hullx.runs.statistics import Estimate
 
 VERDICTS = HOLDS, IN_PART, FAILS, UNSETTLED = "holds", "holds in part", "does not hold", "not settled at this size"
 
-# A sample cannot show that a thing is so without exception. "All" means: without exception in the sample, and of everything
-# that the sample was drawn from at least this share, by the exact binomial interval; 72 of 72 are enough for that.
+# A sample cannot exclude every exception. "All" means: no exception in the sample, and at least this share of the population
+# by the exact binomial interval. 72 of 72 are enough.
 ALL = 0.95
 
 
 class Claim(NamedTuple):
     """One line of claims.json.
 
-    - name: what is claimed, in one clause.
-    - source: who says so.
-    - expected: in words or numbers.
-    - measured: the number that stands for it, if there is one; its interval, where it has one.
+    - name: the claim, in one clause.
+    - source: the publication.
+    - expected: the expected value, in words or numbers.
+    - measured: the measured number, if there is one.
+    - interval: its interval, if there is one.
     - verdict: one of `VERDICTS`.
-    - note: what else a reader should know.
-    - data, group: what it is about, as in results.csv; "" for all of them.
-    - seeds: how many independent repetitions stand behind it.
-    - unit: "%" shows a share in percent, anything else is shown behind the number.
+    - note: further remarks.
+    - data, group: the subject, as in results.csv; "" for all.
+    - seeds: the number of independent repetitions.
+    - unit: "%" shows a share in percent; any other unit follows the number.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Claim(NamedTuple):
 
     @classmethod
     def of(cls, measured: Estimate, name: str, source: str, expected: str, verdict: str, **more: Any) -> Claim:
-        """A claim for which an estimate stands.
+        """A claim measured by an estimate.
 
         Example:
             >>> share = Estimate(1.0, 0.99, 1.0, 360)
@@ -74,7 +75,7 @@ def below(estimate: Estimate, threshold: float) -> str:
 
 
 def within(estimate: Estimate, least: float, most: float) -> str:
-    """Whether the true value lies between two thresholds, as where two things are called equal."""
+    """Whether the true value lies between two thresholds, for example in equivalence tests."""
     if estimate.interval is None:
         return UNSETTLED
     low, high = estimate.interval
@@ -82,12 +83,12 @@ def within(estimate: Estimate, least: float, most: float) -> str:
 
 
 def all_of(share: Estimate, *, undecided: float = 0) -> str:
-    """Whether all are so, by the exact interval of a share; see `ALL`.
+    """Whether a property holds for all, by the exact interval of its share; see `ALL`.
 
-    One exception that is certain leaves a claim that holds in part, as long as more than half of all are so.
+    With a certain exception, the claim holds in part if the share is above one half.
 
     Args:
-        undecided: how many of the sample are neither shown to be so nor not to be so; the share counts them as not so.
+        undecided: the number of undecided members of the sample; the share counts them as exceptions.
     """
     if share.interval is None:
         return UNSETTLED
@@ -99,7 +100,7 @@ def all_of(share: Estimate, *, undecided: float = 0) -> str:
 
 
 def both(*verdicts: str) -> str:
-    """Of a claim with several parts: it holds if all do, in part if some do and none is open, and fails if none holds."""
+    """The verdict of a claim with several parts: their common verdict, in part if they differ, unsettled if one is."""
     if UNSETTLED in verdicts:
         return UNSETTLED
     kinds = set(verdicts)

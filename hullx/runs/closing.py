@@ -1,4 +1,4 @@
-"""The table that closes a run: its headline numbers and its claims, from results.csv and claims.json."""
+"""The closing table of a run: headline numbers and claims, from results.csv and claims.json."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# Where output goes to a file: wide enough for seven numbers with their intervals.
+# Width of output to a file: enough for seven numbers with their intervals.
 WIDTH = 120
 
 
 class Block(NamedTuple):
-    """Groups that have the same quantities: as columns, beside data and group, one row of `Row`s a group."""
+    """Groups with the same quantities: one row per group, with data, group and a `Row` per quantity."""
 
     quantities: tuple[str, ...]
     rows: list[tuple[str, str, tuple[Row, ...]]]
 
 
 def show(folder: Path) -> None:
-    """Prints the closing table of a run folder.
+    """Print the closing table of a run folder.
 
     Raises:
         PackageError: rich is not installed.
@@ -40,7 +40,7 @@ def show(folder: Path) -> None:
 
 
 def printer() -> Console:
-    """What prints tables on standard output.
+    """The console for tables on standard output.
 
     Raises:
         PackageError: rich is not installed.
@@ -53,13 +53,13 @@ def printer() -> Console:
 
 
 def closing_tables(results: Results, title: str) -> Iterator[Table]:
-    """Groups by quantities, and the claims."""
+    """One table per block of groups, and one for the claims."""
     from rich.table import Table
 
     sets = {row.data for row in results.rows} - {""}
     title += f": {next(iter(sets))}" if len(sets) == 1 else ""
     for block in blocks(results.rows):
-        # What is the same in all rows need not stand in each.
+        # Columns that are equal in all rows are omitted.
         named = {"data": len(sets) > 1, "": any(group for _, group, _ in block.rows)}
         table = Table(*(name for name, shown in named.items() if shown), title=title, title_justify="left")
         for quantity in block.quantities:
@@ -77,7 +77,7 @@ def closing_tables(results: Results, title: str) -> Iterator[Table]:
 
 
 def blocks(rows: Iterable[Row]) -> list[Block]:
-    """The rows that are of all seeds together, gathered by groups with the same quantities, in their order."""
+    """The rows over all seeds, gathered into blocks of groups with the same quantities, in their order."""
     groups: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
         if not row.seed:
@@ -90,7 +90,7 @@ def blocks(rows: Iterable[Row]) -> list[Block]:
 
 
 def cell(row: Row) -> str:
-    """A number, below it its interval: "22.0%", "[21.4%, 22.7%]"; "0 of 360" for a count."""
+    """A number above its interval: "22.0%", "[21.4%, 22.7%]"; "0 of 360" for a count."""
     if row.quantity in (UNDECIDED, FAILED):
         return f"{row.value:.0f} of {row.n:,}" if row.n else "–"
     unit = "%" if is_share(row.quantity) else ""
@@ -99,7 +99,7 @@ def cell(row: Row) -> str:
 
 
 def claim_cells(claim: dict[str, Any], *, named: bool = True) -> tuple[str, str, str, str, str]:
-    """A claim of claims.json as a row: name (with its data set, if `named`), expected, measured, verdict, what is behind it."""
+    """A claim of claims.json as a row: name (with its data set, if `named`), expected, measured, verdict, evidence."""
     measured, unit = claim["measured"], claim["unit"]
     said = "–" if measured is None else number(measured, unit)
     if claim["interval"]:
@@ -120,7 +120,7 @@ def bounds(interval: Iterable[float], unit: str = "") -> str:
 
 
 def number(value: float, unit: str = "") -> str:
-    """A number for people, with its unit; "%" stands for hundredths."""
+    """A rounded number with its unit; "%" multiplies by 100."""
     if np.isnan(value):
         return "–"
     if unit == "%":

@@ -1,4 +1,4 @@
-"""An experiment's command line: `python -m experiments.<name> [preset] [--field value …]`, and settings as JSON has them."""
+"""An experiment's command line, `python -m experiments.<name> [preset] [--field value …]`, and settings from JSON."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ CACHE = "jax_compilation_cache_dir"
 
 
 def parse(module: str, doc: str | None, presets: Mapping[str, C], arguments: Sequence[str]) -> tuple[str, C]:
-    """The preset's name and the settings that a command line asks for.
+    """The preset's name and the settings given by a command line.
 
     Args:
-        module: the experiment's, which stands in the usage line.
+        module: the experiment's module, shown in the usage line.
         doc: its docstring, shown by --help before the fields.
         presets: settings by name, all of one dataclass; the first is the default.
 
     Raises:
-        ArgumentError: the command line cannot be understood.
-        SystemExit: --help was asked for, and shown.
+        ArgumentError: the command line is invalid.
+        SystemExit: --help was given and shown.
         PackageError: tyro is not installed.
     """
     require(module, "tyro")
-    import tyro  # here, for tyro takes a third of a second that no library user should pay
+    import tyro  # imported here, because tyro takes 0.3 s to import
 
     arguments = list(arguments)
     preset = arguments.pop(0) if arguments and not arguments[0].startswith("-") else next(iter(presets))
@@ -66,28 +66,28 @@ def parse(module: str, doc: str | None, presets: Mapping[str, C], arguments: Seq
 
 
 def stop(message: str) -> NoReturn:
-    """Ends the program with one line on standard error and exit status 2."""
+    """Exit with one line on standard error and status 2."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
 
 
 def keep_compiled() -> None:
-    """Keep compiled programs in the user's cache folder, ~/.cache/hullx/jax, unless the user has chosen one for JAX.
+    """Keep compiled programs in ~/.cache/hullx/jax, unless JAX already has a cache folder.
 
-    A command may do this, a library function may not: the setting holds for the whole process.
+    Only commands may do this: the setting is global to the process.
     """
     if getattr(jax.config, CACHE) is None:  # JAX reads JAX_COMPILATION_CACHE_DIR into it
         parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update(CACHE, str(parent / "hullx" / "jax"))
-        # JAX's default is a second, which most programs do not take; experiments compile dozens.
+        # Most programs compile faster than JAX's default of 1 s, but experiments compile dozens.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def known(flag: str, given: Collection[str], names: Collection[str]) -> None:
-    """Whether names given on the command line are among those that there are.
+    """Check that the names given on the command line exist.
 
     Raises:
-        ArgumentError: one is not.
+        ArgumentError: a name is unknown.
     """
     unknown = [name for name in given if name not in names]
     if unknown:
@@ -95,15 +95,15 @@ def known(flag: str, given: Collection[str], names: Collection[str]) -> None:
 
 
 def restored(kind: type[C], settings: Mapping[str, Any]) -> C:
-    """Settings of a dataclass, from what JSON has kept of them.
+    """Settings of a dataclass, from their JSON values.
 
     Raises:
-        ArgumentError: they are of another version of the experiment.
+        ArgumentError: the settings belong to another version of the experiment.
     """
     hints = get_type_hints(kind)
     if hints.keys() != settings.keys():
         different = ", ".join(sorted(hints.keys() ^ settings.keys()))
-        raise ArgumentError(f"the settings are of another version of the experiment, which differs in {different}: run it anew")
+        raise ArgumentError(f"the settings belong to another version of the experiment ({different} differ): start a new run")
     return kind(**{name: _restored(hints[name], value) for name, value in settings.items()})
 
 
@@ -119,7 +119,7 @@ def _restored(hint: Any, value: Any) -> Any:
 
 
 def _registry(constructors: Any) -> Any:
-    """What tyro does not know: classes that are strings with a meaning of their own, such as `hullx.data.Sample`."""
+    """A tyro registry for subclasses of str, such as `hullx.data.Sample`."""
     registry = constructors.ConstructorRegistry()
 
     @registry.primitive_rule
@@ -139,7 +139,7 @@ def _registry(constructors: Any) -> Any:
 
 
 def _sentence(box: str) -> str:
-    """What one of tyro's boxes says below its title, up to the next rule."""
+    """The text of a tyro box between its title and the next rule."""
     lines = [line.strip("│| ") for line in box.splitlines()[1:]]
     said = takewhile(_words, dropwhile(lambda line: not _words(line), lines))
     return " ".join(said).rstrip(".")

@@ -1,14 +1,14 @@
 """The pattern of an experiment: a question in a docstring, settings, and three functions.
 
 @dataclass(frozen=True)
-class Config(runs.Config):                 # what is inherited: seed, rtol, data_dir, out, tensorboard
+class Config(runs.Config):                 # inherited: seed, rtol, data_dir, out, tensorboard
     data: tuple[Sample, ...] = (Sample("digits"),)
 
 def measure(config, run):                  # computes, and writes to the run folder
     result = run.keep("distances", hullx.sweep, test, train)
     run.record("share outside", result.outside, data="digits", group="test images")
 
-def claims(results):                       # a pure function of the folder: thresholds change without computing anew
+def claims(results):                       # a pure function of the folder: thresholds can change without recomputing
     share = results.estimate("share outside", group="test images")
     yield runs.Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", runs.all_of(share))
 
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Settings that every experiment has.
+    """Settings of every experiment.
 
     Attributes:
-        seed: of every random choice.
-        rtol: relative width of the certified bracket at which a distance is done.
-        data_dir: where TFDS data sets lie; TFDS's default if not given.
-        out: where run folders go.
-        tensorboard: whether metrics go to TensorBoard as well.
+        seed: seed of all random choices.
+        rtol: relative width of the certified bracket at which a distance is accepted.
+        data_dir: folder of TFDS data sets; TFDS's default if None.
+        out: parent folder of run folders.
+        tensorboard: whether to write metrics to TensorBoard too.
     """
 
     seed: int = 0
@@ -65,14 +65,14 @@ C = TypeVar("C", bound=Config)
 
 @dataclass(frozen=True)
 class Experiment(Generic[C]):
-    """An experiment; its docstring is that of the module of its function `measure`.
+    """An experiment, documented by the module docstring of its function `measure`.
 
     Attributes:
         config: the dataclass of its settings.
         presets: settings by name; the first is the default.
-        measure: computes what is to be known, and writes it to the run folder.
-        claims: claims with their verdicts, from a run folder.
-        figures: figures by name, from a run folder; none if not given.
+        measure: computes the results and writes them to the run folder.
+        claims: returns claims with their verdicts, from a run folder.
+        figures: returns figures by name, from a run folder; no figures by default.
     """
 
     config: type[C]
@@ -83,14 +83,14 @@ class Experiment(Generic[C]):
 
     @property
     def module(self) -> str:
-        """The name by which it is started."""
+        """The module name that starts the experiment."""
         return module_name(self.measure)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """Runs the experiment as a command line asks for: `[preset] [--field value …]`; the process's own if None.
+        """Run the experiment from a command line, `[preset] [--field value …]`; the process's own if None.
 
-        Prints the closing table, and as its last line the run folder. What cannot be done is one line on standard error, with
-        exit status 2; an interrupt ends with 130.
+        Prints the closing table, then the run folder on the last line. User errors print one line on standard error and exit
+        with status 2; an interrupt exits with 130.
         """
         doc = sys.modules[self.measure.__module__].__doc__
         try:
@@ -102,20 +102,20 @@ class Experiment(Generic[C]):
             self._perform(run)
 
     def resume(self, folder: Path) -> None:
-        """Goes on with a run that was killed, in its folder and with its settings, to the same results.
+        """Resume an interrupted run in its folder with its settings; the results are identical.
 
-        A finished run stays as it is.
+        Raises an error for a finished run.
         """
         with _ending(folder):
             results = Results(folder)
             if "seconds" in results.json(PROVENANCE):
-                raise ResumeError(f"{folder} is finished: look at it by `python -m hullx.runs show {folder}`")
+                raise ResumeError(f"{folder} is finished: show it with `python -m hullx.runs show {folder}`")
             config = restored(self.config, results.config)
             with reserved(folder, "the run's folder"):
                 self._perform(again(folder, config, tensorboard=config.tensorboard))
 
     def judge(self, folder: Path) -> None:
-        """Writes claims.json from what the run has left; beside each claim, what a verdict cannot do without."""
+        """Write claims.json from the run folder, with undecided queries and failed runs beside each claim."""
         results = Results(folder)
         judged = []
         for claim in self.claims(results):
@@ -127,7 +127,7 @@ class Experiment(Generic[C]):
         write_json(folder / CLAIMS, {"claims": judged})
 
     def draw(self, folder: Path) -> list[Path]:
-        """Draws the figures from what the run has left; their files."""
+        """Draw the figures from the run folder; return their paths."""
         from hullx.runs.plotting import saved
 
         return saved(folder, lambda: self.figures(Results(folder)))
@@ -145,16 +145,16 @@ class Experiment(Generic[C]):
 
 
 def of_folder(folder: Path) -> Experiment[Any]:
-    """The experiment whose run a folder holds.
+    """The experiment of a run folder.
 
     Raises:
-        ResumeError: it holds none, or that of an experiment that there is no more.
+        ResumeError: this is not a run folder, or its experiment no longer exists.
         PackageError: the experiment needs a package that is not installed.
     """
     name = Results(folder).json(CONFIG)["module"]
     try:
         return module_named(name).experiment
-    except PackageError:  # an ImportError that says what to install
+    except PackageError:  # an ImportError that names the package to install
         raise
     except (ImportError, AttributeError) as error:
         raise ResumeError(f"{folder} is a run of {name}, which cannot be imported: start from the repository's root") from error
@@ -162,8 +162,8 @@ def of_folder(folder: Path) -> Experiment[Any]:
 
 @contextmanager
 def _ending(folder: Path, discard: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Says of whatever ends a run where the finished pieces are, and how to go on."""
-    where = f"what is finished is in {folder}\ngo on with: python -m hullx.runs resume {folder}"
+    """On failure, report partial results and the command that resumes."""
+    where = f"partial results are in {folder}\nresume with: python -m hullx.runs resume {folder}"
     try:
         yield
     except HullxError as error:

@@ -1,4 +1,4 @@
-"""Whose results a folder holds: a fingerprint of everything that decides them, so that no run goes on with another's."""
+"""Fingerprints of everything that determines results, so that no run resumes from another run's files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINGERPRINT, LOCK = "fingerprint.json", "lock"
 
 
 def digest(arrays: Sequence[np.ndarray]) -> str:
-    """A hash of shapes, dtypes and bytes, read a piece at a time."""
+    """A hash of shapes, dtypes and bytes, read in chunks."""
     state = hashlib.blake2b(digest_size=16)
     for array in arrays:
         state.update(f"{array.shape} {array.dtype}".encode())
@@ -30,26 +30,26 @@ def digest(arrays: Sequence[np.ndarray]) -> str:
 
 
 def seal(mine: dict[str, Any], data: bytes) -> str:
-    """A hash of a file's bytes and of the fingerprint that they belong to."""
+    """A hash of a file's bytes and its fingerprint."""
     return hashlib.blake2b(encoded(mine) + data, digest_size=16).hexdigest()
 
 
 def encoded(mine: dict[str, Any]) -> bytes:
-    """A fingerprint as it is written."""
+    """A fingerprint as JSON bytes."""
     return json.dumps(mine, indent=2, sort_keys=True).encode()
 
 
 @contextmanager
 def reserved(folder: Path, argument: str, *, error: type[HullxError] = ResumeError) -> Iterator[None]:
-    """A folder for one process, as long as the block lasts; it is made if need be.
+    """Lock a folder for this process while the block runs; create it if needed.
 
     Args:
-        argument: of the user's call, to be named in errors.
-        error: the class of them.
+        argument: the user's argument, named in errors.
+        error: the class of errors to raise.
 
     Raises:
-        error: another process has it, or it is a file.
-        StorageError: it cannot be written to.
+        error: another process uses the folder, or the path is a file.
+        StorageError: the folder cannot be written to.
     """
     if folder.exists() and not folder.is_dir():
         raise error(f"{argument}: {folder} is a file, expected a folder: choose another name")
@@ -57,7 +57,7 @@ def reserved(folder: Path, argument: str, *, error: type[HullxError] = ResumeErr
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK).acquire(timeout=0)
     except Timeout:
-        message = f"{argument}: {folder} is in use by another process: wait for its end or choose another folder"
+        message = f"{argument}: {folder} is in use by another process: wait until it ends or choose another folder"
         raise error(message) from None
     except OSError as reason:
         raise unwritten(folder, reason) from reason
@@ -74,19 +74,19 @@ def reserved_for(
     error: type[HullxError] = ResumeError,
     proved: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """A folder `reserved` for the results of one fingerprint.
+    """Reserve a folder, as `reserved` does, for the results of one fingerprint.
 
     Args:
-        proved: whether the folder's contents are known to belong to the fingerprint, should its own be damaged.
+        proved: whether the contents provably belong to the fingerprint, for folders whose fingerprint file is damaged.
 
     Raises:
-        error: the folder holds something else, or another process has it.
-        StorageError: it cannot be written to.
+        error: the folder holds something else, or another process uses it.
+        StorageError: the folder cannot be written to.
     """
     if not (folder / FINGERPRINT).exists() and _contents(folder):
         raise error(f"{argument}: {folder} is not empty and holds no results of such a run: choose another folder")
     with reserved(folder, argument, error=error):
-        for unfinished in folder.glob(f"*{UNFINISHED}"):  # of a run that was killed while it wrote
+        for unfinished in folder.glob(f"*{UNFINISHED}"):  # left by a run that was killed while writing
             unfinished.unlink()
         theirs = _read(folder / FINGERPRINT)
         if theirs != mine:
@@ -97,7 +97,7 @@ def reserved_for(
 
 
 def _contents(folder: Path) -> list[Path]:
-    """What else is in a folder."""
+    """The other files in a folder."""
     found = folder.iterdir() if folder.is_dir() else ()
     return [path for path in found if path.name not in (FINGERPRINT, LOCK) and path.suffix != UNFINISHED]
 

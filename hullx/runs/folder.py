@@ -1,16 +1,16 @@
-"""Run folders: everything an experiment leaves behind, written so that nothing is ever half there.
+"""Run folders: all files of an experiment, written atomically.
 
 runs/<experiment>/<preset>-<time>/
   config.json      module, preset and settings
-  provenance.json  command, git commit and dirty flag, versions, device, x64, date; seconds, once the run is finished
+  provenance.json  command, git commit and dirty flag, versions, device, x64, date; seconds of a finished run
   results.csv      headline numbers with their intervals, see `hullx.runs.results`
   claims.json      claims with their verdicts
-  tables/*.csv     one row a query, a network or a setting
-  arrays/*.npz     what the figures need and a table cannot hold
-  figures/*.png    drawn from the files above, and anew by `python -m hullx.runs redraw FOLDER`
-  metrics.jsonl    one object a line: a log, to which a resumed run adds
-  tensorboard/     the same for TensorBoard, if asked for
-  pieces/          what a killed run finds again; it goes when the run is finished
+  tables/*.csv     one row per query, network or setting
+  arrays/*.npz     arrays for the figures
+  figures/*.png    drawn from the files above, again by `python -m hullx.runs redraw FOLDER`
+  metrics.jsonl    a log with one object per line; a resumed run appends to it
+  tensorboard/     the metrics for TensorBoard, on request
+  pieces/          intermediate results for resuming; removed when the run is finished
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PIECES = "pieces"
-# What a run folder holds before anything is computed.
+# Files of a run folder before the first result.
 INITIAL = {CONFIG, PROVENANCE, LOCK, "tensorboard"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Run(Generic[C]):
-    """A run folder that is being written; `start` makes one, `again` opens one that was left unfinished."""
+    """A run folder open for writing; `start` creates one, `again` reopens an unfinished one."""
 
     folder: Path
     config: C
@@ -69,34 +69,34 @@ class Run(Generic[C]):
         statistic: Statistic | None = None,
         interval: tuple[float, float] | None = None,
     ) -> None:
-        """One row of results.csv.
+        """Add a row to results.csv.
 
         Args:
-            quantity: what it is, in words; one with "share" or "accuracy" in its name is shown in percent, and
-                "undecided" and "failed" are counts that stand beside every verdict.
-            values: one a query or a network, of which the row has the statistic, its interval, and how many there are; or one
-                number; or an `Estimate`.
-            data, group: of whom; "" for all.
-            seed: whose numbers these are, where they are one seed's.
-            statistic: as in `hullx.runs.statistics.estimate`; the share of truth values, the mean of numbers.
-            interval: in place of the statistic's own.
+            quantity: its name; names with "share" or "accuracy" are shown in percent, and the counts "undecided" and "failed"
+                appear beside every verdict.
+            values: one per query or network, of which the row stores the statistic, its interval and n; or one number; or an
+                `Estimate`.
+            data, group: the subject; "" for all.
+            seed: the seed, if the values come from a single one.
+            statistic: as in `hullx.runs.statistics.estimate`; by default the share of Booleans, the mean of numbers.
+            interval: replaces the interval of the statistic.
         """
         measured = estimate(values, statistic)
         if interval is not None:
             measured = measured._replace(low=interval[0], high=interval[1])
-        if is_share(quantity):  # of which an interval knows the ends
+        if is_share(quantity):  # shares lie in [0, 1]
             measured = measured._replace(low=max(measured.low, 0.0), high=min(measured.high, 1.0))
         row = Row(data, group, "" if seed is None else str(seed), quantity, *measured)
         if any(row[:4] == other[:4] for other in self.rows):
-            raise ArgumentError(f"record: {row[:4]} is recorded already: give it another quantity or group")
+            raise ArgumentError(f"record: {row[:4]} is already recorded: choose another quantity or group")
         self.rows.append(row)
         write(self.folder / RESULTS, tables.written(Row._fields, self.rows))
 
     def distances(self, result: Any, *, data: str = "", group: str = "") -> None:
-        """Four rows of results.csv: the share of queries outside, the undecided, their mean distance and its spread.
+        """Add four rows to results.csv: the share of queries outside, the undecided, the mean distance and its spread.
 
         Args:
-            result: a `hullx.Projection`, or what has its outside, decided and distance.
+            result: a `hullx.Projection`, or an object with its outside, decided and distance.
         """
         self.record("share outside", result.outside, data=data, group=group)
         self.record("undecided", ~np.asarray(result.decided), data=data, group=group, statistic="count")
@@ -104,30 +104,30 @@ class Run(Generic[C]):
         self.record("spread", result.distance, data=data, group=group, statistic="spread")
 
     def table(self, name: str, columns: Mapping[str, Any]) -> None:
-        """tables/<name>.csv: equally long columns by name."""
+        """Write tables/<name>.csv from columns of equal length."""
         write(self.folder / "tables" / f"{slug(name)}.csv", tables.from_columns(columns))
 
     def tabulate(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """The same from rows, each as long as there are columns."""
+        """Write tables/<name>.csv from rows."""
         self.table(name, dict(zip(columns, zip(*rows, strict=True), strict=True)))
 
     def arrays(self, name: str, **arrays: np.ndarray) -> None:
-        """arrays/<name>.npz."""
+        """Write arrays/<name>.npz."""
         data = io.BytesIO()
         np.savez_compressed(data, allow_pickle=False, **arrays)
         write(self.folder / "arrays" / f"{slug(name)}.npz", data.getvalue())
 
     def metric(self, **scalars: Any) -> None:
-        """Appends a line to metrics.jsonl, with the seconds since the start."""
+        """Append a line to metrics.jsonl, with the seconds since the start."""
         line = json.dumps({"seconds": round(time.monotonic() - self.began, 3), **scalars}, default=_plain)
         append(self.folder / "metrics.jsonl", f"{line}\n".encode())
         if self.board is not None:
             self.board.draw(scalars)
 
     def keep(self, name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """function(*args, **kwargs), or what it returned before the run was killed; see `hullx.runs.pieces`.
+        """function(*args, **kwargs), or its cached value from before an interruption; see `hullx.runs.pieces`.
 
-        The name stands for the arguments: it may be used once. A piece whose file is damaged is computed anew, with a warning.
+        The name identifies the call and may be used once. Damaged files are recomputed with a warning.
 
             result = run.keep("digits, test images", hullx.sweep, test, train)
         """
@@ -136,7 +136,7 @@ class Run(Generic[C]):
         if data is None:
             if damaged:
                 names = ", ".join(path.name for path in damaged)
-                warnings.warn(f"{folder}: {names} is damaged: {name!r} is computed anew", RuntimeWarning, stacklevel=2)
+                warnings.warn(f"{folder}: {names} is damaged: recomputing {name!r}", RuntimeWarning, stacklevel=2)
             data = pieces.packed(function(*args, **kwargs))
             for path in damaged:
                 path.unlink()
@@ -144,37 +144,37 @@ class Run(Generic[C]):
         return pieces.unpacked(data)
 
     def part(self, name: str) -> Path:
-        """A folder for what resumes by itself: `hullx.sweep(resume=run.part(name))`, `fit(checkpoint=run.part(name))`."""
+        """A folder for functions that resume: `hullx.sweep(resume=run.part(name))`, `fit(checkpoint=run.part(name))`."""
         return self.folder / PIECES / self._take(name)
 
     def finish(self) -> None:
-        """Writes that the run is finished, and how long it took; pieces are needed no more."""
+        """Mark the run as finished, record its seconds, and delete the pieces."""
         known = Results(self.folder).json(PROVENANCE)
         write_json(self.folder / PROVENANCE, {**known, "seconds": round(time.monotonic() - self.began, 1)})
         shutil.rmtree(self.folder / PIECES, ignore_errors=True)
 
     def discard(self) -> None:
-        """Removes the folder if nothing was computed."""
+        """Remove the folder if nothing was computed."""
         if {path.name for path in self.folder.iterdir()} <= INITIAL:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _take(self, name: str) -> str:
         stem = slug(name)
         if stem in self.taken:
-            raise ArgumentError(f"{name!r} names a piece of this run already: choose another name")
+            raise ArgumentError(f"{name!r} is already the name of a piece of this run: choose another name")
         self.taken.add(stem)
         return stem
 
 
 def start(module: str, preset: str, config: C, out: Path, *, tensorboard: bool = False) -> Run[C]:
-    """A new run folder under out/<experiment>, with what is known at the start.
+    """Create a run folder under out/<experiment>, with config.json and provenance.json.
 
     Args:
         module: the experiment's, such as "experiments.pixel_hull".
         config: a dataclass of settings.
 
     Raises:
-        StorageError: the folder cannot be made.
+        StorageError: the folder cannot be created.
         PackageError: tensorboardX is not installed.
     """
     board = find_board() if tensorboard else None
@@ -186,7 +186,7 @@ def start(module: str, preset: str, config: C, out: Path, *, tensorboard: bool =
 
 
 def again(folder: Path, config: C, *, tensorboard: bool = False) -> Run[C]:
-    """A run folder that was left unfinished; its provenance names the code and the time at which the run goes on."""
+    """Reopen an unfinished run folder; its provenance records the code and time of the resumption."""
     for unfinished in folder.rglob(f"*{UNFINISHED}"):
         unfinished.unlink()
     board = find_board() if tensorboard else None
@@ -197,12 +197,12 @@ def again(folder: Path, config: C, *, tensorboard: bool = False) -> Run[C]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """A JSON file; paths become strings, arrays lists."""
+    """Write a JSON file; paths become strings, arrays lists."""
     write(path, (json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n").encode())
 
 
 def _new(parent: Path, stamp: str) -> Path:
-    """A folder of that name, or of that name and a number: several runs may start within a second."""
+    """Create a folder of that name, with a number appended if it exists: several runs may start within a second."""
     folder, attempt = parent / stamp, 1
     while True:
         try:

@@ -1,12 +1,12 @@
-"""Small files of a run that are kept with the code, and the tables of a gallery that are made from them.
+"""Small result files kept with the code, and the gallery tables made from them.
 
-A page has places for tables, each between two lines; what stands between them is written anew:
+A page marks each table by two lines; `refresh` rewrites the text between them:
 
     <!-- table: share outside; distance from results/pixel_hull-paper/results.csv -->
     <!-- end -->
 
-Of a results.csv a table has the quantities named, separated by semicolons ("all": each), one row a group; of a claims.json
-("claims") one row a claim; of another .csv its own columns. Paths are relative to the page.
+A table from a results.csv has the named quantities, separated by semicolons ("all" for all), and one row per group. A table
+from a claims.json ("claims") has one row per claim; from another .csv, the file's columns. Paths are relative to the page.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from hullx.runs.results import CLAIMS, CONFIG, PROVENANCE, RESULTS, Results, Row
 from hullx.runs.tables import read_rows
 
 _PLACE = re.compile(r"(?P<begin><!-- table: (?P<names>[^\n]+?) from (?P<file>\S+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
-# What a reader wants to know of a run, and nothing of the machine's own names.
+# The provenance that readers need, without names specific to the machine.
 KEPT = ("date", "seconds", "git_commit", "git_dirty", "python", "versions", "device", "devices", "cores")
 
 
 def keep(folder: Path, results: Path) -> Path:
-    """Copies a run's headline numbers and claims to <results>/<experiment>-<preset>/, with what is to be known of the run.
+    """Copy a run's headline numbers, claims and provenance to <results>/<experiment>-<preset>/.
 
     Raises:
         ResumeError: the folder is no run folder.
@@ -46,13 +46,13 @@ def keep(folder: Path, results: Path) -> Path:
 
 
 def refresh(page: Path) -> int:
-    """Writes the tables of a page anew; how many there are.
+    """Rewrite the tables of a page; return their number.
 
     Raises:
-        ArgumentError: a table's file is not there, or has not what is asked of it.
+        ArgumentError: a table's file is missing, or lacks a named quantity.
     """
     if not page.is_file():
-        raise ArgumentError(f"{page} is not there: start from the repository's root, or name the page")
+        raise ArgumentError(f"{page} does not exist: start from the repository's root, or name the page")
     text, count = _PLACE.subn(lambda found: _filled(page, found), page.read_text())
     write(page, text.encode())
     return count
@@ -61,15 +61,15 @@ def refresh(page: Path) -> int:
 def _filled(page: Path, found: re.Match[str]) -> str:
     path = page.parent / found["file"]
     if not path.is_file():
-        raise ArgumentError(f"{page}: {found['file']} is not there: keep a run by `python -m hullx.runs keep FOLDER`")
+        raise ArgumentError(f"{page}: {found['file']} does not exist: keep a run by `python -m hullx.runs keep FOLDER`")
     return f"{found['begin']}\n{table(path, found['names'])}\n{found['end']}"
 
 
 def table(path: Path, names: str = "all") -> str:
-    """A kept file as a Markdown table, and a line on its run where that is known.
+    """A kept file as a Markdown table, and one line about its run if provenance is available.
 
     Raises:
-        ArgumentError: it has no such quantity.
+        ArgumentError: the file has no such quantity.
     """
     if path.suffix == ".json":
         claims = json.loads(path.read_text())["claims"]
@@ -106,7 +106,7 @@ def _block(block: Any) -> str:
 
 
 def _origin(path: Path) -> str:
-    """Where a table comes from, in a line."""
+    """One line about the run behind a table."""
     known = path.with_name(PROVENANCE)
     if not known.is_file():
         return ""

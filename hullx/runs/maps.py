@@ -1,4 +1,4 @@
-"""Figures of planes: which class each of its points is given, how much classifiers agree, and where the hull is."""
+"""Figures of planes: predicted classes, agreement between classifiers, and the hull."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from matplotlib.lines import Line2D
 
 from hullx.runs.plotting import COLOURS, MORE, figure
 
-MARK = MORE[0]  # in the colour of no class of few
+MARK = MORE[0]  # not used for the first classes
 Corners = tuple[float, float, float, float]  # of a map: left, right, bottom, top
 
 
 class Panel(NamedTuple):
     """A column of `panels`: two maps of one plane, rows from low to high.
 
-    - title: above it.
+    - title: above the column.
     - labels: the class of each point.
-    - shares: the share of pairs of classifiers that agree there.
+    - shares: the share of classifier pairs that agree at each point.
     - corners: of the maps.
-    - overlay: draws what else is to be seen, on each of the two.
+    - overlay: draws further elements on each of the two maps.
     """
 
     title: str
@@ -40,10 +40,10 @@ class Panel(NamedTuple):
 
 
 def panels(title: str, columns: Sequence[Panel], members: int) -> Figure:
-    """Class maps above, and maps of agreement below, each column a plane.
+    """Class maps above, agreement maps below, one column per plane.
 
     Args:
-        members: how many classifiers may agree.
+        members: the number of classifiers.
     """
     names = sorted(set(np.concatenate([np.unique(column.labels) for column in columns]).tolist()))
     width = max(2.6 if len(columns) < 5 else 1.9, 8 / len(columns))
@@ -72,7 +72,7 @@ def panels(title: str, columns: Sequence[Panel], members: int) -> Figure:
 
 
 def distances(axes: Axes, values: Float[np.ndarray, "h w"], corners: Corners, levels: Sequence[float]) -> None:
-    """Lines of equal distance to the hull, with their numbers."""
+    """Draw labelled contours of the distance to the hull."""
     height, width = values.shape
     x, y = np.linspace(*corners[:2], width), np.linspace(*corners[2:], height)
     lines = axes.contour(x, y, values, levels=levels, colors="black", linewidths=0.7)
@@ -80,18 +80,18 @@ def distances(axes: Axes, values: Float[np.ndarray, "h w"], corners: Corners, le
 
 
 def points(axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, "n"]) -> None:
-    """Points in the colours of classes 0, 1, …"""
+    """Draw points in the colours of classes 0, 1, …"""
     for k in np.unique(labels):
         axes.plot(*places[labels == k].T, "o", color=COLOURS[k], markersize=2.5, markeredgecolor="white", markeredgewidth=0.3)
 
 
 def marks(axes: Axes, places: Mapping[str, Float[np.ndarray, "2"]]) -> None:
-    """Points with letters beside them."""
+    """Draw points with letters beside them."""
     for letter, place in places.items():
         axes.plot(*place, "o", color=MARK, markersize=4)
         axes.annotate(letter, tuple(place), xytext=(4, 3), textcoords="offset points", color=MARK, weight="bold")
 
 
 def outline(axes: Axes, corners: Float[np.ndarray, "v 2"]) -> None:
-    """A closed line."""
+    """Draw a closed line."""
     axes.plot(*np.concatenate([corners, corners[:1]]).T, color=MARK, linewidth=1.2)

@@ -1,4 +1,4 @@
-"""Names of files and generators, from names in words."""
+"""File names and random generators from descriptive names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def slug(name: str) -> str:
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
-    """A random generator for one purpose: it draws the same whatever else was drawn before, and by whom.
+    """A random generator for one purpose; its numbers do not depend on earlier draws elsewhere.
 
     Example:
         >>> bool(generator(0, "labels", "random").integers(10) == generator(0, "labels", "random").integers(10))

@@ -1,4 +1,4 @@
-"""Figures made of images: what stands beside its nearest point, and what that is mixed of. Images are (h, w, c) in [0, 1]."""
+"""Figures made of images: images beside their nearest points, and the mixtures. Images are (h, w, c) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hullx.runs.plotting import figure
 
 
 def compared(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
-    """Images, their nearest points, and the differences on one scale; a column an image.
+    """Images, their nearest points, and the differences on one scale, with one column per image.
 
     Args:
-        shown: image and projection (n, h, w, c), label (n,) as text, distance (n,); what else is in it is not used.
+        shown: image and projection (n, h, w, c), label (n,) as text, distance (n,); other keys are ignored.
     """
     image, projection, label, distance = (shown[name] for name in ("image", "projection", "label", "distance"))
     drawn, axes = figure(3, len(image), size=(1.6 * len(image) + 1, 5.4), title=title)
@@ -35,11 +35,11 @@ def compared(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
 
 
 def mixed(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
-    """A row an image: it, its nearest point, and the images that this mixes, each with its weight.
+    """One row per image: the image, its nearest point, and the images mixed in that point, each with its weight.
 
     Args:
-        shown: as for `compared`, and of the first s images of each mixture support_image (n, s, h, w, c), support_label (n, s)
-            as text, and weights (n, s).
+        shown: as for `compared`; and for the first s images of each mixture: support_image (n, s, h, w, c), support_label
+            (n, s) as text, and weights (n, s).
     """
     image, projection, label, distance = (shown[name] for name in ("image", "projection", "label", "distance"))
     weights = shown["weights"]
@@ -58,9 +58,9 @@ def mixed(title: str, shown: Mapping[str, np.ndarray]) -> Figure:
 
 
 def matched(title: str, rows: Mapping[str, np.ndarray]) -> Figure:
-    """A row of images (k, h, w, c) a name, each image below that of the first row which it is most like: by cosine, one each.
+    """One row of images (k, h, w, c) per name, matched one to one to the images of the first row by cosine similarity.
 
-    Images of any scale: each row is divided by its brightest pixel where that is above 1.
+    Images may have any scale: each image is divided by its brightest pixel if that exceeds 1.
     """
     first, *_ = rows.values()
     drawn, axes = figure(len(rows), len(first), size=(1.1 * len(first) + 1.6, 1.25 * len(rows) + 0.5), title=title)
@@ -78,7 +78,7 @@ def _unit(images: np.ndarray) -> np.ndarray:
 
 
 def picture(axes: Axes, pixels: np.ndarray, title: str = "") -> None:
-    """An image; what lies beyond [0, 1] is cut off."""
+    """Draw an image, clipped to [0, 1]."""
     bare(axes, title)
     if pixels.shape[-1] == 3:
         axes.imshow(np.clip(pixels, 0, 1))
@@ -87,7 +87,7 @@ def picture(axes: Axes, pixels: np.ndarray, title: str = "") -> None:
 
 
 def pictures(axes: Sequence[Axes], images: np.ndarray, titles: Sequence[str]) -> None:
-    """A row of images; axes left over are hidden."""
+    """Draw a row of images and hide the remaining axes."""
     for place, pixels, title in zip(axes, images, titles, strict=False):
         picture(place, pixels, title)
     for place in axes[len(images) :]:
@@ -95,7 +95,7 @@ def pictures(axes: Sequence[Axes], images: np.ndarray, titles: Sequence[str]) ->
 
 
 def differences(drawn: Figure, axes: Sequence[Axes], images: Sequence[np.ndarray], label: str) -> None:
-    """Signed images, means over channels: blue below zero and red above, on one scale with one colour bar."""
+    """Draw signed images, averaged over channels: blue below zero, red above, on one scale with one colour bar."""
     signed = [pixels.mean(-1) for pixels in images]
     bound = max(*(float(np.abs(pixels).max()) for pixels in signed), 1e-12)
     for place, pixels in zip(axes, signed, strict=True):
@@ -106,7 +106,7 @@ def differences(drawn: Figure, axes: Sequence[Axes], images: Sequence[np.ndarray
 
 
 def bare(axes: Axes, title: str = "") -> None:
-    """Axes without ticks and frame."""
+    """Remove ticks and frame."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -1,7 +1,7 @@
-"""Finished pieces of a run: what a function returned, in a file that is known to be whole.
+"""Finished pieces of a run: cached return values in files with checksums.
 
-A piece is a number, a string, an array, or a dict, list, tuple or NamedTuple of pieces. It comes back as it was: the same
-types, the same bits, arrays as NumPy's.
+A piece is a number, a string, an array, or a dict, list, tuple or NamedTuple of pieces. Loading restores the same types and
+bits; arrays become NumPy arrays.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def packed(value: Any) -> bytes:
     """A piece as bytes.
 
     Raises:
-        ArgumentTypeError: it holds something else.
+        ArgumentTypeError: the value holds something else.
     """
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_encoded(value, arrays)).encode()
@@ -35,19 +35,19 @@ def packed(value: Any) -> bytes:
 
 
 def unpacked(data: bytes) -> Any:
-    """And back."""
+    """A piece from bytes; the inverse of `packed`."""
     with np.load(io.BytesIO(data)) as file:
         arrays = dict(file)
     return _decoded(json.loads(arrays[TREE].tobytes()), arrays)
 
 
 def sealed(folder: Path, stem: str, data: bytes) -> Path:
-    """The file for a piece: a hash of its bytes is in its name."""
+    """The path of a piece; the name contains a hash of its bytes."""
     return folder / f"{stem}.{seal({'piece': stem}, data)}.npz"
 
 
 def found(folder: Path, stem: str) -> tuple[bytes | None, list[Path]]:
-    """A piece's bytes, if there is one that is whole; and its files that are not."""
+    """The bytes of an intact piece, if there is one, and the paths of damaged files."""
     damaged = []
     for path in sorted(folder.glob(f"{stem}.*.npz")):
         data = path.read_bytes()
@@ -58,21 +58,21 @@ def found(folder: Path, stem: str) -> tuple[bytes | None, list[Path]]:
 
 
 def module_name(function: Any) -> str:
-    """The module of a function or class, by the name under which it can be imported, even where it is the program itself."""
+    """The importable module name of a function or class, also if the module runs as the main program."""
     name = function.__module__
     spec = getattr(sys.modules["__main__"], "__spec__", None) if name == "__main__" else None
     return name if spec is None else spec.name
 
 
 def module_named(name: str) -> Any:
-    """And back: the program itself is not imported a second time."""
+    """The module of that name; the main program is not imported again."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     return main if spec is not None and spec.name == name else importlib.import_module(name)
 
 
 def _encoded(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """A value as JSON has it, its arrays by name beside it."""
+    """A value as JSON; its arrays are added to `arrays` by name."""
     match value:
         case None | bool() | int() | float() | str():
             return value.item() if isinstance(value, np.generic) else value

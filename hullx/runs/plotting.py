@@ -1,7 +1,7 @@
-"""Figures: made without a window or a backend, saved below a run folder, and what several experiments draw.
+"""Figures without a window or backend, saved in a run folder, and plots shared by experiments.
 
 def figures(results):
-    drawn, axes = plotting.figure(1, 2, size=(9, 4), title="What is seen")
+    drawn, axes = plotting.figure(1, 2, size=(9, 4), title="Distances to the hull")
     plotting.histograms(axes[0, 0], {"test images": distances}, "distance", "share")
     yield "distances", drawn
 """
@@ -28,7 +28,7 @@ from hullx.runs.atomic import write
 from hullx.runs.names import slug
 from hullx.runs.statistics import Estimate
 
-# Okabe and Ito (2008), told apart with any colour vision; and more of Tol (2021, "bright" and "muted") for long lists.
+# Okabe and Ito (2008), distinguishable with any colour vision; for long lists, colours of Tol (2021, "bright" and "muted").
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MORE = ("#882255", "#999933", "#332288", "#AA4499", "#117733", "#BBBBBB", "#88CCEE", "#DDCC77", "#661100")
 STYLE: dict[Any, Any] = {
@@ -42,7 +42,7 @@ STYLE: dict[Any, Any] = {
 DPI = 120
 
 
-# What an experiment's `figures` yields: each by its name.
+# The names and figures that an experiment's `figures` yields.
 Figures = Iterator[tuple[str, Figure]]
 
 
@@ -51,7 +51,7 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title:
 
     Args:
         size: width and height in inches.
-        title: says what is seen.
+        title: describes the figure.
     """
     drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
     drawn.suptitle(textwrap.fill(title, int(12 * size[0])), fontsize=10)
@@ -59,10 +59,10 @@ def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title:
 
 
 def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> list[Path]:
-    """figures/<name>.png of a run folder for each figure by name, drawn in the house's style; their paths.
+    """Save figures as figures/<name>.png in a run folder, in the common style; return their paths.
 
     Raises:
-        StorageError: one cannot be written.
+        StorageError: a file cannot be written.
     """
     paths = []
     with matplotlib.rc_context(STYLE):
@@ -75,13 +75,13 @@ def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> 
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each name, none twice."""
+    """A distinct colour for each name."""
     names = list(names)
     return dict(zip(names, [*COLOURS, *MORE], strict=False))
 
 
 def histograms(axes: Axes, values: Mapping[str, np.ndarray], xlabel: str, ylabel: str) -> None:
-    """Normalised histograms, one colour and one dotted mean each, the same bins for all."""
+    """Draw normalised histograms with common bins, each with its colour and a dotted mean."""
     edges: Any = np.histogram_bin_edges(np.concatenate(list(values.values())), bins=40)
     for colour, (label, sample) in zip(COLOURS, values.items(), strict=False):
         shares = np.full(len(sample), 1 / max(len(sample), 1))
@@ -96,7 +96,7 @@ def histograms(axes: Axes, values: Mapping[str, np.ndarray], xlabel: str, ylabel
 
 
 def lines(axes: Axes, table: Mapping[str, np.ndarray], x: str, y: str, *, by: str, names: Iterable[str], **style: Any) -> None:
-    """A line for each of the names that stand in a table's column `by`, each in its own colour whatever others there are."""
+    """Draw a line for each of the names in the table's column `by`; colours depend on `names` only."""
     for name, colour in colours(names).items():
         mine = table[by] == name
         if mine.any():
@@ -114,8 +114,8 @@ def curves(
     by: str,
     **axes_look: Any,
 ) -> Figure:
-    """Panels of lines: a row for each of the quantities (columns of the table, with their labels), a column for each name that
-    stands under `columns`, and in each panel a line for each name that stands under `by`. The rest is set on all axes.
+    """Panels of lines: a row per quantity (a table column, with its label), a column per name in the table's column `columns`,
+    and a line per name in the column `by`. `axes_look` is set on all axes.
     """
     across, names = (list(dict.fromkeys(table[name])) for name in (columns, by))
     size = 2 + 3.8 * len(across), 1.2 + 2.4 * len(quantities)
@@ -135,14 +135,14 @@ def curves(
 
 
 def plain_ticks(axes: Axes) -> None:
-    """Plain numbers on a logarithmic x axis: 1, 3, 10, 30 …"""
+    """Use plain numbers on a logarithmic x axis: 1, 3, 10, 30 …"""
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabel: str) -> Figure:
-    """Panels of lying boxes side by side, on one scale: values by panel and by name, the same names in each panel."""
+    """Panels of horizontal boxes on one scale: values by panel and name, with the same names in each panel."""
     names = list(next(iter(panels.values())))
     size = 2 + 4 * len(panels), 1.6 + 0.4 * len(names)
     drawn, axes = figure(1, len(panels), size=size, title=title)
@@ -159,7 +159,7 @@ def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabe
 
 
 def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "vertical") -> None:
-    """A box a sample: quartiles, whiskers to the 5th and 95th percentile, a triangle at the mean."""
+    """Draw one box per sample: quartiles, whiskers to the 5th and 95th percentile, a triangle at the mean."""
     axes.boxplot(
         list(values.values()),
         tick_labels=list(values),
@@ -174,7 +174,7 @@ def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "v
 
 
 def intervals(axes: Axes, estimates: Mapping[str, Estimate], xlabel: str, **style: Any) -> None:
-    """A row a name, from the top: a dot at the value, a bar over its interval, and a line at 0."""
+    """Draw one row per name, from the top: a dot at the value, a bar over its interval, and a line at 0."""
     rows = np.arange(len(estimates))
     look: dict[str, Any] = {"fmt": "o", "color": COLOURS[0], "markersize": 4, "capsize": 2, **style}
     values = np.array([estimate[:3] for estimate in estimates.values()])

@@ -1,7 +1,7 @@
-"""How well one number predicts another on groups that it has not seen.
+"""How well one number predicts another on held-out groups.
 
-Numbers of one group (networks of one family) are alike, so that a fit to some of them says little about others of the same
-group. Each group is predicted by the line that fits all others best, and the interval draws whole groups anew.
+Numbers of one group (networks of one family) are dependent, so groups are held out as a whole. The least-squares line of all
+other groups predicts each group, and the interval resamples whole groups.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from hullx.runs.statistics import RESAMPLES, Estimate
 
 
 class HeldOut(NamedTuple):
-    """Of each of g groups, in the order of their names: sums of squares.
+    """Sums of squares for each of g groups, sorted by name.
 
-    - errors: what the line through the others leaves.
-    - totals: what the mean of the others leaves.
+    - errors: residuals of the line through the other groups.
+    - totals: residuals of the mean of the other groups.
     """
 
     errors: Float[np.ndarray, "g"]
@@ -27,15 +27,15 @@ class HeldOut(NamedTuple):
 
 
 def held_out(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"]) -> HeldOut:
-    """Errors of least squares, group by group, each fitted to all other groups.
+    """Least-squares errors for each group, fitted to all other groups.
 
     Args:
-        x: (n,) or (n, k), what predicts.
-        y: what is to be predicted.
-        groups: the name of each one's group; two or more of them.
+        x: predictors, (n,) or (n, k).
+        y: targets.
+        groups: the group name of each number; two or more groups.
 
     Raises:
-        ArgumentError: one group, or numbers that are not finite.
+        ArgumentError: there is only one group, or numbers are not finite.
 
     Example:
         >>> x, groups = np.arange(6.0), np.repeat(["a", "b", "c"], 2)
@@ -49,7 +49,7 @@ def held_out(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "n"], groups: Sha
         raise ArgumentError("x, y: got numbers that are not finite: drop those")
     names = np.unique(groups)
     if len(names) < 2:
-        raise ArgumentError(f"groups: got {len(names)}, expected two or more: there is none to predict from another")
+        raise ArgumentError(f"groups: got {len(names)}, expected two or more: add numbers of another group")
     errors, totals = [], []
     for name in names:
         mine, others = groups == name, groups != name
@@ -61,10 +61,10 @@ def held_out(x: Float[np.ndarray, "n k"], y: Float[np.ndarray, "n"], groups: Sha
 
 
 def r2(one: HeldOut, *, less: HeldOut | None = None, confidence: float = 0.95, seed: int = 0) -> Estimate:
-    """1 − errors / totals: 1 for a perfect prediction, 0 for no better than the mean, below for worse; n groups.
+    """1 − errors / totals: 1 for a perfect prediction, 0 if no better than the mean, negative if worse. n counts groups.
 
     Args:
-        less: another's, to be taken off, of the same groups.
+        less: errors of another prediction for the same groups, whose value is subtracted.
     """
     other = HeldOut(one.totals, one.totals) if less is None else less
     drawn = np.random.default_rng(seed).integers(0, len(one.errors), (RESAMPLES, len(one.errors)))

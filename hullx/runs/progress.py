@@ -1,4 +1,4 @@
-"""A progress display that looks right on a terminal and in a plain log file."""
+"""A progress display for terminals and plain log files."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Protocol
 
 
 class Report(Protocol):
-    """Called with how many items are done and what else is worth saying."""
+    """Called with the number of finished items and a note."""
 
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
 class Tally(Protocol):
-    """Called with how many queries are done, and how many of those are certified."""
+    """Called with the numbers of finished and of certified queries."""
 
     def __call__(self, done: int, certified: int) -> None: ...
 
 
 # Seconds between lines in a log file, and between updates of the bar on a terminal.
 LOG_INTERVAL, BAR_INTERVAL = 15.0, 0.1
-# Most characters in the bar.
+# Maximum characters in the bar.
 BAR = 30
 
 
 @contextmanager
 def progress(title: str, total: int, unit: str, *, shown: bool = True) -> Iterator[Report]:
-    """Shows on standard error how far a job of `total` items is: a live bar on a terminal, a line every 15 seconds elsewhere.
+    """Show the progress of a job of `total` items on standard error: a live bar on a terminal, else a line every 15 seconds.
 
     Example:
         >>> with progress("training", 3, "steps", shown=False) as report:
@@ -49,7 +49,7 @@ def progress(title: str, total: int, unit: str, *, shown: bool = True) -> Iterat
 
 @contextmanager
 def _bar(title: str, total: int, unit: str) -> Iterator[Report]:
-    """One line that is drawn again and again; when the job ends, a summary takes its place."""
+    """Redraw one line; replace it by a summary when the job ends."""
     start = time.monotonic()
     drawn = start - BAR_INTERVAL
 
@@ -63,7 +63,7 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Report]:
         if now - drawn >= BAR_INTERVAL:
             drawn = now
             words = _words(done, total, unit, note, now - start)
-            # The words matter more than the bar.
+            # The bar shrinks before the words do.
             size = max(min(BAR, shutil.get_terminal_size().columns - len(f"{title} [] {words}") - 1), 0)
             filled = size * min(done, total) // max(total, 1)
             draw(f"{title} [{'#' * filled}{'-' * (size - filled)}] {words}")
@@ -78,7 +78,7 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Report]:
 
 
 def _log(title: str, total: int, unit: str) -> Report:
-    """Prints whole lines, the last one when all items are done."""
+    """Print whole lines, the last one when all items are done."""
     start = last = time.monotonic()
     ended = False
 
@@ -93,7 +93,7 @@ def _log(title: str, total: int, unit: str) -> Report:
 
 
 def _words(done: int, total: int, unit: str, note: str, seconds: float) -> str:
-    """Items done, the note, the rate and the time that is left.
+    """Items done, the note, the rate and the time left.
 
     Example:
         >>> _words(30, 120, "queries", "29 certified", 10.0)

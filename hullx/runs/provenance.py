@@ -1,4 +1,4 @@
-"""Where numbers come from: command, code, versions and machine."""
+"""Provenance of results: command, code, versions and machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("hullx", "jax", "jaxlib", "numpy", "scipy", "flax", "optax")
 
 
 def provenance() -> dict[str, Any]:
-    """Of this process, as JSON has it."""
+    """The provenance of this process, as JSON values."""
     versions = {}
     for package in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -40,7 +40,7 @@ def provenance() -> dict[str, Any]:
 
 
 def code() -> dict[str, Any]:
-    """The commit that runs, and whether files differ from it."""
+    """The current commit, and whether files differ from it."""
     return {"git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))}
 
 

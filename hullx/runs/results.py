@@ -1,8 +1,8 @@
-"""A run folder, read: what claims and figures are made of.
+"""Read a run folder, for claims and figures.
 
-results.csv is one long table for all experiments: data, group, seed, quantity, value, low, high, n. A row is one number with
-its 95% interval (empty where there is none), from n values. Two quantities have a meaning that is fixed: "undecided" counts the
-queries without a certificate, "failed" the runs without a result; n is of how many.
+results.csv has the same columns in all experiments: data, group, seed, quantity, value, low, high, n. A row is one number with
+its 95% interval (empty if there is none), from n values. Two quantities have a fixed meaning: "undecided" counts the queries
+without a certificate, "failed" the runs without a result; n is their total.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNDECIDED, FAILED = "undecided", "failed"
 
 
 class Row(NamedTuple):
-    """A row of results.csv; seed is empty where a number is no single seed's."""
+    """A row of results.csv; seed is empty if the number is not from a single seed."""
 
     data: str
     group: str
@@ -44,29 +44,29 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """What a run has left in its folder."""
+    """The contents of a run folder."""
 
     folder: Path
 
     @cached_property
     def rows(self) -> list[Row]:
-        """results.csv, in the order in which it was recorded."""
+        """The rows of results.csv, in recorded order."""
         path = self.folder / RESULTS
         return read_results(path) if path.exists() else []
 
     def select(self, **wanted: str) -> list[Row]:
-        """The rows with given data, group, seed or quantity."""
+        """The rows with the given data, group, seed or quantity."""
         return [row for row in self.rows if all(getattr(row, name) == value for name, value in wanted.items())]
 
     def names(self, field: str, **wanted: str) -> list[str]:
-        """What stands in a column of the selected rows, without repetitions."""
+        """The distinct values of a column in the selected rows."""
         return list(dict.fromkeys(getattr(row, field) for row in self.select(**wanted)))
 
     def estimate(self, quantity: str, **wanted: str) -> Estimate:
-        """The one number of that name, with its interval.
+        """The only number of that name, with its interval.
 
         Raises:
-            ArgumentError: there is none, or several.
+            ArgumentError: there is none, or there are several.
         """
         rows = self.select(quantity=quantity, **wanted)
         if len(rows) != 1:
@@ -75,26 +75,26 @@ class Results:
         return rows[0].estimate
 
     def total(self, quantity: str, **wanted: str) -> tuple[int, int]:
-        """Of a count such as "undecided": how many in all, and of how many."""
+        """The sum of a count such as "undecided", and the total n."""
         rows = self.select(quantity=quantity, **wanted)
         return sum(round(row.value) for row in rows), sum(row.n for row in rows)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings by name, as JSON has them."""
+        """The settings by name, as JSON values."""
         return self.json(CONFIG)["settings"]
 
     @cached_property
     def claims(self) -> list[dict[str, Any]]:
-        """claims.json, if it is there."""
+        """The claims of claims.json; none without that file."""
         return self.json(CLAIMS)["claims"] if (self.folder / CLAIMS).exists() else []
 
     def table(self, name: str) -> dict[str, np.ndarray]:
-        """The columns of a table that the run has written."""
+        """The columns of a table written by the run."""
         return tables.read_columns(self.folder / "tables" / f"{slug(name)}.csv")
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays that the run has written under a name."""
+        """The arrays written by the run under a name."""
         with np.load(self.folder / "arrays" / f"{slug(name)}.npz") as file:
             return dict(file)
 
@@ -102,12 +102,12 @@ class Results:
         """A JSON file of the folder.
 
         Raises:
-            ResumeError: there is none, so that it is no run folder.
+            ResumeError: the file is missing or damaged, so this is not a run folder.
         """
         try:
             return json.loads((self.folder / name).read_bytes())
         except (OSError, ValueError) as error:
-            said = f"{self.folder} is no run folder, for it has no whole {name}: name one of those below runs/"
+            said = f"{self.folder} is not a run folder: {name} is missing or damaged: choose a folder below runs/"
             raise ResumeError(said) from error
 
 
@@ -122,5 +122,5 @@ def read_results(path: Path) -> list[Row]:
 
 
 def is_share(quantity: str) -> bool:
-    """Whether a quantity is a share of 1, to be shown in percent."""
+    """Whether a quantity is a share, shown in percent."""
     return "share" in quantity or "accuracy" in quantity

@@ -1,7 +1,7 @@
 """Numbers with their intervals: means, medians, shares, differences and rank correlations, by SciPy.
 
 Each function returns an `Estimate`. Its interval covers the true value in at least about `confidence` of all samples, if the
-values are independent. Nothing is drawn at random but by the seed given, so the same values give the same interval.
+values are independent. Resampling uses the given seed, so the same values give the same interval.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from jaxtyping import Float
 from hullx.errors import ArgumentError
 from hullx.types import Array
 
-# Below so many values a bootstrap's intervals are too short, for it never draws what has not been seen.
+# With fewer values, bootstrap intervals are too short, because resampling only repeats observed values.
 FEW = 10
-# Up to so many values the bootstrap is corrected for bias and skewness, which takes memory of their square.
+# Up to this many values the bootstrap corrects bias and skewness, which takes memory quadratic in their number.
 CORRECTED = 500
 RESAMPLES = 2000
-# Numbers that a bootstrap holds at once.
+# Numbers held by a bootstrap at once.
 HELD = 2_000_000
 
 Statistic = Literal["mean", "median", "share", "count", "spread", "min", "max"]
 
 
 class Estimate(NamedTuple):
-    """A number from n values, and the ends of its interval, NaN where none can be given."""
+    """A number from n values, and the ends of its interval; NaN if there is no interval."""
 
     value: float
     low: float
@@ -41,9 +41,9 @@ class Estimate(NamedTuple):
 
 
 def mean_interval(values: Float[Array, "n"], *, confidence: float = 0.95, seed: int = 0) -> Estimate:
-    """The mean: by Student's t below 10 values, above by bootstrap (bias-corrected and accelerated up to 500 values).
+    """The mean, with an interval by Student's t below 10 values, else by bootstrap (BCa up to 500 values).
 
-    Values that are all equal have an interval of no width; one value has none.
+    Equal values have an interval of zero width; a single value has no interval.
 
     Example:
         >>> mean_interval([1.0, 2.0, 3.0]).value
@@ -75,7 +75,7 @@ def mean_interval(values: Float[Array, "n"], *, confidence: float = 0.95, seed: 
 
 
 def median_interval(values: Float[Array, "n"], *, confidence: float = 0.95) -> Estimate:
-    """The median, between two of the values: exact for any law, from 6 values on; below there is no such interval.
+    """The median, with a distribution-free exact interval between two of the values, for at least 6 values.
 
     Reference: Conover (1999), "Practical nonparametric statistics", section 3.2.
     """
@@ -83,7 +83,7 @@ def median_interval(values: Float[Array, "n"], *, confidence: float = 0.95) -> E
     median = float(np.median(values)) if len(values) else np.nan
     if len(values) < 2:
         return Estimate(median, np.nan, np.nan, len(values))
-    # Of n values K ~ Binomial(n, ½) are below the median, so that it lies between the k-th from below and from above.
+    # K ~ Binomial(n, ½) of n values are below the median, so it lies between the k-th smallest and the k-th largest value.
     k = int(scipy.stats.binom.ppf((1 - confidence) / 2, len(values), 0.5))
     ordered = np.sort(values)
     low, high = (ordered[k - 1], ordered[len(values) - k]) if k else (np.nan, np.nan)
@@ -94,7 +94,7 @@ def share_interval(successes: int, n: int, *, confidence: float = 0.95) -> Estim
     """The share of successes in n trials, with Clopper and Pearson's exact interval.
 
     Raises:
-        ArgumentError: more successes than trials, or fewer than none.
+        ArgumentError: successes are negative or exceed the trials.
 
     Example:
         >>> share_interval(360, 360).low > 0.989
@@ -113,12 +113,12 @@ def share_interval(successes: int, n: int, *, confidence: float = 0.95) -> Estim
 def difference_interval(
     a: Float[Array, "n"], b: Float[Array, "m"], *, paired: bool, confidence: float = 0.95, seed: int = 0
 ) -> Estimate:
-    """mean(a) − mean(b): of the pairs' differences as `mean_interval`, or of two samples by Welch's t.
+    """mean(a) − mean(b), with an interval by `mean_interval` of the differences for pairs, else by Welch's t.
 
-    n is the number of pairs, or of the smaller sample.
+    n is the number of pairs, or the size of the smaller sample.
 
     Raises:
-        ArgumentError: pairs of samples of different length.
+        ArgumentError: paired samples have different lengths.
 
     Reference: Welch (1947), "The generalization of 'Student's' problem".
     """
@@ -137,13 +137,13 @@ def difference_interval(
 
 
 def two_way_interval(values: Float[Array, "a b"], *, confidence: float = 0.95, seed: int = 0) -> Estimate:
-    """The mean of values by two things that are both drawn anew, such as families of networks and points; n of the fewer.
+    """The mean over two crossed random factors, such as network families and points; both are resampled. n = min(a, b).
 
     Args:
-        values: one for each pair; both drawn independently.
+        values: one per pair of levels; both factors are drawn independently.
 
     Raises:
-        ArgumentError: not (a, b), or numbers that are not finite.
+        ArgumentError: the shape is not (a, b), or numbers are not finite.
 
     Example:
         >>> two_way_interval([[1.0, 2.0], [3.0, 4.0]]).value
@@ -164,7 +164,7 @@ def two_way_interval(values: Float[Array, "a b"], *, confidence: float = 0.95, s
 
 
 def rank_correlation(x: Float[Array, "n"], y: Float[Array, "n"], *, confidence: float = 0.95) -> Estimate:
-    """Spearman's rank correlation, in [−1, 1]; NaN where x or y is constant.
+    """Spearman's rank correlation, in [−1, 1]; NaN if x or y is constant.
 
     Reference: Bonett and Wright (2000), "Sample size requirements for estimating Pearson, Kendall and Spearman correlations".
     """
@@ -174,13 +174,13 @@ def rank_correlation(x: Float[Array, "n"], y: Float[Array, "n"], *, confidence: 
 def partial_rank_correlation(
     x: Float[Array, "n"], y: Float[Array, "n"], given: Float[Array, "n k"], *, confidence: float = 0.95
 ) -> Estimate:
-    """Spearman's correlation of x and y with k others held fixed: that of what linear regression on their ranks leaves.
+    """Spearman's partial correlation of x and y given k variables: the correlation of the residuals of rank regressions.
 
     Args:
         given: (n,) or (n, k).
 
     Raises:
-        ArgumentError: not as many of one as of the other.
+        ArgumentError: the lengths differ.
     """
     given = np.asarray(given, np.float64)
     given = given[:, None] if given.ndim == 1 else given
@@ -191,7 +191,7 @@ def partial_rank_correlation(
     others = centred[:, 2:]
     left = centred[:, :2] - others @ np.linalg.lstsq(others, centred[:, :2])[0] if k else centred
     squares = (left**2).sum(0)
-    # What rounding leaves of ranks that the others explain whole is no correlation.
+    # If the given variables explain the ranks fully, the residuals are rounding errors.
     if n < 2 or (squares <= 1e-12 * np.maximum((centred[:, :2] ** 2).sum(0), 1)).any():
         return Estimate(np.nan, np.nan, np.nan, n)
     r = float(np.clip(left[:, 0] @ left[:, 1] / np.sqrt(squares.prod()), -1, 1))
@@ -205,13 +205,13 @@ def partial_rank_correlation(
 
 
 def estimate(values: Any, statistic: Statistic | None = None) -> Estimate:
-    """A statistic of values, by name; of truth values their share if it is not given, else their mean.
+    """A statistic of values by name; by default the share for Booleans, else the mean.
 
-    Values that are NaN do not count. A single number stands for itself, and an `Estimate` too; "count" (of what is true),
-    "spread" (the standard deviation), "min" and "max" have no interval.
+    NaN values are ignored. A single number or an `Estimate` is returned as it is. "count" (of true values), "spread" (the
+    standard deviation), "min" and "max" have no interval.
 
     Raises:
-        ArgumentError: no such statistic.
+        ArgumentError: the statistic is unknown.
     """
     if isinstance(values, Estimate):
         return values
@@ -245,4 +245,4 @@ def _check_pairs(**samples: Any) -> None:
     lengths = {name: len(sample) for name, sample in samples.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ArgumentError(f"{', '.join(lengths)}: got lengths {said}, expected equal ones: give one value each a query")
+        raise ArgumentError(f"{', '.join(lengths)}: got lengths {said}, expected equal ones: give one value per query")

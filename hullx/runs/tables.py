@@ -12,7 +12,7 @@ import numpy as np
 
 
 def written(header: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A table as the bytes of its file; numbers have all their digits, NaN is an empty cell."""
+    """A table as CSV bytes; numbers keep all digits, NaN is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -21,26 +21,26 @@ def written(header: Iterable[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def from_columns(columns: Mapping[str, Any]) -> bytes:
-    """The same of equally long columns by name."""
+    """`written` for columns of equal length, by name."""
     cells = [np.asarray(column).tolist() for column in columns.values()]
     return written(columns, zip(*cells, strict=True))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """A table's rows, each cell by its column's name."""
+    """A table's rows, as dicts keyed by column name."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """A table's columns by name: whole numbers, or numbers where every cell is one or empty (NaN), otherwise strings."""
+    """A table's columns by name: integers, or floats if every cell is a number or empty (NaN), else strings."""
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     return {title: _column([row[i] for row in rows]) for i, title in enumerate(header)}
 
 
 def number(cell: str) -> float:
-    """A cell's number; NaN if it is empty."""
+    """A cell's number; NaN if the cell is empty."""
     return float(cell) if cell else float("nan")
 
 

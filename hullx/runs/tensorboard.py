@@ -1,4 +1,4 @@
-"""Metrics for TensorBoard, by tensorboardX, which need not be installed."""
+"""Metrics for TensorBoard, by the optional package tensorboardX."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from hullx.extras import require
 
 
 class Board(NamedTuple):
-    """Curves in a folder that `tensorboard --logdir` shows."""
+    """Curves in a folder for `tensorboard --logdir`."""
 
     writer: Any  # tensorboardX.SummaryWriter
 
     def draw(self, metrics: Mapping[str, Any]) -> None:
-        """One point a curve, at `step` where there is one.
+        """Add one point per curve, at `step` if given.
 
-        Words name the curves; a list of numbers, one a member of an ensemble, is as many curves; what else there is stays out.
+        Strings become part of the curve names. A list of numbers, one per ensemble member, becomes several curves. Other values
+        are ignored.
         """
         words = [each for value in metrics.values() for each in np.atleast_1d(np.asarray(value)) if isinstance(each, str)]
         for name, value in metrics.items():
@@ -33,7 +34,7 @@ class Board(NamedTuple):
 
 
 def find_board() -> Callable[[Path], Board]:
-    """What makes a board in a folder.
+    """The constructor of boards for folders.
 
     Raises:
         PackageError: tensorboardX is not installed.

@@ -1,4 +1,4 @@
-"""Solvers, chosen by name or passed as objects, of hullx or of your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
+"""Solvers by name or as objects, from hullx or your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.stages import Setup
@@ -21,11 +21,11 @@ def resolve(solver: str | Solver) -> Solver:
     """The solver of that name, or the object itself.
 
     Args:
-        solver: a key of `BY_NAME`, or an object as `Solver` says, hashable.
+        solver: a key of `BY_NAME`, or a hashable object that implements `Solver`.
 
     Raises:
         ArgumentError: no solver has that name.
-        ArgumentTypeError: neither a name nor a solver, a class instead of an object, or an object that has no hash.
+        ArgumentTypeError: the value is neither a name nor a solver, a class instead of an object, or not hashable.
 
     Example:
         >>> resolve("active_set")
@@ -49,7 +49,7 @@ def resolve(solver: str | Solver) -> Solver:
 
 
 def setup(solver: Solver) -> Setup:
-    """What a solver asks of the drivers.
+    """A solver's settings for the drivers.
 
     Example:
         >>> setup(ActiveSet(last_resort=True))

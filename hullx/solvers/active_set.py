@@ -1,9 +1,8 @@
 """The default solver: exact active set on a pool of rows.
 
-A query's projection rests on few points (7–46 of MNIST's 60,000), so a round solves exactly on a pool (the support at
-hand and the best candidates), then scores all points along the new residual. That one product both certifies the answer
-and finds the rows that violate it, which are the next candidates. The objective falls in every round that finds a
-violator, so rounds end.
+A query's projection has a small support (7–46 of MNIST's 60,000 points). A round solves exactly on a pool (the current support
+and the best candidates), then scores all points along the new residual. That product both certifies the answer and finds the
+violating rows, which are the next candidates. The objective falls in every round that finds a violator, so rounds terminate.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ class ActiveSet:
     """Exact projection by Wolfe's and Lawson and Hanson's active set.
 
     Attributes:
-        capacity: most points that may carry weight. None means min(n, d + 1), which always suffices. A query that needs more,
-            and is not decided, ends with Status.CAPACITY and a valid bracket.
-        last_resort: whether a program under jit ends with extended precision, for queries as near the hull as rounding, and
-            for mixed units. It takes some seconds more to compile. None means where min(n, d + 1) is at most 128. Outside jit
-            it is there for whatever query needs it.
+        capacity: maximum support size. None means min(n, d + 1), which always suffices. An undecided query that needs more
+            ends with Status.CAPACITY and a valid bracket.
+        last_resort: whether a program under jit ends with extended precision, for queries within rounding error of the hull
+            and for mixed units. Compilation takes some seconds longer. None enables it if min(n, d + 1) is at most 128.
+            Outside jit it is always available.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more, or last_resort not True, False or None.
+        ArgumentTypeError, ArgumentError: capacity is not an integer ≥ 1, or last_resort is not True, False or None.
 
     Example:
         >>> hullx.project(jnp.array([2.0, 0.5]), square, solver=ActiveSet()).point
@@ -48,6 +47,6 @@ class ActiveSet:
             raise ArgumentTypeError(f"last_resort: got {self.last_resort!r}, expected True, False or None: choose one of these")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`: to the end."""
+        """As `Solver`, to the exact solution."""
         found = tableau.solve_pool(pool, max_steps)
         return found.weights, found.steps

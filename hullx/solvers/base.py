@@ -1,8 +1,7 @@
-"""What a solver is: it solves pools, small sets of rows given by their products.
+"""The protocol of solvers, which solve pools: small sets of rows given by their products.
 
-All else comes from hullx, and is the same for all solvers: which rows are in the pool (column generation), batches, a last
-exact step on the rows that the solver gave weight, and the certificate, from one product with all points. So a solver need not
-be exact: what it leaves open, the next round finds.
+hullx provides the rest for all solvers: the choice of pool rows (column generation), batches, a last exact step on the rows
+with weight, and the certificate, from one product with all points. A solver need not be exact, because later rounds correct it.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from hullx.types import Array
 
 @runtime_checkable
 class Solver(Protocol):
-    """A frozen dataclass of settings: hashable, for it is static under jit.
+    """A frozen dataclass of settings, hashable because it is static under jit.
 
-    - capacity: most points that may carry weight; None for min(n, d + 1). A query that needs more, and is not decided, ends
-      with Status.CAPACITY and a valid bracket.
+    - capacity: maximum support size; None for min(n, d + 1). An undecided query that needs more ends with
+      Status.CAPACITY and a valid bracket.
     """
 
     @property
     def capacity(self) -> int | None: ...
 
     def solve(self, pool: PoolProblem, max_steps: Int[Array, ""]) -> tuple[Float[Array, "P"], Int[Array, ""]]:
-        """Weights on a pool, at least as good as those that it comes with, and how many steps they took.
+        """Weights on a pool, at least as good as the initial ones, and the number of steps.
 
         Args:
-            pool: of one query, in coordinates without units; hullx maps the function over queries.
-            max_steps: most steps.
+            pool: pool of one query, in dimensionless coordinates; hullx maps the function over queries.
+            max_steps: maximum number of steps.
 
         Returns:
-            Weights, whose sum need not be 1, and steps; what is not finite, or sums to 0, counts as the weights at hand.
+            Weights, whose sum need not be 1, and steps. The initial weights replace weights that are not finite or sum to 0.
         """
         ...

@@ -1,7 +1,7 @@
-"""Blended pairwise conditional gradient: a first-order method whose steps move weight between two rows, or towards one.
+"""Blended pairwise conditional gradient: a first-order method whose steps move weight between two rows or towards one row.
 
-With scores t_j = ⟨x_j, r⟩ along the residual r = q − p, a step moves weight from the support's worst row a to its best one s,
-if that promises more than a step towards the best of all rows w does:
+With scores t_j = ⟨x_j, r⟩ along the residual r = q − p, a step moves weight from the support's worst row a to its best row s if
+its predicted gain exceeds that of a step towards the best of all rows w:
 
     t_s − t_a ≥ t_w − ⟨p, r⟩:  p ← p + γ (x_s − x_a), 0 ≤ γ ≤ w_a        else:  p ← p + γ (x_w − p), 0 ≤ γ ≤ 1
 
@@ -22,7 +22,7 @@ from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# The duality gap that ends a solve, in those that it began with.
+# A solve ends at this duality gap, relative to the initial gap.
 GAP = 1e-4
 
 
@@ -38,11 +38,11 @@ class FrankWolfe:
     """Blended pairwise conditional gradient with exact line search.
 
     Attributes:
-        steps: most in a round.
-        capacity: as of `ActiveSet`.
+        steps: maximum steps per round.
+        capacity: as for `ActiveSet`.
 
     Raises:
-        ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more.
+        ArgumentTypeError, ArgumentError: a setting is not an integer ≥ 1.
 
     Example:
         >>> FrankWolfe(steps=100)  # for hullx.project(queries, points, solver=FrankWolfe(steps=100))
@@ -57,7 +57,7 @@ class FrankWolfe:
         check_count("capacity", self.capacity, none="min(n, d + 1)")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`: until the duality gap is a small part of the first one."""
+        """As `Solver`, until the duality gap is small relative to the initial one."""
         gram, rows = pool.gram, jnp.arange(len(pool.weights))
 
         def gap(weights: Array, scores: Array) -> Array:

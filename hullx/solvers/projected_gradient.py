@@ -1,11 +1,11 @@
-"""Accelerated projected gradient, by jaxopt: the method that people write first, with the certificate that it lacks.
+"""Accelerated projected gradient, by jaxopt: the common simple method, with a certificate.
 
     a ← P(b − ∇f(b)/L),    f(a) = ‖Xᵀa − q‖²/2,    P the projection onto the simplex
 
-with Nesterov's momentum (Beck and Teboulle 2009, FISTA), on a pool, where it has few weights to find. It is here to compare
-with, and for jaxopt's own implicit derivatives (`implicit_weights`), which keep a weight for each point.
+with Nesterov's momentum (Beck and Teboulle 2009, FISTA), on a pool. It serves as a baseline, and for jaxopt's implicit
+derivatives (`implicit_weights`), which keep a weight for each point.
 
-This is the one file that uses jaxopt, which is no longer maintained: the rest of hullx works without it.
+Only this file uses jaxopt, which is no longer maintained; the rest of hullx works without it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from hullx.extras import require
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# Steps after which `implicit_weights` gives up if nothing is said.
+# Default maximum of steps in `implicit_weights`.
 LIMIT = 20_000
-# A step in weights that ends a solve.
+# A solve ends at this step length in weights.
 SHORT = 1e-6
 # ‖M‖ ≤ (tr M^p)^(1/p) for M positive semidefinite, p = 2^SQUARINGS; at most d^(1/p) times too large: 1.11 at d = 784.
 SQUARINGS = 6
@@ -36,14 +36,14 @@ SQUARINGS = 6
 
 @dataclass(frozen=True)
 class ProjectedGradient:
-    """jaxopt.ProjectedGradient, accelerated, with a fixed step from a safe bound of the Lipschitz constant.
+    """jaxopt.ProjectedGradient, accelerated, with a fixed step from an upper bound of the Lipschitz constant.
 
     Attributes:
-        steps: most in a round.
-        capacity: as of `ActiveSet`.
+        steps: maximum steps per round.
+        capacity: as for `ActiveSet`.
 
     Raises:
-        ArgumentTypeError, ArgumentError: a setting is no whole number of 1 or more.
+        ArgumentTypeError, ArgumentError: a setting is not an integer ≥ 1.
         PackageError: (when it runs) jaxopt is not installed.
 
     Example:
@@ -59,10 +59,10 @@ class ProjectedGradient:
         check_count("capacity", self.capacity, none="min(n, d + 1)")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`: until a step is short."""
+        """As `Solver`, until a step is short."""
         lipschitz = bound(pool.gram)
         linear = (pool.scores + pool.gram @ pool.weights) / lipschitz
-        # No better than any other row, and then so much worse.
+        # Make closed rows worse than any other row.
         linear = jnp.where(pool.closed, linear.min() - 4 - jnp.abs(linear).max(), linear)
         given = {"gram": pool.gram / lipschitz, "linear": linear}
         solver, limit = jaxopt_solver(pool_loss), jnp.minimum(max_steps, self.steps)
@@ -79,7 +79,7 @@ class ProjectedGradient:
 
 
 def pool_loss(weights: Array, gram: Array, linear: Array) -> Array:
-    """⟨a, G a⟩/2 − ⟨a, b⟩: what the weights of a pool minimise over the simplex, a constant aside.
+    """⟨a, G a⟩/2 − ⟨a, b⟩: the objective of a pool's weights on the simplex, up to a constant.
 
     Args:
         weights: a, (P,).
@@ -92,16 +92,16 @@ def pool_loss(weights: Array, gram: Array, linear: Array) -> Array:
 def implicit_weights(
     query: Float[Array, "d"], points: Float[Array, "n d"], *, max_iter: int = LIMIT, tol: float = 1e-10
 ) -> Float[Array, "n"]:
-    """All weights of the projection, as jaxopt finds them and as jaxopt differentiates them: implicitly, by its fixed point.
+    """All weights of the projection by jaxopt, with jaxopt's implicit derivatives by its fixed point.
 
-    Reverse mode only, as jaxopt's: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. hullx's
-    own (`hullx.projection.derivatives`) need no such thing; these check them.
+    Reverse mode only: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. This
+    function serves as a check of `hullx.projection.derivatives`.
 
     Args:
-        query: raw, as the points.
-        points: one a row.
-        max_iter: most steps.
-        tol: length of a step at which jaxopt stops.
+        query: in raw coordinates, like the points.
+        points: one per row.
+        max_iter: maximum number of steps.
+        tol: step length at which jaxopt stops.
 
     Returns:
         Weights ≥ 0 of all points, of sum 1.
@@ -138,13 +138,13 @@ def bound(matrix: Float[Array, "P P"]) -> Float[Array, ""]:
     for _ in range(SQUARINGS):
         matrix, exponent = jnp.matmul(matrix, matrix, precision="highest"), 2 * exponent
         trace = jnp.trace(matrix)
-        # tr M^p = exp(p log): each square is brought back to trace 1.
+        # tr M^p = exp(p log): each square is normalised to trace 1.
         matrix, log = matrix / jnp.where(trace > 0, trace, 1), log + jnp.log(jnp.where(trace > 0, trace, 1)) / exponent
     return jnp.exp(log) * (1 + 1e-3)
 
 
 def loss(weights: Array, rows: Array, query: Array) -> Array:
-    """‖Σ a_i x_i − q‖²/2: what the weights of a projection minimise over the simplex.
+    """‖Σ a_i x_i − q‖²/2: the objective of a projection's weights on the simplex.
 
     Args:
         weights: a, (n,).
@@ -156,12 +156,12 @@ def loss(weights: Array, rows: Array, query: Array) -> Array:
 
 @lru_cache
 def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
-    """jaxopt's solver of a loss, scaled so that its gradient's Lipschitz constant is 1.
+    """jaxopt's solver for a loss, scaled so that its gradient's Lipschitz constant is 1.
 
     Args:
         of: `loss` or `pool_loss`.
-        max_iter: most steps of its `run`.
-        tol: length of a step at which `run` stops.
+        max_iter: maximum steps of its `run`.
+        tol: step length at which `run` stops.
 
     Raises:
         PackageError: jaxopt is not installed.

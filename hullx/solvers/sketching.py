@@ -1,10 +1,10 @@
-"""Generalized Cauchy point: which rows of a pool may carry weight, decided in one piecewise-linear search.
+"""Generalized Cauchy point: one piecewise-linear search decides which rows of a pool may carry weight.
 
 After R. Yousefzadeh (2021), "A sketching method for finding the closest point on a convex hull", arXiv 2102.10502: a sketch is
-the small part of the data that matters for one query. Each round takes a sketch, goes down the projected gradient's path to
-its first minimiser, the generalized Cauchy point, which decides which points of the sketch may carry weight, and solves
-exactly for their weights. Here the sketch is the pool, and what the original lacks comes with it: one product with all points,
-which proves how good the answer is, and whose worst violators are in the next sketch.
+the small part of the data that matters for one query. Each round takes a sketch and follows the projected gradient's path to
+its first minimiser, the generalized Cauchy point. That point decides which points of the sketch may carry weight; an exact
+solve finds their weights. Here the sketch is the pool. In addition to the original, one product with all points certifies the
+answer, and its worst violators enter the next sketch.
 
 The Cauchy point is that of the bound-constrained form of the problem, in which the weights need not sum to 1:
 
@@ -31,10 +31,10 @@ class Sketching:
     """Exact projection through generalized Cauchy points.
 
     Attributes:
-        capacity: as of `ActiveSet`.
+        capacity: as for `ActiveSet`.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the capacity is no whole number of 1 or more.
+        ArgumentTypeError, ArgumentError: the capacity is not an integer ≥ 1.
 
     Example:
         >>> Sketching(capacity=32)  # for hullx.project(queries, points, solver=Sketching(capacity=32))
@@ -49,9 +49,9 @@ class Sketching:
         check_count("capacity", self.capacity, none="min(n, d + 1)")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`: the Cauchy point's weights, which say where the exact step goes on."""
+        """As `Solver`: the Cauchy point's weights, where the exact step starts."""
         weights = pool.weights
-        # About p instead of the first row.
+        # Relative to p instead of the first row.
         products = pool.gram @ weights
         gram = pool.gram - products - products[:, None] + weights @ products
         scores = pool.scores - weights @ pool.scores
@@ -62,15 +62,15 @@ class Sketching:
 def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, closed: Array) -> Array:
     """The first minimiser of the bound-constrained objective along max(u − t g, 0), t ≥ 0: (P,).
 
-    The path is followed from bend to bend; each is where a weight reaches 0. Source: Conn, Gould and Toint (1988), "Testing a
-    class of methods for solving minimization problems with simple bounds on the variables"; Nocedal and Wright (2006),
-    algorithm 16.5.
+    The path has a bend wherever a weight reaches 0; the search goes from bend to bend. Source: Conn, Gould and Toint (1988),
+    "Testing a class of methods for solving minimization problems with simple bounds on the variables"; Nocedal and Wright
+    (2006), algorithm 16.5.
 
     Args:
-        gram, scores: ⟨x_i − p, x_j − p⟩, (P, P), and ⟨x_i − p, r⟩, (P,), of the pool's rows, p the point at hand.
+        gram, scores: ⟨x_i − p, x_j − p⟩, (P, P), and ⟨x_i − p, r⟩, (P,), of the pool's rows; p is the current point.
         square: ‖r‖².
         weights: (P,), at p; the path starts at the multiple of them that minimises the objective.
-        closed: (P,) bool: rows without weight that are to stay so.
+        closed: (P,) bool: rows without weight that must stay so.
     """
     penalty = jnp.maximum(jnp.diagonal(gram).max(), square)
     penalty = jnp.where(penalty > 0, penalty, 1)

@@ -1,11 +1,11 @@
-"""Spaces: maps from images (n, h, w, c) to the vectors (n, k) whose hull is taken, and back where there is a way.
+"""Spaces: maps from images (n, h, w, c) to the vectors (n, k) whose hull is taken, some with an inverse.
 
     space = hullx.spaces.Wavelets((28, 28, 1), "db2")
     train, test = (hullx.spaces.rows(space, split.images) for split in (data.train, data.test))
     hullx.sweep(test, train)
 
 Each is a pure, differentiable function and a pytree: `jax.jit`, `jax.grad` and `hullx.distance` compose with it. `rows` maps
-whole data sets, in chunks. `Features` and `layers` need Flax and are imported when they are first used.
+whole data sets, in chunks. `Features` and `layers` need Flax and are imported on first use.
 """
 
 import importlib
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Layers of networks: the one part of this folder that needs Flax."""
+    """Import network layers on first use, because they need Flax."""
     if name in ("Features", "layers"):
         return getattr(importlib.import_module("hullx.spaces.features"), name)
     raise AttributeError(f"module 'hullx.spaces' has no attribute {name!r}")

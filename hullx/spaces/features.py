@@ -23,12 +23,12 @@ from hullx.types import Array
 @partial(jax.tree_util.register_dataclass, data_fields=("variables",), meta_fields=("model", "layer"))
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of images in one of its layers, flattened, as in evaluation.
+    """The flattened activations of one network layer, in evaluation mode.
 
     Attributes:
-        model: any Flax linen module that is applied to images alone.
-        variables: of one network, such as `fitted.state.variables`.
-        layer: a name that `hullx.models.representations` gives: of hullx's models those in their docstrings, of others the path
+        model: any Flax linen module applied to images alone.
+        variables: variables of one network, such as `fitted.state.variables`.
+        layer: a name from `hullx.models.representations`: for hullx's models a name in their docstrings, for others the path
             of a submodule, such as "Dense_0".
 
     Example:
@@ -43,10 +43,10 @@ class Features:
     layer: str
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
-        """The layer's values.
+        """The layer's activations.
 
         Raises:
-            ArgumentError: the network has no such layer, or its variables are another model's.
+            ArgumentError: the network has no such layer, or the variables belong to another model.
         """
         check_variables(self.model, self.variables, images)
         found = representations(self.model, self.variables, images)
@@ -57,10 +57,10 @@ class Features:
 
 
 def layers(model: nn.Module, variables: Any, images: Float[Array, "n h w c"]) -> dict[str, tuple[int, ...]]:
-    """The names that a network's layers have, from the first to the last, and the shape that one image has there.
+    """The names of a network's layers, from first to last, with the shape of one image's activations.
 
     Raises:
-        ArgumentError: the variables are another model's.
+        ArgumentError: the variables belong to another model.
 
     Example:
         >>> images, model = jnp.zeros((1, 8, 8, 1)), MLP(classes=10, depth=2, width=64)
@@ -72,7 +72,7 @@ def layers(model: nn.Module, variables: Any, images: Float[Array, "n h w c"]) ->
 
     def run(variables: Any, images: Array) -> dict[str, Array]:
         found = representations(model, variables, images)
-        order.extend(found)  # what a traced function returns comes back sorted by name
+        order.extend(found)  # tracing sorts returned dicts by name
         return found
 
     shapes = jax.eval_shape(run, variables, images[:1])
@@ -80,10 +80,10 @@ def layers(model: nn.Module, variables: Any, images: Float[Array, "n h w c"]) ->
 
 
 def check_variables(model: nn.Module, variables: Any, images: Float[Array, "n h w c"]) -> None:
-    """Whether variables are those of one network of a model, for images of such a size.
+    """Check that variables belong to one network of a model, for images of this size.
 
     Raises:
-        ArgumentError: they are not; the message names the first that differs.
+        ArgumentError: they do not; the message names the first difference.
     """
     expected = _shapes(jax.eval_shape(model.init, jax.random.key(0), images[:1]))
     got = _shapes(variables)
@@ -92,11 +92,13 @@ def check_variables(model: nn.Module, variables: Any, images: Float[Array, "n h 
     name = next(name for name in [*expected, *got] if expected.get(name) != got.get(name))
     said = f"variables: got {name} of shape {got.get(name, 'none')}, expected {expected.get(name, 'none')}"
     model_name = type(model).__name__
-    raise ArgumentError(f"{said}: give those of one {model_name} with these settings, trained on images of {images.shape[1:]}")
+    raise ArgumentError(
+        f"{said}: give variables of one {model_name} with these settings, trained on images of {images.shape[1:]}"
+    )
 
 
 def _shapes(variables: Any) -> dict[str, tuple[int, ...]]:
-    """By path, of all but what a model has sown."""
+    """Shapes by path, except of sown collections."""
     own = {name: each for name, each in variables.items() if name not in ("representations", "intermediates")}
     leaves = jax.tree_util.tree_leaves_with_path(own)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): np.shape(leaf) for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""Spaces of pixels: all of them, the central ones, or those of a smaller image."""
+"""Pixel spaces: all pixels, the central ones, or those of a smaller image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pixels:
     """The pixels themselves: each image as one row.
 
     Attributes:
-        shape: height, width and channels, for the way back.
+        shape: height, width and channels, for the inverse.
 
     Example:
         >>> space = Pixels((8, 8, 1))
@@ -31,10 +31,10 @@ class Pixels:
     shape: tuple[int, int, int]
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
-        """As rows.
+        """The pixels as rows.
 
         Raises:
-            ArgumentError: images of another shape.
+            ArgumentError: the images have another shape.
         """
         check_shape(self.shape, images)
         return images.reshape(len(images), -1)
@@ -47,7 +47,7 @@ class Pixels:
 @partial(jax.tree_util.register_dataclass, data_fields=(), meta_fields=("size",))
 @dataclass(frozen=True)
 class Crop:
-    """The central size × size pixels, as Balestriero, Pesenti and LeCun (2021), arXiv 2110.09485, figure 3, take them.
+    """The central size × size pixels, as in Balestriero, Pesenti and LeCun (2021), arXiv 2110.09485, figure 3.
 
     Attributes:
         size: from 1 to the smaller of height and width.
@@ -73,7 +73,7 @@ class Crop:
 class SmoothSubsample:
     """The image smoothed and then sampled on a coarser grid of size × size pixels (2110.09485, figure 3, lower row).
 
-    That paper does not say by what it smooths. Here it is a triangle as wide as two steps of the grid, by `jax.image.resize`
+    That paper does not specify its smoothing. This class uses a triangle kernel two grid steps wide, by `jax.image.resize`
     with antialiasing: linear, weights that sum to 1.
 
     Attributes:
@@ -101,7 +101,7 @@ class SmoothSubsample:
 
 
 def check_shape(expected: tuple[int, int, int], images: Float[Array, "n h w c"]) -> None:
-    """Whether images have the shape that a space was made for.
+    """Check that images have a space's shape.
 
     Raises:
         ArgumentError: they have another.

@@ -22,13 +22,13 @@ from hullx.types import Array
 @partial(jax.tree_util.register_dataclass, data_fields=("of", "mean", "basis", "variance"), meta_fields=())
 @dataclass(frozen=True)
 class Principal:
-    """Coordinates along the directions of the most variance; `pca` finds them.
+    """Coordinates along the directions of largest variance; `pca` computes them.
 
     Attributes:
-        of: the space whose vectors are turned.
-        mean: of its vectors, (d,).
-        basis: orthonormal, a direction a column, (d, k).
-        variance: along each, in the units of the vectors squared, (k,).
+        of: the space of the original vectors.
+        mean: mean of its vectors, (d,).
+        basis: orthonormal directions, one per column, (d, k).
+        variance: along each direction, in squared units of the vectors, (k,).
     """
 
     of: Any
@@ -41,7 +41,7 @@ class Principal:
         return jnp.matmul(self.of(images) - self.mean, self.basis, precision=jax.lax.Precision.HIGHEST)
 
     def inverse(self, vectors: Float[Array, "n k"]) -> Float[Array, "n h w c"]:
-        """The images of the points with these coordinates, on the plane through the mean."""
+        """The images of the points with these coordinates in the affine subspace through the mean."""
         back = jnp.matmul(vectors, self.basis.T, precision=jax.lax.Precision.HIGHEST)
         return self.of.inverse(self.mean + back)
 
@@ -49,15 +49,15 @@ class Principal:
 def pca(space: Space, images: Images, k: int) -> Principal:
     """The k principal components of training images in a space, exact, by the covariance's eigenvectors in float64.
 
-    Each direction's sign makes its largest entry positive.
+    The entry of largest magnitude of each direction is positive.
 
     Args:
-        space: whose vectors are looked at, such as `Pixels`.
-        images: those to fit, as for `rows`; read once.
+        space: the space of the vectors, such as `Pixels`.
+        images: training images, as for `rows`; read once.
         k: from 1 to the number of dimensions, and at most the number of images.
 
     Raises:
-        ArgumentError: more components than that.
+        ArgumentError: k is too large.
 
     Example:
         >>> digits = hullx.data.load("digits")
@@ -71,7 +71,7 @@ def pca(space: Space, images: Images, k: int) -> Principal:
     count, shift, total, products = 0, np.zeros((1, 0)), np.zeros(0), np.zeros((0, 0))
     dtype = np.dtype(np.float32)
     for vectors in batches(space, images, batch=2048):
-        if not count:  # from near the data, or their mean would take digits from their variance
+        if not count:  # shift by one vector, because a large mean costs precision of the variance
             shift, dtype, d = vectors[:1].astype(np.float64), vectors.dtype, vectors.shape[1]
             total, products = np.zeros(d), np.zeros((d, d))
         apart = vectors.astype(np.float64) - shift
@@ -79,7 +79,7 @@ def pca(space: Space, images: Images, k: int) -> Principal:
     d, most = len(products), min(count, len(products))
     if k > most:
         said = f"k: got {k} for {count:,} images of {d:,} dimensions, expected at most {most:,}"
-        raise ArgumentError(f"{said}: ask for fewer components")
+        raise ArgumentError(f"{said}: request fewer components")
     mean = total / count
     variance, basis = scipy.linalg.eigh(products / count - np.outer(mean, mean), subset_by_index=[d - k, d - 1])
     basis = basis[:, ::-1]
@@ -88,10 +88,10 @@ def pca(space: Space, images: Images, k: int) -> Principal:
 
 
 def components(space: Principal, k: int) -> Principal:
-    """The first k of a space's components, which are those that a fit of k would give.
+    """The first k of a space's components, equal to those of `pca` with k.
 
     Raises:
-        ArgumentError: it has fewer.
+        ArgumentError: the space has fewer components.
 
     Example:
         >>> found = Principal(None, jnp.zeros(3), jnp.eye(3), jnp.ones(3))

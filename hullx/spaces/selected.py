@@ -1,4 +1,4 @@
-"""Some of another space's coordinates, chosen on training images by QR with column pivoting."""
+"""A subset of another space's coordinates, chosen on training images by QR with column pivoting."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from hullx.types import Array
 @partial(jax.tree_util.register_dataclass, data_fields=("of", "chosen"), meta_fields=("dimension",))
 @dataclass(frozen=True)
 class Selected:
-    """Some of another space's coordinates; `selected` makes one.
+    """A subset of another space's coordinates, made by `selected`.
 
     Attributes:
-        of: the space whose vectors they are of.
-        chosen: which, (k,).
-        dimension: of its vectors.
+        of: the other space.
+        chosen: indices of the coordinates, (k,).
+        dimension: dimension of the other space.
     """
 
     of: Any
@@ -34,7 +34,7 @@ class Selected:
     dimension: int
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
-        """Those coordinates."""
+        """The chosen coordinates."""
         return self.of(images)[:, self.chosen]
 
     def inverse(self, vectors: Float[Array, "n k"]) -> Float[Array, "n h w c"]:
@@ -44,10 +44,10 @@ class Selected:
 
 
 def selected(space: Space, order: Int[np.ndarray, "d"], k: int) -> Selected:
-    """The first k of a space's coordinates, in an order such as `pivots` gives.
+    """The first k of a space's coordinates in a given order, such as from `pivots`.
 
     Raises:
-        ArgumentError: it has fewer.
+        ArgumentError: the space has fewer coordinates.
 
     Example:
         >>> images = hullx.data.load("digits").train.images
@@ -60,14 +60,14 @@ def selected(space: Space, order: Int[np.ndarray, "d"], k: int) -> Selected:
 
 
 def pivots(space: Space, images: Images) -> Int[np.ndarray, "d"]:
-    """A space's coordinates in the order in which QR with column pivoting takes them: each the farthest from those before.
+    """A space's coordinates in the order of QR with column pivoting: each column is the farthest from the span of those before.
 
-    The matrix has a row for each training image, uncentred. Its triangular factor is made a batch at a time, which has the same
-    pivots, so that the memory for it does not depend on the number of images.
+    The matrix has one uncentred row per training image. Its triangular factor is computed in batches, which gives the same
+    pivots in memory independent of the number of images.
 
     Args:
         space: such as `Wavelets`.
-        images: of the training set, as for `rows`; read once.
+        images: training images, as for `rows`; read once.
 
     Example:
         >>> images = np.array([1.0, 3.0, 0.1], np.float32).reshape(1, 1, 3, 1)
@@ -86,11 +86,11 @@ def pivots(space: Space, images: Images) -> Int[np.ndarray, "d"]:
 
 
 def check_most(k: int, most: int, what: str) -> None:
-    """Whether a space has so many coordinates.
+    """Check that a space has at least k coordinates.
 
     Raises:
         ArgumentError: it has fewer.
     """
     check_count("k", k)
     if k > most:
-        raise ArgumentError(f"k: got {k}, but there are {most:,} {what}: ask for that many or fewer")
+        raise ArgumentError(f"k: got {k}, expected at most {most:,}, the number of {what}")

@@ -1,4 +1,4 @@
-"""What a space is, and how data sets are brought there: in chunks of one shape, by one compiled program."""
+"""The protocol of spaces, and `rows`, which maps data sets in chunks of one shape by one compiled program."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
 from hullx.arguments import check_array, check_count
 from hullx.data.loading import aligned
 from hullx.errors import ArgumentError
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.batching import fill
 from hullx.runs.atomic import UNFINISHED, unwritten
 from hullx.types import Array
 
-# Images that are mapped at a time; on a CPU more are no faster, and what a network makes of them on the way is in memory.
+# Images mapped at once. On a CPU larger batches are no faster, and a network's activations take memory.
 BATCH = 256
 # The mesh's axis over which images are spread, as in `hullx.training.fit`.
 DATA = "data"
@@ -30,9 +30,9 @@ Images: TypeAlias = Float[Array, "n h w c"] | Sequence[Float[Array, "_ h w c"]]
 
 @runtime_checkable
 class Space(Protocol):
-    """A map from images to the vectors whose hull is taken: pure, differentiable, and a pytree, so that jit takes it.
+    """A map from images to the vectors whose hull is taken: pure, differentiable, and a pytree, for use under jit.
 
-    Whatever is called like this is a space; those here are frozen dataclasses registered with JAX.
+    Any such callable is a space; hullx's spaces are frozen dataclasses registered with JAX.
     """
 
     def __call__(self, images: Float[Array, "n h w c"], /) -> Float[Array, "n k"]:
@@ -42,32 +42,32 @@ class Space(Protocol):
 
 @runtime_checkable
 class Invertible(Space, Protocol):
-    """A space from which there is a way back: exact, or to the nearest image whose vector it is."""
+    """A space with an inverse: exact, or the nearest image with that vector."""
 
     def inverse(self, vectors: Float[Array, "n k"], /) -> Float[Array, "n h w c"]:
         """The vectors' images."""
         ...
 
 
-@own_settings
+@with_jax_defaults
 def rows(
     space: Space, images: Images, *, batch: int = BATCH, mesh: Mesh | None = None, out: str | Path | None = None
 ) -> Float[np.ndarray, "n k"]:
-    """The vectors of a data set, one a row: what `hullx.sweep` takes.
+    """The vectors of a data set, one per row, for `hullx.sweep`.
 
     Args:
-        space: where to.
+        space: the target space.
         images: floating-point array (n, h, w, c), n ≥ 1, NumPy's or JAX's. A `numpy.memmap` or a sequence of arrays
-            (n_i, h, w, c) is read a chunk at a time, so that it may be larger than memory.
-        batch: images at a time.
-        mesh: spread each batch over its axis "data". None for JAX's default device.
-        out: a file (.npy) for vectors that are larger than memory. It is written whole or not at all.
+            (n_i, h, w, c) is read in chunks and may exceed memory.
+        batch: images per batch.
+        mesh: devices whose axis "data" shards each batch; None for JAX's default device.
+        out: a file (.npy) for vectors that exceed memory, written atomically.
 
     Returns:
-        (n, k) in the space's dtype; a `numpy.memmap` of the file, if one is given.
+        (n, k) in the space's dtype; a `numpy.memmap` if `out` is given.
 
     Raises:
-        ArgumentTypeError, ArgumentError: images of another dtype or shape, or a mesh without that axis; what the space raises.
+        ArgumentTypeError, ArgumentError: images of wrong dtype or shape, a mesh without that axis, or an error of the space.
         StorageError: the file cannot be written.
 
     Example:
@@ -102,7 +102,7 @@ def rows(
 def batches(
     space: Space, images: Images, *, batch: int = BATCH, mesh: Mesh | None = None
 ) -> Iterator[Float[np.ndarray, "_ k"]]:
-    """The same a batch at a time; the arguments are those of `rows`."""
+    """`rows` as an iterator over batches, with the same arguments."""
     check_count("batch", batch)
     sharding = None if mesh is None else _spread(mesh)
     size = batch if sharding is None else -(-batch // sharding.mesh.shape[DATA]) * sharding.mesh.shape[DATA]
@@ -137,7 +137,7 @@ def _parts(images: Any) -> list[np.ndarray]:
 def _spread(mesh: Mesh) -> NamedSharding:
     if DATA not in mesh.axis_names:
         raise ArgumentError(f"mesh: got axes {mesh.axis_names}, expected one named {DATA!r}: make it with jax.make_mesh")
-    return NamedSharding(Mesh(mesh.devices, mesh.axis_names), PartitionSpec(DATA))  # automatic, whatever it was
+    return NamedSharding(Mesh(mesh.devices, mesh.axis_names), PartitionSpec(DATA))  # with automatic axes
 
 
 def _begun(path: Path, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:

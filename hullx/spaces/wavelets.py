@@ -1,8 +1,8 @@
-"""The discrete wavelet transform of images, two-dimensional and periodic, with PyWavelets' filters, as products of matrices.
+"""The two-dimensional periodic discrete wavelet transform of images, with PyWavelets' filters, by matrix products.
 
-Of an axis of n pixels a level is one matrix, low-pass filters over high-pass ones, so that an image x becomes A x Bᵀ: fast on
-any device, differentiable, in the images' dtype. Of even lengths and orthogonal wavelets these matrices are orthonormal, and
-distances stay as they are. An odd length is made even by its last pixel, repeated, as in PyWavelets' mode "periodization".
+Each level of an axis is one matrix, low-pass above high-pass filters; an image x becomes A x Bᵀ, in its dtype. For even lengths
+and orthogonal wavelets these matrices are orthonormal and preserve distances. Odd lengths repeat their last pixel, as in
+PyWavelets' mode "periodization".
 
 Reference: Daubechies (1992), "Ten lectures on wavelets"; Mallat (1989), "A theory for multiresolution signal decomposition".
 """
@@ -30,18 +30,18 @@ MODE = "periodization"
 @partial(jax.tree_util.register_dataclass, data_fields=(), meta_fields=("shape", "wavelet", "levels"))
 @dataclass(frozen=True)
 class Wavelets:
-    """All coefficients of an orthonormal transform, each channel's its own, in the order of an image of Mallat's layout.
+    """All coefficients of an orthonormal transform, by channel, in the order of Mallat's layout.
 
-    That layout has the coarse image in its upper left corner and beside it, at each level, details across columns on the right,
-    across rows below, and across both.
+    The coarse image is in the upper left corner. Each level adds details across columns on the right, across rows below, and
+    across both.
 
     Attributes:
         shape: height, width and channels.
-        wavelet: an orthogonal one's name in PyWavelets, such as "haar", "db2", "db4", "sym4".
-        levels: each halves height and width, so both are multiples of 2^levels; None for the most.
+        wavelet: PyWavelets name of an orthogonal wavelet, such as "haar", "db2", "db4", "sym4".
+        levels: each halves height and width, which must be multiples of 2^levels; None for the maximum.
 
     Raises:
-        ArgumentError: no such wavelet, one that is not orthogonal, or sizes that cannot be halved so often.
+        ArgumentError: the wavelet is unknown or not orthogonal, or the sizes are not multiples of 2^levels.
         PackageError: PyWavelets is not installed.
 
     Example:
@@ -56,9 +56,9 @@ class Wavelets:
     levels: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks."""
+        """Check the settings."""
         if not _known(self.wavelet).orthogonal:
-            said = f"wavelet: got {self.wavelet!r}, which is not orthogonal, expected one that keeps distances"
+            said = f"wavelet: got {self.wavelet!r}, expected an orthogonal wavelet"
             raise ArgumentError(f"{said}: choose haar, db2, sym4, coif1 …")
         height, width, _ = self.shape
         most = min(_halvings(height), _halvings(width))
@@ -66,8 +66,8 @@ class Wavelets:
             object.__setattr__(self, "levels", most)
         check_count("levels", self.levels, least=0)
         if self.depth > most:
-            said = f"levels: got {self.levels} for images of {height} × {width}, which can be halved {most} times"
-            raise ArgumentError(f"{said}, expected that at most: take fewer levels, or crop or pad the images")
+            said = f"levels: got {self.levels} for images of {height} × {width}, expected at most {most}"
+            raise ArgumentError(f"{said}: use fewer levels, or crop or pad the images")
 
     @property
     def depth(self) -> int:
@@ -78,7 +78,7 @@ class Wavelets:
         """The coefficients.
 
         Raises:
-            ArgumentError: images of another shape.
+            ArgumentError: the images have another shape.
         """
         check_shape(self.shape, images)
         found, *details = wavedec2(images, self.wavelet, self.depth)
@@ -88,7 +88,7 @@ class Wavelets:
         return found.reshape(len(images), -1)
 
     def inverse(self, vectors: Float[Array, "n k"]) -> Float[Array, "n h w c"]:
-        """The images, exactly but for rounding."""
+        """The images, exact up to rounding."""
         height, width, _ = self.shape
         found, details = vectors.reshape(-1, *self.shape), []
         for level in range(self.depth):
@@ -104,15 +104,15 @@ def wavedec2(images: Float[Array, "n h w c"], wavelet: str, levels: int) -> list
 
     Args:
         images: of any height and width.
-        wavelet: any discrete one's name in PyWavelets.
+        wavelet: PyWavelets name of a discrete wavelet.
         levels: 0 or more.
 
     Returns:
-        The coarse images (n, h', w', c), and for each level, the coarsest first, three arrays of details: across rows, across
+        The coarse images (n, h', w', c), then for each level, coarsest first, three arrays of details: across rows, across
         columns, across both.
 
     Raises:
-        ArgumentError: no such wavelet, or not a whole number of levels.
+        ArgumentError: the wavelet is unknown, or levels is invalid.
 
     Example:
         >>> coarse, (rows, columns, both) = wavedec2(jnp.ones((1, 4, 4, 1)), "haar", 1)
@@ -132,15 +132,15 @@ def wavedec2(images: Float[Array, "n h w c"], wavelet: str, levels: int) -> list
 
 
 def waverec2(coefficients: list[Any], wavelet: str, size: tuple[int, int]) -> Float[Array, "n h w c"]:
-    """The images that `wavedec2` has come from.
+    """The images from their coefficients; the inverse of `wavedec2`.
 
     Args:
-        coefficients: as `wavedec2` returns them.
-        wavelet: the same.
+        coefficients: the result of `wavedec2`.
+        wavelet: its wavelet.
         size: height and width of the images.
 
     Raises:
-        ArgumentError: no such wavelet.
+        ArgumentError: the wavelet is unknown.
 
     Example:
         >>> images = jnp.arange(15.0).reshape(1, 3, 5, 1)
@@ -160,7 +160,7 @@ def waverec2(coefficients: list[Any], wavelet: str, size: tuple[int, int]) -> Fl
 
 
 def _product(images: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
-    """rows · image · columnsᵀ, of each image and channel."""
+    """rows · image · columnsᵀ for each image and channel."""
     dtype = images.dtype
     half = jnp.einsum("nhwc,kh->nkwc", images, jnp.asarray(rows, dtype), precision=jax.lax.Precision.HIGHEST)
     return jnp.einsum("nkwc,lw->nklc", half, jnp.asarray(columns, dtype), precision=jax.lax.Precision.HIGHEST)
@@ -168,13 +168,13 @@ def _product(images: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
 
 @cache
 def _analysis(n: int, wavelet: str) -> np.ndarray:
-    """Low-pass rows over high-pass ones, (2 ⌈n/2⌉, n)."""
+    """Low-pass rows above high-pass rows, (2 ⌈n/2⌉, n)."""
     return np.concatenate(_pywt().dwt(np.eye(n), wavelet, MODE, axis=0))
 
 
 @cache
 def _synthesis(n: int, wavelet: str) -> np.ndarray:
-    """The way back, (n, 2 ⌈n/2⌉)."""
+    """The inverse of `_analysis`, (n, 2 ⌈n/2⌉)."""
     one = np.eye((n + 1) // 2)
     return np.concatenate([_pywt().idwt(*pair, wavelet, MODE, axis=0)[:n] for pair in ((one, None), (None, one))], axis=1)
 
@@ -194,12 +194,12 @@ def _pywt() -> Any:  # which has no types
 def _known(name: Any) -> Any:
     library = _pywt()
     if name not in library.wavelist(kind="discrete"):
-        raise ArgumentError(f"wavelet: got {name!r}, expected one of PyWavelets' discrete ones: choose haar, db2, sym4 …")
+        raise ArgumentError(f"wavelet: got {name!r}, expected a discrete wavelet of PyWavelets: choose haar, db2, sym4 …")
     return library.Wavelet(name)
 
 
 def _halvings(size: int) -> int:
-    """How often a size is even.
+    """How often a size can be halved.
 
     Example:
         >>> _halvings(28), _halvings(32), _halvings(7)

@@ -1,4 +1,4 @@
-"""What a sweep is given, checked and brought into one form."""
+"""Checks and conversion of the arguments of `sweep`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.core
 import numpy as np
 from jax.sharding import Mesh
 
-from hullx.arguments import check_count, check_numbers, look
+from hullx.arguments import check_count, check_numbers, finite_and_max
 from hullx.core.hull import Hull
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.inputs import numeric_array
@@ -23,7 +23,7 @@ class Input(NamedTuple):
     """The arguments as NumPy arrays of one dtype."""
 
     queries: np.ndarray  # (m, d)
-    points: np.ndarray | Hull | Sequence[np.ndarray]  # (n, d), or parts that are read a chunk at a time
+    points: np.ndarray | Hull | Sequence[np.ndarray]  # (n, d), or parts that are read in chunks
     dtype: np.dtype
     chunked: bool
     n: int
@@ -35,20 +35,20 @@ class Input(NamedTuple):
 
     @property
     def arrays(self) -> list[np.ndarray]:
-        """The points, as the arrays that they came in."""
+        """The points, in their original arrays."""
         if isinstance(self.points, Hull):
             return [np.asarray(self.points.points)[: self.n]]
         return [self.points] if isinstance(self.points, np.ndarray) else list(self.points)
 
 
 def checked(queries: Any, points: Any) -> Input:
-    """Queries and points, ready to be swept: of the dtype that they promote to, at least float32.
+    """Queries and points, checked and converted to the dtype that they promote to, at least float32.
 
     Args:
-        queries, points: what the user has given, of any type.
+        queries, points: the user's arguments, of any type.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they cannot be projected; the message says what to change.
+        ArgumentTypeError, ArgumentError: they are invalid; the message says what to change.
     """
     traced = [("queries", queries), *(("points", leaf) for leaf in jax.tree.leaves(points))]
     for name, value in traced:
@@ -66,12 +66,12 @@ def checked(queries: Any, points: Any) -> Input:
         if isinstance(mine.points, Hull):
             return Input(np.asarray(queries, mine.dtype), mine.points, mine.dtype, False, int(mine.points.n))
         numbers = np.asarray(mine.points, mine.dtype)
-        check_numbers("points", look(numbers), mine.dtype)
+        check_numbers("points", finite_and_max(numbers), mine.dtype)
         return Input(np.asarray(queries, mine.dtype), numbers, mine.dtype, False, len(numbers))
     parts = [points] if isinstance(points, np.memmap) else list(points)
     if not parts:
         raise ArgumentError("points: got an empty sequence, expected at least one array of points")
-    # A map stays one, and is read a chunk at a time.
+    # Memory maps are kept and read in chunks.
     names = ["points" if len(parts) == 1 else f"points[{i}]" for i in range(len(parts))]
     read = [part if isinstance(part, np.memmap) else numeric_array(name, part) for name, part in zip(names, parts, strict=True)]
     for name, part in zip(names, read, strict=True):
@@ -81,18 +81,18 @@ def checked(queries: Any, points: Any) -> Input:
                 "flatten queries and points in the same way"
             )
         if isinstance(part, np.memmap):
-            numeric_array(name, part[:0])  # its dtype alone
+            numeric_array(name, part[:0])  # checks its dtype only
     count = sum(map(len, read))
     if not count:
         raise ArgumentError(f"points: got {len(parts)} arrays without rows, expected at least one point")
-    # Shapes and dtypes only: whether the numbers are finite is seen when they are read.
+    # Check shapes and dtypes only; numbers are checked when they are read.
     dtype = np.result_type(np.float32, queries.dtype, *(part.dtype for part in read))
     read = [part if isinstance(part, np.memmap) else np.asarray(part) for part in read]
     return Input(np.asarray(queries, dtype), read, dtype, True, count)
 
 
 def _in_parts(points: Any) -> bool:
-    """Whether points are a map, or a sequence of arrays rather than of numbers."""
+    """Whether points are a memory map or a sequence of arrays."""
     if isinstance(points, np.memmap):
         return True
     return isinstance(points, list | tuple) and not isinstance(points, Hull) and all(np.ndim(part) == 2 for part in points)
@@ -101,13 +101,13 @@ def _in_parts(points: Any) -> bool:
 def check_settings(
     rtol: float, max_iter: int | None, mesh: Any, resume: Any, warm_start: Any, progress: Any, given: Input
 ) -> None:
-    """Whether a sweep's settings can be used; they are those of `sweep`.
+    """Check the settings of `sweep`.
 
     Args:
-        given: queries and points, which a warm start has to fit.
+        given: queries and points, which a warm start must match.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they cannot; the message says what to change.
+        ArgumentTypeError, ArgumentError: a setting is invalid; the message says what to change.
     """
     check_rtol(rtol)
     check_count("max_iter", max_iter, none="a limit that no ordinary problem reaches")
@@ -129,7 +129,7 @@ def _check_start(start: Any, given: Input) -> None:
     if support.ndim != 2 or weights.shape != support.shape or len(support) != m:
         raise ArgumentError(
             f"warm_start: got {len(support) if support.ndim else 1} projections, supports of shape {support.shape} and weights "
-            f"of shape {weights.shape}, expected one a query, {m}: give a result for the same queries"
+            f"of shape {weights.shape}, expected one per query, {m}: give a result for the same queries"
         )
     if support.size and (support.min() < 0 or support.max() >= given.n or (weights < 0).any()):
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Long sweeps that survive being killed: finished batches of queries in a folder, with a fingerprint of what they belong to."""
+"""Resumable sweeps: finished batches of queries in a folder, with a fingerprint of arguments and settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hullx.runs.fingerprint import digest, reserved_for, seal
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
-# Queries a batch: what a kill loses at most. Large enough that the last, partly filled rounds of a batch cost little.
+# Queries per batch, the maximum loss at an interruption. Large batches have a small share of incomplete rounds.
 BATCH = 2048
 
 
@@ -30,20 +30,20 @@ def in_batches(
     run: Callable[[slice, Tally], Projection],
     tally: Tally,
 ) -> Projection:
-    """run(part) for each batch of queries that the folder does not hold yet; the results of all, joined.
+    """Run `run` for each batch of queries missing in the folder; return the concatenated results of all batches.
 
-    The name of a batch's file has a hash of its contents and of the fingerprint. A damaged file is reported with a warning,
-    and its batch is computed again.
+    The name of a batch's file has a hash of its contents and of the fingerprint. Damaged files are reported with a warning,
+    and their batches are recomputed.
 
     Args:
-        folder: made if need be, and locked.
-        queries, points, warm_start, settings: what decides the result.
+        folder: created if needed, and locked.
+        queries, points, warm_start, settings: everything that determines the result.
         run: projects the queries of a slice.
-        tally: called with how many of all queries are done and certified.
+        tally: called with the numbers of finished and of certified queries.
 
     Raises:
-        ResumeError: the folder holds results of other data or settings, or is another process's.
-        StorageError: a batch cannot be written; those before stay.
+        ResumeError: the folder holds results of other data or settings, or is in use by another process.
+        StorageError: a batch cannot be written; earlier batches are kept.
     """
     mine = fingerprint(queries, points, warm_start, settings)
     starts = range(0, len(queries), BATCH)
@@ -67,7 +67,7 @@ def in_batches(
 
 
 def _found(folder: Path, start: int, mine: dict[str, Any]) -> tuple[Projection | None, list[Path]]:
-    """A finished batch, if there is one that is whole, and the files of those that are not."""
+    """An intact finished batch, if there is one, and the paths of damaged files."""
     damaged = []
     for path in sorted(folder.glob(f"{_stem(start)}.*.npz")):
         data = path.read_bytes()
@@ -95,6 +95,6 @@ def _further(tally: Tally, done_before: int, certified_before: int, done: int, c
 def fingerprint(
     queries: np.ndarray, points: Sequence[np.ndarray], warm_start: Projection | None, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """What decides the result: hashes of the arrays, and the settings."""
+    """Everything that determines the result: hashes of the arrays, and the settings."""
     earlier = [] if warm_start is None else [np.asarray(warm_start.support), np.asarray(warm_start.weights)]
     return {"queries": digest([queries]), "points": digest(points), "warm_start": digest(earlier), "batch": BATCH, **settings}

@@ -1,4 +1,4 @@
-"""The projection of a whole data set onto a hull, at the price of a few matrix products, certified in float64."""
+"""Projection of a whole data set onto a hull by few matrix products, certified in float64."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float
 
-from hullx.ambient import own_settings, without_mesh
 from hullx.core import driver
 from hullx.core.coarse_start import coarse
 from hullx.core.driver import Problem
@@ -21,6 +20,7 @@ from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
 from hullx.core.stages import Setup, step_limit
 from hullx.core.state import Goal
+from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
@@ -28,11 +28,11 @@ from hullx.sweeping.arguments import Input, check_settings, checked
 from hullx.sweeping.resume import in_batches
 from hullx.types import Projection
 
-# Fewer queries are projected sooner than the points are turned into their principal directions.
+# For fewer queries, principal directions of the points would take longer than the projection.
 FEW = 64
 
 
-@own_settings
+@with_jax_defaults
 def sweep(
     queries: Float[np.ndarray, "m d"],
     points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],
@@ -44,26 +44,25 @@ def sweep(
     warm_start: Projection | None = None,
     progress: bool | str = True,
 ) -> Projection:
-    """The projections of m queries onto the convex hull of n points, certified in float64 whatever JAX's setting.
+    """The projections of m queries onto the convex hull of n points, certified in float64 for every JAX setting.
 
-    The same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not differentiable,
-    with several threads, a start in few directions, progress and folders to resume from.
-    Memory is that of the points twice (three times where they are not C-contiguous at a multiple of 64 bytes, as those that
-    `hullx.data.load` gives are), that of the result, and on a CPU about 0.5 GB for compiled programs and scores.
+    Gives the same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not
+    differentiable, with threads, a coarse start, progress and resume folders.
+    Memory: two copies of the points (three if they are not C-contiguous and aligned to 64 bytes, as from `hullx.data.load`),
+    the result, and on a CPU about 0.5 GB for compiled programs and scores.
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
-        points: (n, d), finite, or what `prepare` made of them. A `numpy.memmap` or a sequence of arrays (n_i, d) is read a
-            chunk at a time, so that it may be larger than memory.
-        rtol: relative width of the bracket at which a query is done, from 0 to less than 1.
-        max_iter: most active-set steps a query takes, 1 or more; None for a limit that no ordinary problem reaches.
-        mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). With
-            several processes each calls with the same arguments and gets the same result. None for JAX's default device.
-        resume: a folder for finished batches of queries. An interrupted run that is started again with the same arguments
-            continues there, and gives bit for bit the result of an uninterrupted run. Damaged batch files are detected,
-            named in a warning and recomputed.
-        warm_start: an earlier result for the same queries, say on the last epoch's features: where the search starts.
-            It changes the work and not the answer.
+        points: (n, d), finite, or the result of `prepare`. A `numpy.memmap` or a sequence of arrays (n_i, d) is read in chunks
+            and may exceed memory.
+        rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
+        max_iter: maximum active-set steps per query, 1 or more; None for a limit that no ordinary problem reaches.
+        mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). All
+            processes call with the same arguments and get the same result. None for JAX's default device.
+        resume: a folder for finished batches of queries. The same call after an interruption resumes there, with results
+            bitwise identical to those of an uninterrupted run. Damaged batch files are detected, reported and recomputed.
+        warm_start: an earlier result for the same queries, for example on the last epoch's features, where the search starts.
+            It changes the work, not the answer.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:
@@ -74,7 +73,7 @@ def sweep(
         ArgumentTypeError, ArgumentError: (TypeError, ValueError) an argument has a wrong type, dtype, shape or value; points
             are not finite or of a size that their dtype cannot compute with.
         ResumeError: the folder to resume from belongs to other data or settings, or is in use by another process.
-        StorageError: a finished batch cannot be written; those before stay.
+        StorageError: a finished batch cannot be written; earlier batches are kept.
 
     Example:
         >>> digits = hullx.data.load("digits", train_size=100, test_size=8)
@@ -108,7 +107,7 @@ def sweep(
 
 
 def _problem(points: Input, mesh: Mesh | None) -> Problem:
-    """The points where they live: on a mesh, on disk, or on the default device."""
+    """The problem with points on a mesh, on disk, or on the default device."""
     if mesh is not None:
         source = MeshSource(Chunks(points.arrays, points.dtype), mesh)
     elif points.chunked:
@@ -122,6 +121,6 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
 
 
 def _start(earlier: Projection) -> Start:
-    """An earlier result as the start; the first round's candidates are its supports themselves."""
+    """An earlier result as the start; the first candidates are its supports."""
     support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
     return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))

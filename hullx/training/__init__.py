@@ -1,4 +1,4 @@
-"""Training of one network, or of dozens in one compiled program."""
+"""Training of one network, or of an ensemble in one compiled program."""
 
 from hullx.extras import require
 

@@ -1,4 +1,4 @@
-"""What `fit` is given: whether it can be used, and what of it decides a run."""
+"""Checks of the arguments of `fit`, and the fingerprint of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from hullx.arguments import check_count, look
+from hullx.arguments import check_count, finite_and_max
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs.fingerprint import digest
@@ -31,17 +31,17 @@ def check_fit(
     until: float | None,
     mesh: Mesh | None,
 ) -> None:
-    """Whether a training run can begin; the arguments are those of `fit`.
+    """Check the arguments of `fit`.
 
     Raises:
-        ArgumentTypeError, ArgumentError: it cannot; the message says what to change.
+        ArgumentTypeError, ArgumentError: an argument is invalid; the message says what to change.
     """
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
         raise ArgumentError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
     check_count("epochs", epochs)
     check_count("batch", batch)
     if until is not None and (not isinstance(until, int | float | np.number) or not 0 <= until <= 1):
-        raise ArgumentError(f"until is a share of the training images, from 0 to 1, not {until!r}")
+        raise ArgumentError(f"until: got {until!r}, expected a share of the training images, from 0 to 1")
     for name, split in (("train", train), ("test", test)):
         if split is not None:
             _check_images(name, split)
@@ -57,7 +57,7 @@ def check_fit(
         if count % sizes.pop(axis, 1):
             raise ArgumentError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
     if sizes:
-        raise ArgumentError(f"mesh has axes {', '.join(map(repr, sizes))}, but {DATA!r} and {MEMBERS!r} are the ones used here")
+        raise ArgumentError(f"mesh has axes {', '.join(map(repr, sizes))}, expected only {DATA!r} and {MEMBERS!r}")
     _check_labels(model, train)
 
 
@@ -65,8 +65,8 @@ def _check_images(name: str, split: Split) -> None:
     images = split.images
     if not hasattr(images, "dtype") or images.ndim != 4 or not len(images):
         raise ArgumentError(f"{name}.images has shape {np.shape(images)}: it must be (n, height, width, channels) with n ≥ 1")
-    if jnp.issubdtype(images.dtype, jnp.floating) and not look(images).finite:
-        raise ArgumentError(f"{name}.images hold NaN or infinity: drop or mend those images")
+    if jnp.issubdtype(images.dtype, jnp.floating) and not finite_and_max(images).finite:
+        raise ArgumentError(f"{name}.images hold NaN or infinity: drop or repair those images")
 
 
 def _check_labels(model: nn.Module, train: Split) -> None:
@@ -74,21 +74,21 @@ def _check_labels(model: nn.Module, train: Split) -> None:
     least, most = train.labels.min(), train.labels.max()
     if not np.issubdtype(train.labels.dtype, np.integer) or least < 0 or most >= outputs:
         raise ArgumentError(
-            f"train.labels go from {least} to {most} as {train.labels.dtype}, but the model's {outputs} outputs want whole "
-            f"numbers from 0 to {outputs - 1}"
+            f"train.labels go from {least} to {most} as {train.labels.dtype}, but the model's {outputs} outputs need "
+            f"integers from 0 to {outputs - 1}"
         )
 
 
 def one_each(name: str, value: Any, key: Array) -> Array:
-    """One finite number a network, float32.
+    """One finite float32 number per network.
 
     Args:
-        name: of the argument, for the message.
+        name: the argument's name, for the message.
         value: one number, or (m,).
         key: one key, or (m,).
 
     Raises:
-        ArgumentError: there are as many as there are neither networks nor settings for all, or some are not finite.
+        ArgumentError: the shape is neither () nor (m,), or a number is not finite.
 
     Example:
         >>> one_each("rate", 0.5, jax.random.split(jax.random.key(0), 3))
@@ -102,22 +102,24 @@ def one_each(name: str, value: Any, key: Array) -> Array:
 
 
 def started(state: TrainState, start: Any, key: Array, optimizer: optax.GradientTransformation) -> TrainState:
-    """A first state with other variables.
+    """An initial state with given variables.
 
     Args:
-        state: drawn.
+        state: a random initial state.
         start: variables of the same layers and shapes.
         key: one key, or (m,).
-        optimizer: whose state begins with those variables.
+        optimizer: its state is initialised for those variables.
 
     Raises:
-        ArgumentError: they are of another model, or of another number of members, or not finite.
+        ArgumentError: the variables belong to another model or number of members, or are not finite.
     """
     expected, got = (jax.tree.map(np.shape, variables) for variables in (state.variables, start))
     if expected != got:
-        raise ArgumentError(f"start has {_shapes(got)}, expected {_shapes(expected)}: give variables of this model, one a key")
+        raise ArgumentError(
+            f"start has {_shapes(got)}, expected {_shapes(expected)}: give variables of this model, one per key"
+        )
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(start)):
-        raise ArgumentError("start holds NaN or infinity: begin with variables of a run that has not diverged")
+        raise ArgumentError("start holds NaN or infinity: use variables of a run that has not diverged")
     variables = jax.tree.map(lambda leaf, drawn: jnp.array(leaf, drawn.dtype), start, state.variables)
     init = jax.vmap(optimizer.init) if key.ndim else optimizer.init
     return state._replace(variables=variables, optimizer=init(variables["params"]))
@@ -141,13 +143,13 @@ def fingerprint(
     start: Any,
     adversary: Adversary | None,
 ) -> dict[str, Any]:
-    """What decides a run: hashes and descriptions by name, which a checkpoint's folder keeps.
+    """Everything that determines a run: hashes and descriptions by name, stored with checkpoints.
 
     Args:
         key, model, optimizer, train, batch, augment: as given to `fit`.
-        layout: how many networks, and whether they share batches.
-        rates, scales: one a network.
-        start: variables given to begin with, or None.
+        layout: one network, or members with shared or separate batches.
+        rates, scales: one per network.
+        start: initial variables, or None.
         adversary: as given to `fit`.
     """
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
@@ -169,21 +171,21 @@ def fingerprint(
 
 
 def _against(adversary: Adversary, model: nn.Module, images: Array) -> str:
-    """What an adversary does to a network."""
+    """A description of an adversary."""
     variables = {name: each for name, each in model.init(jax.random.key(0), images).items() if name != "representations"}
     labels = jnp.zeros(len(images), jnp.int32)
     return _plain(repr(adversary)) + _program(lambda: adversary(variables, images, labels, jax.random.key(0)))
 
 
 def _program(function: Callable[[], Any]) -> str:
-    """A hash of what a function computes: its operations and the numbers in them.
+    """A hash of a function's operations and constants.
 
-    Optax's transformations and functions that change images are closures, whose settings cannot be asked for.
+    Optax transformations and augmentations are closures without readable settings.
     """
     program = jax.make_jaxpr(function)()
     return digest([np.frombuffer(_plain(str(program)).encode(), np.uint8), *map(np.asarray, program.consts)])
 
 
 def _plain(text: str) -> str:
-    """A description without addresses in memory, which are others in each process."""
+    """A description without memory addresses, which differ between processes."""
     return re.sub(r" at 0x[0-9a-f]+", "", text)

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run, by Orbax: whole or not there at all, checked when they are read, never overwritten."""
+"""Checkpoints of a training run, by Orbax: atomic, verified on reading, never overwritten."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from hullx.runs.atomic import write
 from hullx.runs.fingerprint import digest, reserved_for
 from hullx.types import Array
 
-# Checkpoints that stay: the last, and the one before in case the last is damaged.
+# Checkpoints kept: the last, and the one before in case the last is damaged.
 KEPT = 2
 VARIABLES = "variables"
-# The list of a checkpoint's files and what their bytes hash to, beside them.
+# The hashes of a checkpoint's files, stored beside them.
 FILES = "files.json"
 
 
 class Checkpoints(NamedTuple):
-    """A run's folder, open for reading and writing; `opened` makes one."""
+    """A run's checkpoints, open for reading and writing; see `opened`."""
 
     manager: ocp.CheckpointManager
 
     def save(self, step: int, state: Any, record: dict[str, np.ndarray]) -> None:
-        """Writes a state (any tree of arrays and keys) and a record of the way to it; done when it returns.
+        """Write a state (any tree of arrays and keys) and its record, synchronously.
 
         Args:
-            step: its number, larger than those before.
+            step: its number, larger than earlier ones.
         """
         state = jax.tree.map(_data, state)
         hashes = {"state": _digest(state), "record": _digest(record), VARIABLES: _digest(getattr(state, VARIABLES, ()))}
@@ -49,13 +49,13 @@ class Checkpoints(NamedTuple):
         write(place / FILES, json.dumps(_hashes(place)).encode())
 
     def restore(self, like: Any) -> tuple[Any, dict[str, np.ndarray]] | None:
-        """The last state and its record, None if there is none yet.
+        """The last state and its record; None without a checkpoint.
 
         Args:
-            like: a state of the same structure; what is restored lies on the same devices.
+            like: a state of the same structure, whose devices are used.
 
         Raises:
-            CheckpointError: it is damaged, or of a state of another structure.
+            CheckpointError: the checkpoint is damaged, or the structure differs.
         """
         step = self.manager.latest_step()
         if step is None:
@@ -83,14 +83,14 @@ class Checkpoints(NamedTuple):
 
 @contextmanager
 def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoints]:
-    """The checkpoints in a folder, which is made if need be, and locked until the `with` ends.
+    """The checkpoints in a folder, which is created if needed and locked until the `with` block ends.
 
     Args:
-        fingerprint: what decides the run's results.
+        fingerprint: everything that determines the run's results.
 
     Raises:
         CheckpointError: the folder belongs to another run, is in use by another process, or holds other things.
-        ArgumentTypeError: it is no path.
+        ArgumentTypeError: the folder is not a path.
     """
     if not isinstance(folder, str | os.PathLike):
         raise ArgumentTypeError(f"checkpoint: got {type(folder).__name__}, expected a folder: give its path")
@@ -104,13 +104,13 @@ def opened(folder: str | Path, fingerprint: dict[str, Any]) -> Iterator[Checkpoi
 
 
 def load_variables(folder: str | Path) -> Any:
-    """The variables of a training run's last checkpoint, whatever its optimizer was: what a model is applied with.
+    """The variables of a training run's last checkpoint, for `model.apply`; the optimizer is not needed.
 
     Args:
-        folder: as given to `fit(checkpoint=…)`, of a run that is not going on.
+        folder: as given to `fit(checkpoint=…)`, of a run that has ended.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        CheckpointError: there is no checkpoint, or it is damaged.
 
     Example:
         >>> load_variables("runs/nothing")
@@ -137,9 +137,9 @@ def load_variables(folder: str | Path) -> Any:
 
 
 def _require_intact(place: Path) -> None:
-    """Looks at the files before Orbax does: it reads arrays side by side, and when one fails it closes the event loop under the
-    others, which then write tracebacks that nobody can catch (orbax-checkpoint 0.12.8). A run that was killed before the list
-    was written has none; what the arrays hash to decides then, as it always does.
+    """Check the files before Orbax reads them. Orbax reads arrays in parallel; if one fails, the others print tracebacks that
+    cannot be caught (orbax-checkpoint 0.12.8). A run killed before it wrote the hashes has none; the arrays' own hashes, which
+    are always checked, then suffice.
     """
     if not (place / FILES).exists():
         return
@@ -169,12 +169,12 @@ def _damaged(place: Any) -> CheckpointError:
 
 
 def _data(leaf: Array) -> Array:
-    """Keys as the numbers that they are made of."""
+    """Random keys as arrays of integers."""
     return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
 def _like(leaf: Array, restored: Array) -> Array:
-    """And back."""
+    """The inverse of `_data`."""
     if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return restored
     return jax.random.wrap_key_data(restored, impl=jax.random.key_impl(leaf))

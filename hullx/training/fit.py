@@ -1,9 +1,9 @@
-"""`fit`: trains one network, or dozens at once in one compiled program, with checkpoints, early stop and a record of the way.
+"""`fit`: train one network, or an ensemble in one compiled program, with checkpoints, early stopping and a history.
 
     fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
     fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
 
-What is compiled is in `hullx.training.steps`; here is the loop around it.
+`hullx.training.steps` has the compiled functions; this file has the loop around them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
-from hullx.ambient import own_settings
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentTypeError
+from hullx.jax_settings import with_jax_defaults
 from hullx.runs.progress import progress
 from hullx.training.arguments import check_fit, fingerprint, one_each, started
 from hullx.training.checkpoints import opened
@@ -47,11 +47,11 @@ from hullx.types import Array
 
 
 class Fit(NamedTuple):
-    """The last state, and what happened on the way.
+    """The last state, and the history.
 
-    In an ensemble the state's arrays have a first axis of members, the history's a last one.
+    In an ensemble the state's arrays have members on the first axis, the history's on the last.
 
-    - state: `state.variables` are what the model is applied with.
+    - state: its `variables` are for `model.apply`.
     - history: losses and accuracies by epoch.
     """
 
@@ -61,13 +61,13 @@ class Fit(NamedTuple):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """In what the members of an ensemble differ, besides their keys and labels.
+    """Differences between the members of an ensemble, besides keys and labels.
 
     Attributes:
-        rate: factor on all updates, one for all or (m,): the learning rate, for an optimizer whose own is 1.
-        scale: factor on the initial kernels, one for all or (m,).
-        share_batches: whether members see the same batches in the same order, augmented alike, so that their first layer is one
-            wide product. Else each has its own order.
+        rate: factor on all updates, one number or (m,): the learning rate, for an optimizer with learning rate 1.
+        scale: factor on the initial kernels, one number or (m,).
+        share_batches: whether members see the same augmented batches in the same order, so that their first layer is one wide
+            product. Otherwise each member has its own order.
 
     Example:
         >>> digits, keys = hullx.data.load("digits", train_size=256), jax.random.split(jax.random.key(0), 2)
@@ -84,12 +84,11 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """Where checkpoints lie, and how often one is written.
+    """The folder of checkpoints, and their interval.
 
     Attributes:
-        folder: a run that finds checkpoints there goes on from the last.
-        seconds: one is written at the end of the first epoch that ends so long after the one before, and at the end; 0 for
-            every epoch.
+        folder: a run resumes from the last checkpoint in this folder.
+        seconds: minimum time between checkpoints, which are written after epochs and at the end; 0 for every epoch.
 
     Example:
         >>> Checkpointing("runs/mnist", seconds=60)  # for fit(..., checkpoint=Checkpointing("runs/mnist", seconds=60))
@@ -100,7 +99,7 @@ class Checkpointing:
     seconds: float = 10.0
 
 
-@own_settings
+@with_jax_defaults
 def fit(
     key: Array,
     model: nn.Module,
@@ -120,40 +119,38 @@ def fit(
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     title: str | None = "training",
 ) -> Fit:
-    """A trained network, or an ensemble of them.
+    """Train a network, or an ensemble of networks.
 
     Args:
-        key: one key, or an array (m,) of them for m networks, which are trained together.
+        key: one key, or an array (m,) of keys for m networks that are trained together.
         model: a Flax linen module from images to logits, called with `train=`.
-        optimizer: any of Optax's; a schedule counts steps, of which an epoch has len(images) // batch.
-        train: images (n, h, w, c) float32 and labels (n,), whole numbers below the model's outputs; an ensemble's members may
-            have labels of their own, (m, n).
-        epochs: passes over the data, those that a checkpoint holds included.
-        batch: images a step; what is left at the end of an epoch is dropped (another part in each).
-        test: a split on which the network is evaluated after each epoch.
+        optimizer: an Optax optimizer; schedules count steps, len(images) // batch per epoch.
+        train: images (n, h, w, c) float32 and labels (n,), integers below the model's outputs; or labels (m, n), one row per
+            ensemble member.
+        epochs: passes over the data, including those in a checkpoint.
+        batch: images per step; each epoch drops an incomplete last batch, with different images each time.
+        test: a split for evaluation after each epoch.
         augment: changes a batch, such as `hullx.data.CropFlip()`.
-        adversary: (variables, images, labels, key) → images, which changes each batch against each network as it is at that
-            step: adversarial training, with an attack of `hullx.probes.attacks`. Accuracies on whole splits are without it.
-        until: stop once this share of the training images, from 0 to 1, is classified right by every member that has not
-            diverged.
-        start: variables to begin with in place of drawn ones, such as another run's `fitted.state.variables`; of an ensemble
-            with a leading axis of members. `ensemble.scale` does not apply to them.
-        ensemble: in what members differ; `rate` and `scale` serve a single network too.
-        mesh: devices, with axes named "data" (each batch is spread over them), "members" (the ensemble is), or both.
-        checkpoint: a folder, or `Checkpointing`. A run that finds checkpoints there goes on from the last, to the same losses
-            bit for bit on the same machine and with the same JAX; it may be given more epochs, or another `until`, and all else
-            as it was.
+        adversary: (variables, images, labels, key) → images, which perturbs each batch against each current network, for
+            adversarial training with an attack of `hullx.probes.attacks`. Accuracies on whole splits exclude it.
+        until: stop when every member that has not diverged classifies this share of the training images correctly, 0 to 1.
+        start: initial variables instead of random ones, such as another run's `fitted.state.variables`; for an ensemble with
+            a leading axis of members. `ensemble.scale` does not apply to them.
+        ensemble: differences between members; `rate` and `scale` also apply to a single network.
+        mesh: devices with axes "data" (shards each batch), "members" (shards the ensemble), or both.
+        checkpoint: a folder, or `Checkpointing`. A run resumes from the last checkpoint there, with bitwise identical losses
+            on the same machine with the same JAX. Only `epochs` and `until` may change.
         on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
-        title: of the progress display; None for none.
+        title: title of the progress display; None for no display.
 
     Returns:
-        A `Fit` of state and history. In an ensemble the state's arrays have a first axis of m members, the history's a last. A
-        member that has diverged has NaN in its history from there on.
+        A `Fit` of state and history. In an ensemble the state's arrays have m members on the first axis, the history's on the
+        last. After a member diverges, its history is NaN.
 
     Raises:
-        DivergedError: the loss is not finite (in an ensemble: of no member); the last checkpoint is from before.
+        DivergedError: the loss is not finite (in an ensemble: for all members); the last checkpoint precedes it.
         CheckpointError: the folder holds something else, is in use by another process, or holds a damaged checkpoint.
-        ArgumentTypeError, ArgumentError: arguments of a wrong type or value, or that do not fit together.
+        ArgumentTypeError, ArgumentError: arguments have wrong types or values, or are inconsistent.
 
     Example:
         >>> digits = hullx.data.load("digits")
@@ -170,7 +167,7 @@ def fit(
     layout = Layout.ONE if not key.ndim else Layout.SHARED if ensemble.share_batches else Layout.OWN
     rates, scales = (one_each(name, getattr(ensemble, name), key) for name in ("rate", "scale"))
     checkpoints = checkpoint if isinstance(checkpoint, Checkpointing) or checkpoint is None else Checkpointing(checkpoint)
-    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # every axis automatic, whatever it was
+    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # with automatic axes
 
     programs = _Programs(
         partial(
@@ -214,14 +211,14 @@ def fit(
 
 
 class _Programs(NamedTuple):
-    """An epoch, and an evaluation, of this model."""
+    """The compiled epoch and evaluation of a model."""
 
     epoch: Callable[..., tuple[TrainState, Metrics]]
     evaluate: Callable[..., Metrics]
 
 
 class _Data(NamedTuple):
-    """What every epoch sees."""
+    """The data of every epoch."""
 
     train: Data
     test: Data | None
@@ -229,10 +226,10 @@ class _Data(NamedTuple):
 
 
 def _epoch(programs: _Programs, state: TrainState, data: _Data, done: int, until: float | None) -> tuple[TrainState, History]:
-    """One epoch, and its row of the history.
+    """Run one epoch; return the state and its row of the history.
 
     Raises:
-        DivergedError: no loss is finite any more.
+        DivergedError: no member has finite losses.
     """
     state, metrics = programs.epoch(state, data.train, data.rates)
     loss, accuracy = (np.asarray(values) for values in metrics)
@@ -247,7 +244,7 @@ def _epoch(programs: _Programs, state: TrainState, data: _Data, done: int, until
 
 @partial(jax.jit, static_argnames=("model", "optimizer"))
 def _begun(key: Array, scales: Array, image: Array, *, model: nn.Module, optimizer: optax.GradientTransformation) -> TrainState:
-    """Every member's first state."""
+    """The initial states of all members."""
 
     def one(key: Array, scale: Array) -> TrainState:
         return init_state(key, model, optimizer, image, scale)
@@ -262,7 +259,7 @@ def _on_device(split: Split, key: Array, mesh: Mesh | None) -> Data:
 
 
 def _members(fields: Any, key: Array, mesh: Mesh | None) -> Any:
-    """What an ensemble's members have, one a row: spread over the mesh's axis for them."""
+    """Place arrays with one row per member, sharded over the mesh's axis "members"."""
     if mesh is None:
         return jax.device_put(fields)
     spread = PartitionSpec(MEMBERS) if key.ndim and MEMBERS in mesh.axis_names else PartitionSpec()

@@ -1,4 +1,4 @@
-"""What happened in training: numbers by epoch, when they say to stop, and how they are told."""
+"""Training histories: metrics by epoch, stopping, and summaries."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hullx.errors import DivergedError
 
 
 class History(NamedTuple):
-    """What happened, one row an epoch; in an ensemble each number is an array of one a member, the last axis.
+    """Training metrics, one row per epoch; in an ensemble the last axis has one number per member.
 
     - loss, accuracy: of each step's batch, before the step: (epochs, steps).
-    - train_loss, train_accuracy, test_loss, test_accuracy: after the epoch, of the whole split; NaN where not asked for.
+    - train_loss, train_accuracy, test_loss, test_accuracy: of the whole split after the epoch; NaN if not requested.
 
     Losses are mean cross entropies in nats, accuracies shares from 0 to 1.
     """
@@ -28,20 +28,20 @@ class History(NamedTuple):
 
 
 def stacked(rows: list[History]) -> History:
-    """One history of rows, each of which is an epoch's: a new first axis, of epochs."""
+    """Stack histories of single epochs along a new first axis."""
     return History(*map(np.stack, zip(*rows, strict=True)))
 
 
 def unstacked(whole: History) -> list[History]:
-    """And back: one row an epoch."""
+    """Split a history into single epochs; the inverse of `stacked`."""
     return [History(*(field[i] for field in whole)) for i in range(len(whole.loss))]
 
 
 def reached(rows: list[History], until: float | None) -> bool:
-    """Whether every member that has not diverged has the accuracy asked for.
+    """Whether all members that have not diverged have the requested training accuracy.
 
     Args:
-        rows: one an epoch, the last of which counts.
+        rows: one per epoch; only the last is used.
         until: from 0 to 1; None for never.
     """
     if until is None or not rows:
@@ -50,14 +50,14 @@ def reached(rows: list[History], until: float | None) -> bool:
 
 
 def check_finite(loss: np.ndarray, epochs: int) -> None:
-    """Whether some member's loss is finite in all of an epoch's steps.
+    """Check that at least one member's loss is finite in all steps of an epoch.
 
     Args:
         loss: (steps,) or (steps, members).
-        epochs: before this one.
+        epochs: number of epochs before this one.
 
     Raises:
-        DivergedError: none is.
+        DivergedError: no member has finite losses.
 
     Example:
         >>> check_finite(np.array([2.3, np.inf]), 0)
@@ -75,7 +75,7 @@ def check_finite(loss: np.ndarray, epochs: int) -> None:
 
 
 def summary(rows: list[History]) -> dict[str, Any]:
-    """The last epoch's numbers by name; loss and accuracy are means over its steps."""
+    """The last epoch's metrics by name; loss and accuracy are means over its steps."""
     last = rows[-1]
     named = last._asdict() | {"loss": last.loss.mean(0), "accuracy": last.accuracy.mean(0)}
     known = {name: values.tolist() for name, values in named.items() if not np.isnan(values).all()}
@@ -83,7 +83,7 @@ def summary(rows: list[History]) -> dict[str, Any]:
 
 
 def note(rows: list[History]) -> str:
-    """The same in a few words for a progress display."""
+    """A short summary for the progress display."""
     last = rows[-1]
     words = [f"epoch {len(rows)}", f"loss {np.nanmean(last.loss):.3g}", f"accuracy {np.nanmean(last.accuracy):.1%}"]
     if np.isfinite(last.test_accuracy).any():

@@ -1,10 +1,10 @@
-"""Training as pure functions: a state, a step, an epoch as one compiled scan over data on the device, an evaluation.
+"""Training as pure functions: state, step, epoch (one compiled scan over data on the device) and evaluation.
 
     state = init_state(key, model, optimizer, images)
     state, metrics = train_step(state, images, labels, model=model, optimizer=optimizer)
 
-A model is a Flax linen module whose call takes images and `train=`; images are NHWC float32, labels whole numbers from 0 on.
-`hullx.training.fit` drives them.
+A model is a Flax linen module whose call takes images and `train=`; images are NHWC float32, labels integers from 0 on.
+`hullx.training.fit` calls them.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from jaxtyping import Float, Int
 
 from hullx.types import Array
 
-# Images that go through the network at once when it is evaluated.
+# Images per batch in evaluation.
 EVALUATED = 500
-# Mesh axes: a batch's images are spread over the first, an ensemble's members over the second.
+# Mesh axes that shard the images of a batch and the members of an ensemble.
 DATA, MEMBERS = "data", "members"
 
 Augment = Callable[[Array, Array], Array]
-# (variables, images, labels, key) → images: what the network is to be right about, as it is at this step.
+# (variables, images, labels, key) → images: perturbed against the current network.
 Adversary = Callable[[Any, Array, Array, Array], Array]
 
 
 class TrainState(NamedTuple):
-    """All that training changes; with a leading axis of members in an ensemble."""
+    """The state of training, with a leading axis of members in an ensemble."""
 
     step: Int[Array, ""]  # steps taken
-    variables: Any  # of the model: params, and others such as batch_stats
+    variables: Any  # the model's params and other collections such as batch_stats
     optimizer: Any  # Optax's state
-    key: Array  # of the batches' order and what is drawn inside the network
+    key: Array  # for the order of batches and randomness in the network
 
 
 class Metrics(NamedTuple):
-    """Mean cross entropy in nats, and share of images classified right, from 0 to 1."""
+    """Mean cross entropy in nats, and accuracy from 0 to 1."""
 
     loss: Float[Array, "..."]
     accuracy: Float[Array, "..."]
@@ -53,12 +53,12 @@ class Metrics(NamedTuple):
 def init_state(
     key: Array, model: nn.Module, optimizer: optax.GradientTransformation, images: Float[Array, "b h w c"], scale: Any = 1.0
 ) -> TrainState:
-    """A network's first state.
+    """A network's initial state.
 
     Args:
-        key: one key, which the parameters are drawn from, and whose other half the state keeps.
+        key: one key, split into one for the parameters and one kept in the state.
         model: a Flax linen module from images to logits.
-        optimizer: any of Optax's.
+        optimizer: an Optax optimizer.
         images: any batch of the right shape.
         scale: factor on the initial kernels.
 
@@ -89,15 +89,15 @@ def train_step(
     optimizer: optax.GradientTransformation,
     adversary: Adversary | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """One step on one batch: the next state, and the batch's loss and accuracy before it.
+    """One step on one batch: the next state, and the batch's loss and accuracy before the step.
 
     Args:
-        state: of one network.
-        labels: whole numbers below the model's outputs.
-        rate: factor on the optimizer's updates: the learning rate, for an optimizer whose own is 1.
-        model, optimizer: those of `init_state`.
-        adversary: changes the images against the network as it is, say by projected gradient ascent (Madry et al. 2018); loss
-            and accuracy are those of the changed images.
+        state: state of one network.
+        labels: integers below the model's outputs.
+        rate: factor on the optimizer's updates: the learning rate, for an optimizer with learning rate 1.
+        model, optimizer: as for `init_state`.
+        adversary: perturbs the images against the current network, for example by projected gradient ascent (Madry et al.
+            2018); loss and accuracy are those of the perturbed images.
 
     Example:
         >>> model, optimizer, images, labels = MLP(classes=10), optax.sgd(0.1), jnp.ones((5, 8, 8, 1)), jnp.arange(5)
@@ -131,11 +131,11 @@ class Data(NamedTuple):
     """A split on the device."""
 
     images: Float[Array, "n h w c"]
-    labels: Int[Array, "... n"]  # in an ensemble one row a member
+    labels: Int[Array, "... n"]  # in an ensemble one row per member
 
 
 class Layout(Enum):
-    """How many networks a program trains, and on which batches."""
+    """One network or an ensemble, with shared or separate batches."""
 
     ONE = "one network"
     SHARED = "members that share their batches"
@@ -159,17 +159,17 @@ def epoch(
     layout: Layout = Layout.ONE,
     mesh: Mesh | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """One pass over the data in a random order, what is left of a batch dropped: one compiled scan.
+    """One pass over the data in random order without an incomplete last batch: one compiled scan.
 
     Args:
-        state: donated. Its key and step decide the order; where members share it, the first member's.
+        state: donated. Its key and step determine the order; members that share batches use the first member's.
         data: images (n, h, w, c) and labels (n,), or (m, n) for members.
-        rate: factor on the updates, one a member.
-        model, optimizer: those of `init_state`; static.
-        batch: images a step, from 1 to n; static.
+        rate: factor on the updates, one per member.
+        model, optimizer: as for `init_state`; static.
+        batch: images per step, from 1 to n; static.
         augment: changes a batch; static.
         adversary: as for `train_step`; static.
-        layout: how many networks; static.
+        layout: one network or an ensemble; static.
         mesh: devices, as for `fit`; static.
 
     Returns:
@@ -209,10 +209,10 @@ def epoch(
 
 @partial(jax.jit, static_argnames=("model", "layout", "mesh"))
 def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = Layout.ONE, mesh: Mesh | None = None) -> Metrics:
-    """Mean loss and accuracy on a whole split, of one network or of each member.
+    """Mean loss and accuracy on a whole split, for one network or for each member.
 
     Args:
-        variables: of the model; with a leading axis of members in an ensemble.
+        variables: of the model, with a leading axis of members in an ensemble.
         data, model, layout, mesh: as for `epoch`.
 
     Returns:
@@ -238,9 +238,9 @@ def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = L
 
 
 def over_members(function: Callable[..., Any], model: nn.Module, images: Array, mesh: Mesh | None) -> Callable[..., Any]:
-    """The function of all members at once; on one CPU one after the other where the network has convolutions.
+    """The function for all members at once; for networks with convolutions on one CPU, one member after another.
 
-    XLA is slow there where each member has kernels of its own: four CNNs took 1.7, four ResNets 4 times as long as in turn.
+    There XLA is slow for members with separate kernels: four CNNs took 1.7, four ResNets 4 times as long as in sequence.
     """
     if mesh is None and jax.default_backend() == "cpu":
         network = jax.make_jaxpr(lambda images: model.init_with_output(jax.random.key(0), images)[0])(images[:1])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hullx.arguments import Numbers, check_numbers, look
+from hullx.arguments import Numbers, check_numbers, finite_and_max
 from hullx.core.hull import Frame, centre_of, frame_of, spread
 from hullx.core.scores import GROUP
 from hullx.errors import ArgumentError
@@ -73,7 +73,7 @@ class Chunks:
         with np.errstate(over="ignore", invalid="ignore"):  # what is wrong with the numbers is said below
             self.centre = centre_of(sample)
             for _, chunk in self:
-                seen.append(look(chunk))
+                seen.append(finite_and_max(chunk))
                 spreads.append(spread(chunk, self.centre))
         # The last chunk is filled up with the centre, which is no larger than the points.
         check_numbers("points", Numbers(all(each.finite for each in seen), max(each.largest for each in seen)), self.dtype)

@@ -1,1 +1,1 @@
-"""Where images come from, a file for each: embedded in a package, in an .npz file, prepared by TensorFlow Datasets."""
+"""Sources of images, one per file: embedded in a package, in an .npz file, prepared by TensorFlow Datasets."""

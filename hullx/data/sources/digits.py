@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits, 8 × 8, which come with the package."""
+"""scikit-learn's 1,797 embedded handwritten digits, 8 × 8."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hullx.data.dataset import Dataset, Split
 from hullx.extras import require
 
-# The seed of the split, and the share of it that is held out.
+# The seed of the split, and the share of test images.
 SEED, TEST_SHARE = 0, 0.2
 
 
@@ -29,7 +29,7 @@ def read() -> Dataset:
 
     digits: Any = load_digits()
     labels = np.asarray(digits.target, np.int32)
-    # Intensities are whole numbers from 0 to 16.
+    # Intensities are integers from 0 to 16.
     images = (np.asarray(digits.images, np.float32) / 16)[..., None]
     train, test = train_test_split(np.arange(len(labels)), test_size=TEST_SHARE, stratify=labels, random_state=SEED)
     whole = Split(images, labels)

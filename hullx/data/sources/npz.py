@@ -10,7 +10,7 @@ from hullx.data.dataset import Dataset, Split
 from hullx.errors import DataError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
-# Labels up to here are taken for classes, one each; what is larger is no class number.
+# Upper limit of class labels.
 MOST_CLASSES = 2**16
 
 
@@ -18,14 +18,14 @@ def read(path: Path) -> Dataset:
     """The two splits of a file.
 
     Args:
-        path: of a file with `KEYS`: images (n, height, width, channels), (n, height, width) or (n, numbers), uint8 or float in
-            [0, 1]; labels (n,) or (n, 1), whole numbers from 0 on.
+        path: a file with `KEYS`: images (n, height, width, channels), (n, height, width) or (n, numbers), uint8 or float in
+            [0, 1]; labels (n,) or (n, 1), integers from 0 on.
 
     Returns:
-        A `Dataset` called after the file, whose images have four axes and the file's dtype.
+        A `Dataset` named after the file; its images have four axes and the file's dtype.
 
     Raises:
-        DataError: it cannot be read, or does not hold images and labels; the message names file, key and remedy.
+        DataError: the file is unreadable or does not hold images and labels; the message names file, key and remedy.
     """
     arrays = _arrays(path)
     train, test = (
@@ -54,9 +54,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             return {key: found[key] for key in KEYS}
     except DataError:
         raise
-    except Exception as error:  # what a damaged file makes of NumPy and zipfile is any of a dozen errors
+    except Exception as error:  # NumPy and zipfile raise many error classes for damaged files
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{path} cannot be read as an .npz file ({reason}): check the path, or save it anew") from error
+        raise DataError(f"{path} cannot be read as an .npz file ({reason}): check the path, or save it again") from error
 
 
 def _images(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
@@ -70,7 +70,7 @@ def _images(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
         )
     if images.dtype != np.uint8:
         if not np.isfinite(images).all():
-            raise DataError(f"{path}: {key} holds NaN or infinity: drop or mend those images")
+            raise DataError(f"{path}: {key} holds NaN or infinity: drop or repair those images")
         if images.min() < 0 or images.max() > 1:
             raise DataError(f"{path}: {key} has values outside [0, 1]: store uint8, or divide by the largest")
     if images.ndim == 2:
@@ -81,15 +81,15 @@ def _images(path: Path, key: str, arrays: dict[str, np.ndarray]) -> np.ndarray:
 def _labels(path: Path, key: str, arrays: dict[str, np.ndarray], count: int) -> np.ndarray:
     labels = arrays[key]
     if labels.shape not in ((count,), (count, 1)):
-        hint = f"store {key}.argmax(1)" if labels.ndim == 2 and len(labels) == count else "store one whole number an image"
+        hint = f"store {key}.argmax(1)" if labels.ndim == 2 and len(labels) == count else "store one integer per image"
         raise DataError(f"{path}: {key} has shape {labels.shape} for {count} images, expected ({count},): {hint}")
     if not np.issubdtype(labels.dtype, np.integer) and not np.issubdtype(labels.dtype, np.floating):
-        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store whole numbers from 0 on, one a class")
+        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store integers from 0 on, one per class")
     labels = labels.reshape(-1)
     whole = (labels >= 0) & (labels < MOST_CLASSES) & (labels == np.floor(labels))
     if not whole.all():
         raise DataError(
-            f"{path}: {key} holds labels such as {labels[~whole][0]}, expected whole numbers from 0 to {MOST_CLASSES - 1}: "
+            f"{path}: {key} holds labels such as {labels[~whole][0]}, expected integers from 0 to {MOST_CLASSES - 1}: "
             "number the classes from 0 on"
         )
     return labels.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The only file that imports tensorflow-datasets: reads prepared sets, without TensorFlow, and prepares them."""
+"""Read prepared TFDS sets without TensorFlow, and prepare them. Only this file imports tensorflow-datasets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hullx.data.dataset import Dataset, Split
 from hullx.errors import DataError
 from hullx.extras import require
 
-# What TFDS calls a set: name, perhaps /config, perhaps :version.
+# TFDS names: name, optional /config, optional :version.
 NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
-# Records decoded at a time: their bytes are dropped before the next are read.
+# Records decoded at once, which limits memory for their bytes.
 CHUNK = 4096
 
 
@@ -25,11 +25,11 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
     """The train and test splits of a prepared set, uint8.
 
     Args:
-        name: TFDS's, perhaps with /config and :version.
-        data_dir: where prepared sets lie; None for TFDS's own default.
+        name: TFDS name, optionally with /config and :version.
+        data_dir: folder of prepared sets; None for TFDS's default.
 
     Raises:
-        DataError: no such set, not prepared, not in array_record format, or no images of one size with labels.
+        DataError: the set is unknown, not prepared, not in array_record format, or lacks labelled images of one size.
         PackageError: tensorflow-datasets or Pillow is not installed.
     """
     builder = _builder(name, data_dir)
@@ -53,13 +53,13 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
 
 
 def prepare(name: str, data_dir: str | Path | None) -> Path:
-    """Downloads and prepares a set in array_record format; returns its folder.
+    """Download and prepare a set in array_record format; return its folder.
 
     Args:
         name, data_dir: as for `read`.
 
     Raises:
-        DataError: no such set, or TensorFlow is not installed.
+        DataError: the set is unknown, or TensorFlow is not installed.
         PackageError: tensorflow-datasets or Pillow is not installed.
     """
     builder = _builder(name, data_dir)
@@ -81,13 +81,13 @@ def _builder(name: str, data_dir: str | Path | None):
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError as error:
         raise DataError(f"unknown data set {name!r}: {choice}") from error
-    except (ValueError, AssertionError, TypeError, OSError) as error:  # of a config or version that there is not, or its folder
+    except (ValueError, AssertionError, TypeError, OSError) as error:  # unknown config or version, or invalid folder
         reason = str(error).strip().partition("\n")[0]
         raise DataError(f"data set {name!r} cannot be opened ({reason}): {choice}") from error
 
 
 def _is_jpeg(folder: Path) -> bool:
-    """Whether the images on disk were compressed with loss, by the folder's own description."""
+    """Whether the images on disk are JPEG, according to the folder's metadata."""
     features = json.loads((folder / "features.json").read_text())["featuresDict"]["features"]
     return features["image"]["image"].get("encodingFormat") == "jpeg"
 
@@ -96,7 +96,7 @@ def _split(builder: Any, part: str) -> Split:
     import tensorflow_datasets as tfds
     from PIL import Image
 
-    # TFDS's own decoding costs ten times the bytes' reading and Pillow's decoding together.
+    # TFDS's decoding takes ten times as long as reading the bytes and decoding with Pillow.
     source = builder.as_data_source(part, decoders={"image": tfds.decode.SkipDecoding()})
     count = len(source)
     images, labels = None, np.empty(count, np.int32)

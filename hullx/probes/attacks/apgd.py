@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
-from hullx.ambient import own_settings
+from hullx.jax_settings import with_jax_defaults
 from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
 from hullx.probes.attacks.attempts import Best, Search, attempts, goes_on, measured
@@ -28,7 +28,7 @@ MOMENTUM, RISES, FIRST = 0.75, 0.75, 2.0
 CHECKPOINTS, FALL, LEAST = (0.0, 0.22), 0.03, 0.06
 
 
-@own_settings
+@with_jax_defaults
 def apgd(
     apply: Apply,
     variables: Any,

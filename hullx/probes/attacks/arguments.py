@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from hullx.arguments import check_array, check_count, known
+from hullx.arguments import check_array, check_count, is_concrete
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.probes.attacks.attacked import Apply
 from hullx.probes.attacks.attempts import Search
@@ -66,7 +66,7 @@ def _check_labels(labels: Any, count: int, classes: int) -> None:
 def _all(values: Any, fine: Callable[[Any], Any]) -> bool:
     """Whether all values are fine, or not known yet; NaN is within no limits."""
     with jax.ensure_compile_time_eval():
-        return not known(values) or bool(fine(jnp.asarray(values)).all())
+        return not is_concrete(values) or bool(fine(jnp.asarray(values)).all())
 
 
 def _hashable(value: Any) -> bool:
@@ -134,6 +134,6 @@ def sizes_of(epsilon: Float[Array, "n"], steps: int, step_size: Any) -> Float[Ar
         raise ArgumentError(
             f"step_size: got shape {np.shape(given)}, expected () or ({steps},): give one number, or one a step"
         )
-    if known(given):
+    if is_concrete(given):
         check_positive("step_size", given)
     return jnp.broadcast_to(jnp.asarray(given, epsilon.dtype), (len(epsilon), steps))

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
 
-from hullx.ambient import own_settings
 from hullx.arguments import check_count
+from hullx.jax_settings import with_jax_defaults
 from hullx.probes.attacks.apgd import climbed
 from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
@@ -20,7 +20,7 @@ from hullx.probes.attacks.budget import Budget, moved
 from hullx.types import Array
 
 
-@own_settings
+@with_jax_defaults
 def smallest_budget(
     apply: Apply,
     variables: Any,

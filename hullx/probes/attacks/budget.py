@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
-from hullx.arguments import known
+from hullx.arguments import is_concrete
 from hullx.errors import ArgumentError
 from hullx.numerics.norms import norm as euclidean
 from hullx.numerics.norms import unit
@@ -45,7 +45,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         check_norm(self.norm)
-        if known(self.epsilon):
+        if is_concrete(self.epsilon):
             check_positive("epsilon", self.epsilon)
 
 

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
 
-from hullx.ambient import own_settings
 from hullx.arguments import check_count, check_share
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.norms import norm
 from hullx.probes.attacks.arguments import check_network
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
 from hullx.types import Array
 
 
-@own_settings
+@with_jax_defaults
 def deepfool(
     apply: Apply,
     variables: Any,

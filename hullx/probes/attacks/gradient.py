@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
 
-from hullx.ambient import own_settings
+from hullx.jax_settings import with_jax_defaults
 from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon, sizes_of
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
 from hullx.probes.attacks.attempts import Best, Search, attempts, goes_on, measured
@@ -19,7 +19,7 @@ from hullx.probes.attacks.budget import Budget, nearest_within, steepest
 from hullx.types import Array
 
 
-@own_settings
+@with_jax_defaults
 def fgsm(
     apply: Apply,
     variables: Any,
@@ -47,7 +47,7 @@ def fgsm(
     return _one_step(apply, variables, images, labels, epsilon, search=search, together=together)
 
 
-@own_settings
+@with_jax_defaults
 def pgd(
     apply: Apply,
     variables: Any,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from hullx.arguments import check_array, check_numbers, look
+from hullx.arguments import check_array, check_numbers, finite_and_max
 from hullx.errors import ArgumentError
 from hullx.probes.flip_points.regions import Box, Everywhere, HullRegion, Region
 from hullx.types import Array
@@ -29,7 +29,7 @@ def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
         )
     dtype = jax.dtypes.canonicalize_dtype(jnp.promote_types(images.dtype, jnp.float32))
     found = np.asarray(images).astype(dtype)
-    check_numbers(name, look(found), found.dtype)
+    check_numbers(name, finite_and_max(found), found.dtype)
     return found
 
 
@@ -90,7 +90,7 @@ def _hull(images: np.ndarray, within: Any) -> HullRegion:
             "flatten each point to one row"
         )
     points = np.asarray(within).astype(images.dtype)
-    check_numbers("within", look(points), points.dtype)
+    check_numbers("within", finite_and_max(points), points.dtype)
     return HullRegion(jnp.asarray(points))
 
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hullx.ambient import own_settings
 from hullx.arguments import check_count
+from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.batching import fill
 from hullx.probes.flip_points.arguments import check_apply, checked_images, checked_others, checked_region
 from hullx.probes.flip_points.program import Apply, Searched, search
@@ -55,7 +55,7 @@ class FlipPoints(NamedTuple):
     steps: Int[np.ndarray, "m"]
 
 
-@own_settings
+@with_jax_defaults
 def flip_points(
     apply: Apply,
     variables: Any,

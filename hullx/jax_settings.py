@@ -1,4 +1,4 @@
-"""hullx's code under its own settings of JAX, whatever the caller's are: what is strict for their code must not break ours."""
+"""JAX's default settings for hullx's code, because stricter settings of the caller would break it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def own_settings(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, run with JAX's standard promotion of dtypes and ranks, and free to move data to and from devices.
+def with_jax_defaults(function: Callable[P, R]) -> Callable[P, R]:
+    """Run the function with JAX's standard dtype and rank promotion, and without transfer guards.
 
-    The settings hold in the calling thread and until the function returns; they change no result.
+    The settings apply to the calling thread until the function returns. They change no result.
     """
 
     @wraps(function)
@@ -30,9 +30,9 @@ def own_settings(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def without_mesh() -> AbstractContextManager[Any]:
-    """A context in which arrays are placed on one device, whatever mesh the caller works in (`jax.set_mesh`).
+    """A context without the caller's mesh (`jax.set_mesh`): arrays are placed on one device.
 
-    Under a transformation such as jax.grad the caller's mesh stays.
+    Under a transformation such as jax.grad the caller's mesh remains.
     """
     try:
         return jax.set_mesh(Mesh(np.empty((), object), ()))
