@@ -264,7 +264,7 @@ def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
     run = start("toy", "smoke", Config(), tmp_path)
     path = run.folder / "config.json"
     path.write_text(path.read_text().replace('"size"', '"count"'))
-    assert "of another version of the experiment (count, size differ)" in hullx_runs("resume", run.folder).errors
+    assert "to another version of the experiment (count, size differ)" in hullx_runs("resume", run.folder).errors
 
 
 def test_generators_know_their_purpose() -> None:
