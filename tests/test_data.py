@@ -81,7 +81,7 @@ BAD_ARRAYS = {
     "one-hot labels": ({"y_train": np.eye(4)}, r"y_train has shape \(4, 4\) for 4 images, .*: store y_train.argmax\(1\)"),
     "too few labels": (
         {"y_test": LABELS[:3]},
-        r"y_test has shape \(3,\) for 4 images, expected \(4,\): store one whole",
+        r"y_test has shape \(3,\) for 4 images, expected \(4,\): store one integer",
     ),
     "fractional labels": ({"y_train": LABELS + 0.5}, "y_train holds labels such as 0.5, expected integers from 0"),
     "negative labels": ({"y_train": LABELS - 1}, "y_train holds labels such as -1, expected integers from 0"),

@@ -198,7 +198,7 @@ def test_help_shows_the_docstring_and_the_meaning_of_every_field() -> None:
         "computes next to nothing",
         "--names",
         "how many numbers",
-        "of every random choice",
+        "seed of all random choices",
         "50",
         "--out",
     ):
@@ -264,7 +264,7 @@ def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
     run = start("toy", "smoke", Config(), tmp_path)
     path = run.folder / "config.json"
     path.write_text(path.read_text().replace('"size"', '"count"'))
-    assert "of another version of the experiment, which differs in count, size" in hullx_runs("resume", run.folder).errors
+    assert "to another version of the experiment (count, size differ)" in hullx_runs("resume", run.folder).errors
 
 
 def test_generators_know_their_purpose() -> None:
