@@ -70,7 +70,7 @@ def closing_tables(results: Results, title: str) -> Iterator[Table]:
         yield table
         title = ""
     if results.claims:
-        table = Table("claim", "expected", "measured", "verdict", "behind it", title=title or None, title_justify="left")
+        table = Table("claim", "expected", "measured", "verdict", "evidence", title=title or None, title_justify="left")
         for claim in results.claims:
             table.add_row(*claim_cells(claim, named=len(sets) > 1))
         yield table

@@ -75,7 +75,7 @@ def table(path: Path, names: str = "all") -> str:
         claims = json.loads(path.read_text())["claims"]
         several = len({claim["data"] for claim in claims}) > 1
         cells = [claim_cells(claim, named=several) for claim in claims]
-        return markdown(("claim", "expected", "measured", "verdict", "behind it"), cells) + _origin(path)
+        return markdown(("claim", "expected", "measured", "verdict", "evidence"), cells) + _origin(path)
     rows = read_rows(path)
     if not rows or tuple(rows[0]) != Row._fields:
         return markdown(tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
