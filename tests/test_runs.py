@@ -34,10 +34,14 @@ def toy(out: Path, *arguments: object) -> Done:
     return started(experiment.main, *arguments, "--out", out)
 
 
-def test_a_run_as_its_user_starts_it(tmp_path: Path) -> None:
-    command = (sys.executable, "-m", "toy", "--out", str(tmp_path))
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+@pytest.mark.parametrize("script", [False, True])
+def test_a_run_as_its_user_starts_it(script: bool, tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    program, start_in = ([here / "toy.py"], tmp_path) if script else (["-m", "toy"], here)
+    command = (sys.executable, *program, "--out", tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=start_in)
     folder = Path(done.stdout.splitlines()[-1])
+    assert folder.parent == tmp_path / "toy"
     assert not done.stderr
     # The program's module has the name by which it can be imported.
     assert hullx_runs("judge", folder).status == 0

@@ -157,7 +157,9 @@ def of_folder(folder: Path) -> Experiment[Any]:
     except PackageError:  # an ImportError that names the package to install
         raise
     except (ImportError, AttributeError) as error:
-        raise ResumeError(f"{folder} is a run of {name}, which cannot be imported: start from the repository's root") from error
+        raise ResumeError(
+            f"{folder} is a run of {name}, which cannot be imported: start from the folder that holds it"
+        ) from error
 
 
 @contextmanager

@@ -60,15 +60,21 @@ def found(folder: Path, stem: str) -> tuple[bytes | None, list[Path]]:
 def module_name(function: Any) -> str:
     """The importable module name of a function or class, also if the module runs as the main program."""
     name = function.__module__
-    spec = getattr(sys.modules["__main__"], "__spec__", None) if name == "__main__" else None
-    return name if spec is None else spec.name
+    return _main_name() if name == "__main__" else name
 
 
 def module_named(name: str) -> Any:
     """The module of that name; the main program is not imported again."""
+    return sys.modules["__main__"] if name == _main_name() else importlib.import_module(name)
+
+
+def _main_name() -> str:
+    """The name by which others import the main program: of a script, its file's."""
     main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    return main if spec is not None and spec.name == name else importlib.import_module(name)
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    if spec is not None:
+        return spec.name
+    return "__main__" if file is None else Path(file).stem
 
 
 def _encoded(value: Any, arrays: dict[str, np.ndarray]) -> Any:
