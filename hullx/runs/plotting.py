@@ -1,7 +1,7 @@
 """Figures without a window or backend, saved in a run folder, and plots shared by experiments.
 
 def figures(results):
-    drawn, axes = plotting.figure(1, 2, size=(9, 4), title="Distances to the hull")
+    drawn, axes = plotting.figure(1, 2, title="Distances to the hull")
     plotting.histograms(axes[0, 0], {"test images": distances}, "distance", "share")
     yield "distances", drawn
 """
@@ -46,13 +46,16 @@ DPI = 120
 Figures = Iterator[tuple[str, Figure]]
 
 
-def figure(rows: int = 1, columns: int = 1, *, size: tuple[float, float], title: str) -> tuple[Figure, np.ndarray]:
+def figure(
+    rows: int = 1, columns: int = 1, *, title: str, size: tuple[float, float] | None = None
+) -> tuple[Figure, np.ndarray]:
     """A figure and its axes, (rows, columns).
 
     Args:
-        size: width and height in inches.
         title: describes the figure.
+        size: width and height in inches; by default 4.5 × 4 for each pair of axes.
     """
+    size = size or (4.5 * columns, 4.0 * rows)
     drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
     drawn.suptitle(textwrap.fill(title, int(12 * size[0])), fontsize=10)
     return drawn, drawn.subplots(rows, columns, squeeze=False)
