@@ -221,7 +221,10 @@ IMAGES = DIGITS.test.images
         (lambda: Wavelets((28, 28, 1), "db2", 3), "levels: got 3 for images of 28 × 28, expected at most 2"),
         (lambda: Wavelets(SHAPE, "mexican"), "wavelet: got 'mexican', expected a discrete wavelet of PyWavelets"),
         (lambda: Wavelets(SHAPE, "bior2.2"), "expected an orthogonal wavelet"),
-        (lambda: spaces.selected(Wavelets(SHAPE), np.arange(64), 65), "k: got 65, expected at most 64, the number of coefficients"),
+        (
+            lambda: spaces.selected(Wavelets(SHAPE), np.arange(64), 65),
+            "k: got 65, expected at most 64, the number of coefficients",
+        ),
         (lambda: spaces.pca(Pixels(SHAPE), IMAGES, 65), "k: got 65 for 360 images of 64 dimensions, expected at most 64"),
         (lambda: spaces.pca(Pixels(SHAPE), IMAGES[:3], 4), "k: got 4 for 3 images"),
         (lambda: spaces.rows(Features(MODEL, VARIABLES, "conv_1"), IMAGES), "expected one of hidden_1, hidden_2, logits"),
