@@ -48,7 +48,7 @@ def test_wavelet_hull(tmp_path: Path) -> None:
     assert figures(results) == {"coefficients.png", "digits-kept.png"}
     done = start("wavelet_hull", "--kept", 65, "--out", tmp_path)
     assert done.status == 2
-    assert "k: got 65, but there are 64 coefficients" in done.errors.splitlines()[-1]
+    assert "k: got 65, expected at most 64, the number of coefficients" in done.errors.splitlines()[-1]
 
 
 def inside(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
