@@ -29,8 +29,13 @@ ROOT = Path(__file__).parent
 FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
 ORDINARY = "__main__", "shared"  # modules that Python finds by itself
 # Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.pieces`), and can still be resumed.
-RENAMED = {"codes": "autoencoder_codes", "layers": "layer_hulls", "regions": "linear_head_regions", "sizes": "model_sizes"}
-MOVED = {"hullx.probes.places": "places"}  # the same, of modules that were in hullx
+RENAMED = {
+    "experiments.codes": "autoencoder_codes",
+    "experiments.layers": "layer_hulls",
+    "experiments.regions": "linear_head_regions",
+    "experiments.sizes": "model_sizes",
+    "hullx.probes.places": "places",
+}
 
 
 def files() -> dict[str, Path]:
@@ -66,20 +71,17 @@ class FolderFinder(MetaPathFinder, Loader):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /) -> ModuleSpec | None:
         package, _, name = fullname.rpartition(".")
-        if fullname in MOVED:
+        if fullname in RENAMED:
             return ModuleSpec(fullname, self)
         if package != __name__ or name in ORDINARY:
             return None
         found = files()
         if name in found:
             return spec_from_file_location(fullname, found[name])
-        if name in RENAMED:
-            return ModuleSpec(fullname, self)
         raise ModuleNotFoundError(unknown(name), name=fullname)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        name = MOVED.get(spec.name) or RENAMED[spec.name.rpartition(".")[2]]
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{RENAMED[spec.name]}")
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing: it is loaded."""

@@ -42,18 +42,24 @@ def from_disk(queries: np.ndarray, points: np.ndarray, **settings) -> hullx.Proj
 
 
 PATHS = {
-    "project": Path(hullx.project, (0.02, 0.01)),
+    "project": Path(hullx.project, (0.02, 0.005)),
     # The data are taken in full, the bracket is rounded outwards to float32.
     "project of float64 with x64 off": Path(hullx.project, (1.0, 0.02), x64=False),
-    # Without x64, float32 has too few digits for columns that differ by six orders of magnitude.
-    "jit": Path(jitted(), (0.20, 0.05)),
-    "jit without a last resort": Path(jitted(solver=ActiveSet(last_resort=False)), (0.50, 0.50)),
-    "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.01)),
-    "sweep from disk": Path(from_disk, (0.02, 0.01)),
-    "sweep over a mesh": Path(on_a_mesh, (0.02, 0.01)),
+    "jit": Path(jitted(), (0.05, 0.05)),
+    "jit without a last resort": Path(jitted(solver=ActiveSet(last_resort=False)), (1.0, 1.0)),
+    "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.005)),
+    "sweep from disk": Path(from_disk, (0.02, 0.005)),
+    "sweep over a mesh": Path(on_a_mesh, (0.02, 0.005)),
 }
 BOTH = [(path, dtype) for path in PATHS for dtype in (np.float32, np.float64) if PATHS[path].x64 or dtype is np.float64]
 SLOW_SEEDS = range(100, 109)
+# Paths that miss their target, and the share of undecided queries that they may not exceed. Without x64, float32 has too few
+# digits for columns that differ by six orders of magnitude. In float64, distances of 1e-24 of the hull's size are too small for
+# brackets of 1e-6.
+MISSED = {
+    ("jit", np.float32): 0.18,
+    **{(path, np.float64): 0.008 for path in ("project", "sweep", "sweep from disk", "sweep over a mesh")},
+}
 # One shape for the quick suite, and what was wrong first.
 QUICK = [
     "offset of 1e8 spreads",
@@ -122,7 +128,11 @@ def test_a_hundred_thousand_brackets(path: str, dtype: type) -> None:
     print(line(f"  total of {title}", total), flush=True)
     assert total.queries * len(BOTH) >= 100_000
     assert (total.above, total.below) == (0, 0)
-    assert total.share <= PATHS[path].undecided[dtype is np.float64]
+    most = PATHS[path].undecided[dtype is np.float64]
+    assert total.share <= MISSED.get((path, dtype), most)
+    if (path, dtype) in MISSED:
+        assert total.share > most, "the target is met: take the path out of MISSED"
+        pytest.xfail(f"{total.share:.2%} of the queries are undecided, the target is {most:.1%}")
 
 
 @pytest.mark.slow

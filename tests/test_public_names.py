@@ -44,3 +44,10 @@ assert hullx.geometry.__name__ == "hullx.geometry"
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_importing_hullx_is_cheap() -> None:
+    heavy = ("matplotlib", "tyro", "jaxopt", "tensorflow_datasets", "orbax", "scipy.stats")
+    program = f"import sys, hullx.runs; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -292,10 +292,3 @@ def test_programs_stay_in_the_users_cache_folder(chosen: str | None, tmp_path: P
     finally:
         for name, value in settings.items():
             jax.config.update(name, value)
-
-
-def test_importing_hullx_is_cheap() -> None:
-    heavy = ("matplotlib", "tyro", "jaxopt", "tensorflow_datasets", "orbax", "scipy.stats")
-    program = f"import sys, hullx.runs; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
@@ -68,9 +67,7 @@ def pattern_search(
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     settings = {"model": model, "scale": scale, "members": members, "steps": steps, "at_once": at_once}
-    variables, loss = _search(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings)
-    there = np.flatnonzero(np.isfinite(loss))
-    return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
+    return Found.among(*_search(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings))
 
 
 @partial(jax.jit, static_argnames=("model", "scale", "members", "steps", "at_once"))

@@ -8,7 +8,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
@@ -53,9 +52,7 @@ def stopped_descent(
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
     settings = {"model": model, "scale": scale, "members": members, "batch": min(batch, len(labels)), "steps": steps}
-    variables, loss = _descend(key, images, labels, jnp.float32(high), jnp.float32(rate), **settings)
-    there = np.flatnonzero(np.isfinite(loss))
-    return Found(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], members)
+    return Found.among(*_descend(key, images, labels, jnp.float32(high), jnp.float32(rate), **settings))
 
 
 @partial(jax.jit, static_argnames=("model", "scale", "members", "batch", "steps"))

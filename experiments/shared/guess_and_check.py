@@ -42,6 +42,12 @@ class Found(NamedTuple):
     loss: Float[np.ndarray, "f"]
     tried: int
 
+    @classmethod
+    def among(cls, variables: Any, loss: Array) -> Found:
+        """Those of the tried networks whose loss is finite, as it is where a search succeeded."""
+        there = np.flatnonzero(np.isfinite(loss))
+        return cls(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], len(loss))
+
 
 def guess(
     key: Array,

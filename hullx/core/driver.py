@@ -24,7 +24,7 @@ from hullx.types import Projection, decided
 # times as fast as rounds from the host, for 64 to 1,024 queries.)
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
 # Batches are padded to one of these sizes, so that few programs are compiled.
-SIZES = (1, 64)
+SIZES = (1, 32)
 
 
 class Problem(NamedTuple):

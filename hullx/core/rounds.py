@@ -37,8 +37,8 @@ class PointSource(Protocol):
       with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
     - certify(queries, candidates, along, rest, active, method): lower bounds of the distances, (b,): the candidates scored
       again in the method's precision; `rest` bounds the slabs of all others.
-    - certify_all(queries, along, count, method): lower bounds from slices of all points, (b,), and the rows that score highest,
-      (b, count).
+    - certify_all(queries, along, count): in extended precision, lower bounds from all points, (b,), and the rows that score
+      highest, (b, count).
     """
 
     @property
@@ -55,7 +55,7 @@ class PointSource(Protocol):
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array: ...
 
-    def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]: ...
+    def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]: ...
 
 
 class Round(NamedTuple):
@@ -86,7 +86,7 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
     count, method = stage.candidates, stage.method
     solution = source.solve(state, goal.max_steps - state.steps, active, stage)
     if method is Method.EXTENDED:
-        lower, candidates = source.certify_all(state.queries, solution.along, count, method)
+        lower, candidates = source.certify_all(state.queries, solution.along, count)
         return Round(solution, candidates, lower)
     scores, candidates = source.best(solution.direction.astype(method.scores), count, active, nearest=False)
     rest = bound_of_others(source.frame, state.queries, solution.direction, solution.upper, scores, rows=source.rows)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx.core.hull import Frame
-from hullx.core.precision.slices import Slices
+from hullx.core.precision.slices import EXTENDED
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
@@ -41,27 +43,33 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
 
 
 def farthest(
-    frame: Frame, points: Array, queries: Float[Array, "b d"], along: Any, precision: Slices, *, count: int
+    frame: Frame, points: Float[Array, "n d"], queries: Float[Array, "b d"], along: Any, *, count: int
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The points that fall least short of the slab along each query's residual, from slices of all points.
+    """The points that fall least short of the slab along each query's residual, in extended precision.
 
     Args:
-        points: raw, (n, d), n ≥ count.
-        queries: raw, in the dtype of the arithmetic.
+        points: raw, n ≥ count.
+        queries: raw.
         along: of the solutions.
 
     Returns:
-        How far they are beyond it (minus `Slices.beyond`), in falling order, and their rows.
+        How far they are beyond the slab (minus `Slices.beyond`), in descending order, and their rows.
     """
-    dtype = queries.dtype
-    size = max(SLICE_BYTES // (8 * dtype.itemsize * points.shape[1]), 1)
+    wide = jax.dtypes.canonicalize_dtype(np.float64)
+    size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
 
     def one(query: Array, along: Any) -> tuple[Array, Array]:
-        found = in_chunks(points, size, lambda rows: precision.beyond(frame, query, rows.astype(dtype), along))
+        found = in_chunks(points, size, lambda rows: EXTENDED.beyond(frame, query, rows.astype(wide), along))
         values, rows = lax.top_k(-found, count)
         return values, rows
 
-    return jax.vmap(one)(queries, along)
+    return jax.vmap(one)(queries.astype(wide), along)
+
+
+def proved(frame: Frame, queries: Float[Array, "b d"], beyond: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
+    """The lower bounds of distances, from how far the `farthest` point is beyond each slab."""
+    wide = jax.dtypes.canonicalize_dtype(np.float64)
+    return jax.vmap(partial(EXTENDED.proved, frame))(queries.astype(wide), -beyond, along)
 
 
 def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
@@ -85,6 +93,12 @@ def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Arra
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The `count` largest scores of each query, in descending order, and their columns: exact, in two stages."""
+    # Without the barrier, XLA computes parts of this again for each use (measured in loops: twice as slow in all).
+    values, columns = lax.optimization_barrier(_top(scores, count))
+    return values, columns
+
+
+def _top(scores: Array, count: int) -> tuple[Array, Array]:
     queries, rows = scores.shape
     if rows // GROUP < 2 * count:
         values, columns = lax.top_k(scores, count)

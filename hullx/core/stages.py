@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.precision.float64 import Float64
 from hullx.core.precision.protocol import Precision
-from hullx.core.precision.slices import Slices
+from hullx.core.precision.slices import EXTENDED, Slices
 from hullx.types import Array
 
 # Support slots in the rounds whose pools are in float32, and extra rows of the pool. Supports are 7–46 on MNIST; on CIFAR-10 47
@@ -44,9 +44,9 @@ class Method(Enum):
 
     @property
     def precision(self) -> Precision:
-        """What refines and certifies. Three slices are float32's digits once and a half, five are twice those of any dtype."""
+        """What refines and certifies. Three slices are float32's digits once and a half."""
         if self is Method.EXTENDED:
-            return Slices(5, 2)
+            return EXTENDED
         return Slices(3, 2) if self is Method.SLICED else Float64()
 
     @property
@@ -152,7 +152,8 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
     found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, most, solver=setup.own)]
     if most > first:
         found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
-    if most == first if setup.extended is None else setup.extended:
+    extended = most == first if setup.extended is None else setup.extended
+    if extended:
         found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later, most))
     return [_fit(stage, independent, rows) for stage in found]
 

@@ -17,7 +17,7 @@ from hullx.core.hull import Frame
 from hullx.core.pool import tableau
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import Solved
-from hullx.core.precision.slices import Slices
+from hullx.core.precision.slices import EXTENDED
 from hullx.core.scores import repeated
 from hullx.core.stages import Method, Stage, arithmetic
 from hullx.numerics import extended
@@ -103,14 +103,12 @@ def _problem(query: Array, members: Array, start: Pool) -> PoolProblem:
 
 def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
     """A pool's problem in pairs, from raw numbers and without rounding errors of their dtype."""
-    precision = Method.EXTENDED.precision
-    assert isinstance(precision, Slices)
-    weights, how = start.weights.astype(raw.dtype), extended.slicing(raw.dtype, precision.slices)
+    weights, how = start.weights.astype(raw.dtype), extended.slicing(raw.dtype, EXTENDED.slices)
     # Differences of placed numbers are at most 2, and numbers that are cut at most 1.
     unit = 2 * frame.scale.astype(raw.dtype)
     sliced = extended.cut(Pair(*(part / unit for part in extended.difference(raw, raw[0]))), how)
     gram = Pair(*(4 * part for part in extended.product(sliced, sliced.swapaxes(1, 2), how)))
-    scores = precision.scores(frame, query, raw, weights)
+    scores = EXTENDED.scores(frame, query, raw, weights)
     return PoolProblem(gram, scores, weights, jnp.zeros((), raw.dtype), start.blocked)
 
 

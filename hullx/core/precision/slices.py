@@ -184,6 +184,10 @@ class Slices:
         return jnp.where((bound > 0) & (along.length.high >= 0.25), bound, 0)
 
 
+# Five slices have twice the digits of any dtype.
+EXTENDED = Slices(5, 2)
+
+
 def placed(rows: Float[Array, "... d"], frame: Frame) -> Pair:
     """(x − centre) / scale of raw rows, without error."""
     high, low = extended.difference(rows, frame.centre.astype(rows.dtype))

@@ -11,8 +11,7 @@ from jax import lax
 
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
-from hullx.core.precision.slices import Slices
-from hullx.core.scores import farthest, nearness, scores_in_double, top
+from hullx.core.scores import farthest, nearness, proved, scores_in_double, top
 from hullx.core.stages import Method, Stage, arithmetic
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
@@ -84,14 +83,12 @@ class ArraySource(NamedTuple):
 
         return in_groups(jax.vmap(one), (queries, candidates, along, rest), _together(queries, candidates), active)
 
-    def certify_all(self, queries: Array, along: Any, count: int, method: Method) -> tuple[Array, Array]:
+    def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
-        frame, precision = self.hull.frame, method.precision
-        assert isinstance(precision, Slices)
-        queries = queries.astype(arithmetic(method, queries.dtype))
-        found, rows = farthest(frame, self.hull.points, queries, along, precision, count=min(count, len(self.hull.points)))
+        frame, points = self.hull.frame, self.hull.points
+        beyond, rows = farthest(frame, points, queries, along, count=min(count, len(points)))
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
-        return jax.vmap(partial(precision.proved, frame))(queries, -found[:, 0], along), self._points_only(rows)
+        return proved(frame, queries, beyond[:, 0], along), self._points_only(rows)
 
     def _points_only(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)

@@ -13,10 +13,10 @@ from jax import lax
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Solution
-from hullx.core.scores import nearness, scores_in_double
+from hullx.core.scores import farthest, nearness, proved, scores_in_double
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.stages import Method, Stage
 from hullx.core.state import QueryState
 from hullx.types import Array
 
@@ -52,14 +52,14 @@ class DiskSource(gathered.Gathered):
         """As `rounds.PointSource`."""
         return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest, method=method)
 
-    def certify_all(self, queries: np.ndarray, along: Any, count: int, method: Method) -> tuple[Array, np.ndarray]:
+    def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
 
         def of(chunk: Array) -> tuple[Array, Array]:
-            return _farthest(self.frame, chunk, queries, along, count=min(count, len(chunk)), method=method)
+            return _farthest(self.frame, chunk, queries, along, count=min(count, len(chunk)))
 
-        found, rows = self._merged(of, len(queries), count, np.dtype(arithmetic(method, queries.dtype)))
-        return gathered.proved(self.frame, queries, -found[:, 0], along, method=method), rows
+        beyond, rows = self._merged(of, len(queries), count, np.dtype(np.float64))
+        return _proved(self.frame, queries, beyond[:, 0], along), rows
 
     def _merged(
         self, of: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
@@ -75,7 +75,8 @@ class DiskSource(gathered.Gathered):
 
 _solve = jax.jit(gathered.solve, static_argnames="stage")
 _certify = jax.jit(gathered.certify, static_argnames="method")
-_farthest = jax.jit(gathered.farthest_of, static_argnames=("count", "method"))
+_farthest = jax.jit(farthest, static_argnames="count")
+_proved = jax.jit(proved)
 
 
 @partial(jax.jit, static_argnames=("count", "nearest"))

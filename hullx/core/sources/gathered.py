@@ -6,7 +6,6 @@ several parts of the points, merged.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -17,8 +16,6 @@ from hullx.core import rounds
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Pool, Solution, pool
 from hullx.core.pool.solve import solve as solve_pools
-from hullx.core.precision.slices import Slices
-from hullx.core.scores import farthest
 from hullx.core.stages import Method, Stage, arithmetic
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.batching import in_groups, lockstep
@@ -91,18 +88,3 @@ def certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, 
         return jnp.minimum(method.precision.slab(frame, query.astype(dtype), rows.astype(dtype), along), rest)
 
     return in_groups(jax.vmap(one), (queries, rows, along, rest), lockstep(rows[0].size * 8, len(rows)))
-
-
-def farthest_of(frame: Frame, points: Array, queries: Array, along: Any, *, count: int, method: Method) -> tuple[Array, Array]:
-    """`scores.farthest` in the precision of a method, of queries in any dtype."""
-    precision = method.precision
-    assert isinstance(precision, Slices)
-    return farthest(frame, points, queries.astype(arithmetic(method, queries.dtype)), along, precision, count=count)
-
-
-@partial(jax.jit, static_argnames="method")
-def proved(frame: Frame, queries: Array, least: Array, along: Any, *, method: Method) -> Array:
-    """The lower bounds of a batch, (b,), from the least of what all points fall short of the slab (`Slices.proved`)."""
-    precision = method.precision
-    assert isinstance(precision, Slices)
-    return jax.vmap(partial(precision.proved, frame))(queries.astype(arithmetic(method, queries.dtype)), least, along)

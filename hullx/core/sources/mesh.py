@@ -7,6 +7,7 @@ them in turn. With several processes each calls `sweep` with the same arguments,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Pool, Solution
-from hullx.core.scores import GROUP, nearness, scores_in_double, top
+from hullx.core.scores import GROUP, farthest, nearness, proved, scores_in_double, top
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
 from hullx.core.stages import Method, Stage
@@ -86,15 +87,14 @@ class MeshSource(gathered.Gathered):
         found = _certify(self.frame, queries, rows, along, rest, mesh=self.mesh, method=method)
         return self._everywhere(found)[: len(candidates)]
 
-    def certify_all(self, queries: np.ndarray, along: Any, count: int, method: Method) -> tuple[Array, np.ndarray]:
+    def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         filled = jax.tree.map(self._filled, (queries, along))
-        found = self._everywhere(_farthest(self.frame, self.raw, *filled, mesh=self.mesh, count=several, method=method))
-        values, rows = (field[: len(queries)] for field in found)
-        values, rows = gathered.merged(values, rows, count)
-        lower = gathered.proved(self.frame, queries, -values[:, 0], along, method=method)
-        return lower, gathered.points_only(rows, self.count)
+        found = self._everywhere(_farthest(self.frame, self.raw, *filled, mesh=self.mesh, count=several))
+        beyond, rows = (field[: len(queries)] for field in found)
+        beyond, rows = gathered.merged(beyond, rows, count)
+        return _proved(self.frame, queries, beyond[:, 0], along), gathered.points_only(rows, self.count)
 
     def _gathered(self, wanted: np.ndarray) -> Array:
         return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
@@ -134,42 +134,42 @@ def _replicated(values: Any, *, mesh: Mesh) -> Any:
     return lax.with_sharding_constraint(values, NamedSharding(mesh, P()))
 
 
+_proved = jax.jit(proved)
+
+
 @partial(jax.jit, static_argnames=("mesh", "count", "nearest"))
 def _best(
     frame: Frame, points: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
 ) -> tuple[Array, Array]:
-    """Every shard's largest scores and their rows, side by side; the points are placed, or raw for vectors in float64."""
-    along_points, queries = _split(mesh)
-    beside = P(queries[0] if queries else None, along_points[0] if along_points else None)
+    """Every shard's largest scores; the points are placed, or raw for vectors in float64."""
 
     def local(points: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
         if vectors.dtype == jnp.float64:
-            scores = scores_in_double(frame, points, vectors)
-        else:
-            scores = nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32))
-        values, rows = top(scores, count)
-        return values, (rows + _shard(mesh) * len(points)).astype(jnp.int32)
+            return top(scores_in_double(frame, points, vectors), count)
+        return top(nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32)), count)
 
-    where = along_points, along_points, queries
-    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(
-        points, squares, vectors
-    )
+    return _of_shards(local, (points, squares), (vectors,), mesh)
 
 
-@partial(jax.jit, static_argnames=("mesh", "count", "method"))
-def _farthest(
-    frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int, method: Method
+@partial(jax.jit, static_argnames=("mesh", "count"))
+def _farthest(frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int) -> tuple[Array, Array]:
+    """Every shard's points that fall least short of the slabs."""
+    return _of_shards(lambda *each: farthest(frame, *each, count=count), (raw,), (queries, along), mesh)
+
+
+def _of_shards(
+    local: Callable[..., tuple[Array, Array]], points: tuple[Array, ...], batch: tuple[Any, ...], mesh: Mesh
 ) -> tuple[Array, Array]:
-    """Every shard's points that fall least short of the slabs, and their rows, side by side."""
-    points, split = _split(mesh)
-    beside = P(split[0] if split else None, points[0] if points else None)
+    """What a function finds of each shard's points for each query, as values and rows, side by side."""
+    along_points, queries = _split(mesh)
+    beside = P(queries[0] if queries else None, along_points[0] if along_points else None)
 
-    def local(raw: Array, queries: Array, along: Any) -> tuple[Array, Array]:
-        values, rows = gathered.farthest_of(frame, raw, queries, along, count=count, method=method)
-        return values, (rows + _shard(mesh) * len(raw)).astype(jnp.int32)
+    def shard(points: tuple[Array, ...], batch: tuple[Any, ...]) -> tuple[Array, Array]:
+        values, rows = local(*points, *batch)
+        return values, (rows + _shard(mesh) * len(points[0])).astype(jnp.int32)
 
-    where = points, split, split
-    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(raw, queries, along)
+    where = along_points, queries
+    return jax.shard_map(shard, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(points, batch)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
