@@ -93,9 +93,10 @@ def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Arra
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The `count` largest scores of each query, in descending order, and their columns: exact, in two stages."""
-    # Without the barrier, XLA computes parts of this again for each use (measured in loops: twice as slow in all).
-    values, columns = lax.optimization_barrier(_top(scores, count))
-    return values, columns
+    # Without the barriers, XLA computes parts of this again for each use (measured in loops: twice as slow in all). One barrier
+    # around both arrays makes XLA abort when it partitions top_k over devices.
+    values, columns = _top(scores, count)
+    return lax.optimization_barrier(values), lax.optimization_barrier(columns)
 
 
 def _top(scores: Array, count: int) -> tuple[Array, Array]:
