@@ -100,7 +100,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             record("peak memory, GB", found["peak_gb"])
             record("memory ÷ points", (found["peak_gb"] - found["loaded_gb"]) / found["points_gb"])
             record("÷ two products", found["seconds"] / found["floor"] if job.solver == SWEEP else np.nan)
-            record("undecided", runs.Estimate(found["undecided"], np.nan, np.nan, found["queries"]))
+            record("undecided", runs.Estimate(found["undecided"], np.nan, np.nan, found["queries"], "count"))
             record("failed", np.array([not found["queries"]]), statistic="count")
     run.table("costs", costs(rows, config.problems))
 

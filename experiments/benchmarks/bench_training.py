@@ -82,9 +82,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     for way, seconds in together.items():
         run.record("seconds", seconds, group=f"{config.members} MLPs, {way}", statistic="median")
         run.record("times as fast", together["in turn"] / seconds, group=f"{config.members} MLPs, {way}", statistic="median")
-    run.record("test accuracy", run.keep(DIGITS, digits, config), group=DIGITS)
+    run.record("test accuracy", run.keep(DIGITS, digits, config), group=DIGITS, unit="share")
     if config.mnist:
-        run.record("test accuracy", run.keep(MNIST, mnist, config), group=MNIST)
+        run.record("test accuracy", run.keep(MNIST, mnist, config), group=MNIST, unit="share")
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:

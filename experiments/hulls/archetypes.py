@@ -93,10 +93,10 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         shares = {method: 1 - np.array([each.left for each in mine]) / total for method, mine in found.items()}
         for method, mine in found.items():
             record = partial(run.record, data=title, group=method)
-            record(SHARE, shares[method])
-            record(BEST, shares[method], statistic="max")
+            record(SHARE, shares[method], unit="share")
+            record(BEST, shares[method], statistic="max", unit="share")
             counted = np.sum([(each.undecided, each.queries) for each in mine], axis=0).tolist()
-            record("undecided", runs.Estimate(counted[0], np.nan, np.nan, counted[1]))
+            record("undecided", runs.Estimate(counted[0], np.nan, np.nan, counted[1], "count"))
         run.table(f"{title} explained", shares)
         run.table(f"{title} curves", {f"start {i + 1}": 1 - each.curve / total for i, each in enumerate(found[GRADIENT])})
         best = {runs.slug(method): mine[shares[method].argmax()].images for method, mine in found.items()}

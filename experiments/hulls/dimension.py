@@ -113,7 +113,7 @@ def embed(config: Config, run: runs.Run[Config], data: Dataset, k: int) -> None:
     fitted = [trained(config, run, seen, model, seed) for seed in range(config.seeds)]
     record(config, run, seen, EMBEDDING, [spaces.Features(model, each.state.variables, "embedding") for each in fitted])
     accuracy = np.array([each.history.test_accuracy[-1] for each in fitted])
-    run.record("test accuracy", accuracy, data=data.title, group=f"{EMBEDDING}, {k}")
+    run.record("test accuracy", accuracy, data=data.title, group=f"{EMBEDDING}, {k}", unit="share")
 
 
 def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:

@@ -114,7 +114,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         share, undecided = results.estimate("share outside", group=layer, seed=""), results.total("undecided", group=layer)[0]
         words = f"{name}, {last}: test images are"
         yield runs.Claim.of(share, f"{words} outside", OUTSIDE, "all", runs.all_of(share, undecided=undecided), **about)
-        inside = runs.Estimate(1 - share.value, 1 - share.high, 1 - share.low, share.n)
+        inside = runs.Estimate(1 - share.value, 1 - share.high, 1 - share.low, share.n, share.unit)
         yield runs.Claim.of(inside, f"{words} inside, most of them", INSIDE, "more than half", runs.above(inside, 0.5), **about)
         about["group"] = group
         for quantity, said in (
@@ -142,7 +142,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             groups = [
                 each for each in results.names("group", quantity="÷ two products") if each.startswith(f"{name}, {state}, ")
             ]
-            for place, quantity in zip(column, ("share outside", "÷ mean distance of two"), strict=True):
+            for place, quantity in zip(column, ("share outside", "÷ mean pairwise distance"), strict=True):
                 found = np.array([results.estimate(quantity, group=group, seed="")[:3] for group in groups])
                 bars = np.abs(found[:, 1:] - found[:, :1]).T
                 place.errorbar(np.arange(len(groups)), found[:, 0], bars, label=state, color=colour, marker="o", markersize=4)

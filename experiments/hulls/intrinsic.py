@@ -86,7 +86,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     train = run.keep("training features", features, model, variables, data.train.images, layer)
     test = run.keep("test features", features, model, variables, data.test.images, layer)
     wrong = np.asarray(probes.logits(variables, data.test.images, model=model).argmax(-1)) != data.test.labels
-    run.record("accuracy", 1 - wrong.mean(1), data=data.title, group="networks")
+    run.record("accuracy", 1 - wrong.mean(1), data=data.title, group="networks", unit="share")
     for k in config.bottlenecks:
         group = f"bottleneck {k}"
         coded = run.keep(f"codes {k}", codes, train, test, k, config.steps, config.seed)
@@ -104,7 +104,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for name, score in zip(SCORES, (np.array(near), outside, hull), strict=True):
             columns[name] = np.array([auroc(*each) for each in zip(wrong, outside, score, strict=True)])
         for quantity, values in columns.items():
-            run.record(quantity, values, data=data.title, group=group)
+            unit = "" if quantity in SCORES else "share"
+            run.record(quantity, values, data=data.title, group=group, unit=unit)
         run.record("undecided", ~decided, data=data.title, group=group, statistic="count")
         first = {"bottleneck": np.full(config.seeds, k), "seed": np.arange(config.seeds), "errors": wrong.sum(1)}
         tables.append(first | columns)

@@ -70,6 +70,6 @@ def record_regions(run: runs.Run[Any], data: str, group: str, found: list[Region
         run.record(name, values, **about)
     run.record("undecided", undecided, **about, statistic="count")
     run.record("accuracy of the nearest hull", nearest, **about)
-    run.record(LIKE, runs.difference_interval(nearest, right, paired=True), **about)
+    run.record(LIKE, runs.difference_interval(nearest, right, paired=True), **about, unit="%")
     run.record("least gap of two hulls", min(each.gap for each in found), **about)
     run.record("distance to the border", border, **about)

@@ -83,8 +83,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         record = partial(run.record, data=PLANE, group=f"width {width}")
         record("failed", ~fitted[:, i], statistic="count")
         for j, place in enumerate(PLACES):
-            record(f"share agreeing {place}", agreement[:, i, j])
-            record(f"accuracy {place}", right[:, i, j])
+            record(f"share agreeing {place}", agreement[:, i, j], unit="share")
+            record(f"accuracy {place}", right[:, i, j], unit="share")
     asked = prepared(config, run)
     model = MLP(asked.classes, width=UNITS)
     family = trained(run, "Adam", Recipe(), model, asked)

@@ -103,7 +103,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             record = partial(run.record, data=data.title, group=f"{way}, {n} images")
             mine = [row for row in rows if row[1:4] == (n, LENET, way)]
             record("networks", len(mine))
-            record("test accuracy", np.array([row[-1] for row in mine], float))
+            record("test accuracy", np.array([row[-1] for row in mine], float), unit="share")
             if way == GUESSED:
                 record("guesses", sum(tried[n]))
                 filled = {(row[0], row[4]) for row in mine}

@@ -132,9 +132,9 @@ def trained(config: Config, run: runs.Run[Config], network: nn.Module, optimizer
     history = fit(keys, network, optimizer, train, **settings).history
     record = partial(run.record, data=data.title, group=title)
     record("epochs", len(history.loss))
-    record("training accuracy", history.train_accuracy[-1])
-    record("least training accuracy", history.train_accuracy[-1], statistic="min")
-    record("test accuracy", history.test_accuracy[-1])
+    record("training accuracy", history.train_accuracy[-1], unit="share")
+    record("least training accuracy", history.train_accuracy[-1], statistic="min", unit="share")
+    record("test accuracy", history.test_accuracy[-1], unit="share")
     record("failed", ~np.isfinite(history.loss[-1, -1]), statistic="count")
     return history
 

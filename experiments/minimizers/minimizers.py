@@ -66,14 +66,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         family = trained(run, name, FAMILIES[name], model, asked)
         if family.members < 2:
             continue  # those that failed are counted
-        run.record("test accuracy", 1 - asked.errors(model, family.variables), data=asked.title, group=name)
+        run.record("test accuracy", 1 - asked.errors(model, family.variables), data=asked.title, group=name, unit="share")
         found = {leg: asked.labels(model, family.variables, points) for leg, points in legs.items()}
         agreeing = {leg: probes.pairwise(each.reshape(len(each), -1), asked.classes) for leg, each in found.items()}
         along.append(np.stack([each.reshape(len(COORDINATES), -1) for each in agreeing.values()]))
         there.append(asked.agreement(model, family.variables))
         for place, agreement in zip(asked.places, there[-1], strict=True):
             if place in SHOWN:
-                run.record(f"share agreeing, {place}", agreement, data=asked.title, group=name)
+                run.record(f"share agreeing, {place}", agreement, data=asked.title, group=name, unit="share")
         right = (found[THROUGH] == asked.queries.labels).mean((0, 2))
         rows += [(name, *row) for row in zip(COORDINATES, along[-1][0].mean(1), right, strict=True)]
         run.tabulate("legs", ("family", "distance", "agreement", "accuracy"), rows)

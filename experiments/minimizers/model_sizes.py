@@ -17,7 +17,8 @@ from .evaluation_setup import Asked
 from .least_squares import decompose, minimum_norm
 
 RATE = 1e-3  # learning rate of Adam
-QUANTITIES = "training error share", "test error share", "squared test error", "norm"
+# The measured numbers, and their units.
+QUANTITIES = {"training error": "share", "test error": "share", "squared test error": "", "norm": ""}
 
 
 class Found(NamedTuple):

@@ -83,13 +83,13 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(asked.places)))
         for size, values, agreeing in zip(relative, numbers, agreement, strict=True):
             record = partial(run.record, data=asked.title, group=f"{kind}, size {size:.3g}")
-            for quantity, each in zip(QUANTITIES, values, strict=True):
-                record(quantity, each)
+            for (quantity, unit), each in zip(QUANTITIES.items(), values, strict=True):
+                record(quantity, each, unit=unit)
             record("failed", ~np.isfinite(values[0]), statistic="count")
             rows.append((kind, size, *np.nanmean(values, axis=1)))
             for place in SHOWN:
                 mine = agreeing[list(asked.places).index(place)]
-                record(f"share agreeing, {place}", mine)
+                record(f"share agreeing, {place}", mine, unit="share")
                 shares.append((kind, size, place, mine.mean()))
     run.tabulate("sizes", ("kind", "size", *QUANTITIES), rows)
     run.tabulate("agreement", ("kind", "size", "place", "agreement"), shares)
@@ -143,11 +143,8 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 def figures(results: runs.Results) -> plotting.Figures:
     """Errors and norms, and agreement, by size."""
     (data,), seeds = results.names("data"), results.config["seeds"]
-    title, words = (
-        f"{data}: what size does, means over {seeds} seeds",
-        {name: name.replace(" share", "") for name in QUANTITIES},
-    )
-    sizes = plotting.curves(title, results.table("sizes"), "size", words, columns="kind", by="kind", xscale="log")
+    title, labels = f"{data}: what size does, means over {seeds} seeds", {name: name for name in QUANTITIES}
+    sizes = plotting.curves(title, results.table("sizes"), "size", labels, columns="kind", by="kind", xscale="log")
     shares = {"agreement": "share of pairs of seeds that agree"}
     title = f"{data}: where {seeds} networks of one size agree: inside the hull, on its surface, outside"
     table, look = results.table("agreement"), {"xscale": "log", "ylim": (0, 1.02)}

@@ -73,7 +73,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):
             shares = {name: found[name][i, j] for name in ERRORS[3:]}
             for name, values in shares.items():
-                run.record(f"{name} error share", values, data=data, group=f"{regime}, degree {degree}")
+                run.record(f"{name} error", values, data=data, group=f"{regime}, degree {degree}", unit="share")
             errors.append((data, regime, comb(degree + dimension, degree), *(share.mean() for share in shares.values())))
         curves: dict[str, np.ndarray] = dict(zip(REGIMES, found["by distance"][:, -1], strict=True))
         curves[f"degree {TRUE_DEGREE}, minimum norm"] = found["by distance"][0, config.degrees.index(TRUE_DEGREE)]

@@ -94,7 +94,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         numbers |= {quantity: agreement[kinds.index(place)] for quantity, place in PLACES.items()}
         for quantity, values in numbers.items():
             words = quantity if quantity == ACCURACY else quantity.replace("agreement", "share agreeing")
-            run.record(words, values, data=asked.title, group=name)
+            run.record(words, values, data=asked.title, group=name, unit="share")
         rows.append((*levels, *(values.mean() for values in numbers.values())))
         run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
     check_any(rows)

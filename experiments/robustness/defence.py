@@ -113,7 +113,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         if group != "image":
             for name, base in ((CLEAN, CLEAN), (UNAWARE, UNAWARE), (EITHER, UNAWARE)):
                 gain = runs.difference_interval(found[name], right["image"][base], paired=True)
-                run.record(f"gain, {name}", gain, data=data.title, group=group)
+                run.record(f"gain, {name}", gain, data=data.title, group=group, unit="%")
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:

@@ -102,7 +102,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.record(KEPT, runs.two_way_interval(said[:, i].argmax(-1) == first), **about)
     image, surface = (right[:, PLACES.index(place)] for place in (1, 0))
     about = {"data": data.title, "group": "image → projection"}
-    run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about)
+    run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about, unit="%")
     run.record("share wrong, then right", runs.two_way_interval(~image & surface), **about)
     run.record("share right, then wrong", runs.two_way_interval(image & ~surface), **about)
     bends(run, data, path, labels, logits)

@@ -33,7 +33,7 @@ class Claim(NamedTuple):
     - note: further remarks.
     - data, group: the subject, as in results.csv; "" for all.
     - seeds: the number of independent repetitions.
-    - unit: "%" shows a share in percent; any other unit follows the number.
+    - unit: as that of an `Estimate`.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Claim(NamedTuple):
 
     @classmethod
     def of(cls, measured: Estimate, name: str, source: str, expected: str, verdict: str, **more: Any) -> Claim:
-        """A claim measured by an estimate.
+        """A claim measured by an estimate, in its unit unless another is given.
 
         Example:
-            >>> share = Estimate(1.0, 0.99, 1.0, 360)
-            >>> Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", all_of(share), unit="%").verdict
+            >>> share = Estimate(1.0, 0.99, 1.0, 360, "share")
+            >>> Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", all_of(share)).verdict
             'holds'
         """
         value = None if np.isnan(measured.value) else measured.value
-        return cls(name, source, expected, value, measured.interval, verdict, **more)
+        return cls(name, source, expected, value, measured.interval, verdict, **{"unit": measured.unit, **more})
 
 
 def above(estimate: Estimate, threshold: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hullx.extras import require
-from hullx.runs.results import CONFIG, FAILED, UNDECIDED, Results, Row, is_share
+from hullx.runs.results import CONFIG, Results, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,11 +91,10 @@ def blocks(rows: Iterable[Row]) -> list[Block]:
 
 def cell(row: Row) -> str:
     """A number above its interval: "22.0%", "[21.4%, 22.7%]"; "0 of 360" for a count."""
-    if row.quantity in (UNDECIDED, FAILED):
+    if row.unit == "count":
         return f"{row.value:.0f} of {row.n:,}" if row.n else "–"
-    unit = "%" if is_share(row.quantity) else ""
     interval = row.estimate.interval
-    return number(row.value, unit) + (f"\n[{bounds(interval, unit)}]" if interval else "")
+    return number(row.value, row.unit) + (f"\n[{bounds(interval, row.unit)}]" if interval else "")
 
 
 def claim_cells(claim: dict[str, Any], *, named: bool = True) -> tuple[str, str, str, str, str]:
@@ -120,10 +119,10 @@ def bounds(interval: Iterable[float], unit: str = "") -> str:
 
 
 def number(value: float, unit: str = "") -> str:
-    """A rounded number with its unit; "%" multiplies by 100."""
+    """A rounded number with its unit, see `Estimate`; shares and their differences are shown in percent."""
     if np.isnan(value):
         return "–"
-    if unit == "%":
+    if unit in ("share", "%"):
         percent = 100 * value
         return f"{percent:.2g}%" if 0 < abs(percent) < 1 else f"{percent:.2f}%" if 99.5 < percent < 100 else f"{percent:.1f}%"
     digits = ",.0f" if abs(value) >= 1000 else ".0f" if value == round(value) else ".3g" if abs(value) >= 0.001 else ".2g"

@@ -34,7 +34,7 @@ from hullx.runs.atomic import UNFINISHED, append, unwritten, write
 from hullx.runs.fingerprint import LOCK
 from hullx.runs.names import slug
 from hullx.runs.provenance import code, provenance
-from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row, is_share
+from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row
 from hullx.runs.statistics import Statistic, estimate
 from hullx.runs.tensorboard import Board, find_board
 
@@ -68,23 +68,27 @@ class Run(Generic[C]):
         seed: int | None = None,
         statistic: Statistic | None = None,
         interval: tuple[float, float] | None = None,
+        unit: str | None = None,
     ) -> None:
         """Add a row to results.csv.
 
         Args:
-            quantity: its name; names with "share" or "accuracy" are shown in percent, and the counts "undecided" and "failed"
-                appear beside every verdict.
+            quantity: its name; the counts "undecided" and "failed" appear beside every verdict.
             values: one per query or network, of which the row stores the statistic, its interval and n; or one number; or an
                 `Estimate`.
             data, group: the subject; "" for all.
             seed: the seed, if the values come from a single one.
             statistic: as in `hullx.runs.statistics.estimate`; by default the share of Booleans, the mean of numbers.
             interval: replaces the interval of the statistic.
+            unit: of an `Estimate`; by default "share" for Booleans, "count" for counts, and that of an `Estimate`. The interval
+                of a share lies in [0, 1].
         """
         measured = estimate(values, statistic)
         if interval is not None:
             measured = measured._replace(low=interval[0], high=interval[1])
-        if is_share(quantity):  # shares lie in [0, 1]
+        if unit is not None:
+            measured = measured._replace(unit=unit)
+        if measured.unit == "share":
             measured = measured._replace(low=max(measured.low, 0.0), high=min(measured.high, 1.0))
         row = Row(data, group, "" if seed is None else str(seed), quantity, *measured)
         if any(row[:4] == other[:4] for other in self.rows):

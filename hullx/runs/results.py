@@ -1,7 +1,7 @@
 """Read a run folder, for claims and figures.
 
-results.csv has the same columns in all experiments: data, group, seed, quantity, value, low, high, n. A row is one number with
-its 95% interval (empty if there is none), from n values. Two quantities have a fixed meaning: "undecided" counts the queries
+results.csv has the same columns in all experiments: data, group, seed, quantity, value, low, high, n, unit. A row is one number
+with its 95% interval (empty if there is none), from n values, in a unit of `Estimate`; older files have no units. Two quantities have a fixed meaning: "undecided" counts the queries
 without a certificate, "failed" the runs without a result; n is their total.
 """
 
@@ -35,11 +35,12 @@ class Row(NamedTuple):
     low: float
     high: float
     n: int
+    unit: str = ""
 
     @property
     def estimate(self) -> Estimate:
         """The number and its interval."""
-        return Estimate(self.value, self.low, self.high, self.n)
+        return Estimate(*self[4:])
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,7 @@ def read_results(path: Path) -> list[Row]:
 
     def row(cells: dict[str, str]) -> Row:
         value, low, high = (tables.number(cells[name]) for name in ("value", "low", "high"))
-        return Row(cells["data"], cells["group"], cells["seed"], cells["quantity"], value, low, high, int(cells["n"]))
+        subject = cells["data"], cells["group"], cells["seed"], cells["quantity"]
+        return Row(*subject, value, low, high, int(cells["n"]), cells.get("unit", ""))
 
     return [row(cells) for cells in tables.read_rows(path)]
-
-
-def is_share(quantity: str) -> bool:
-    """Whether a quantity is a share, shown in percent."""
-    return "share" in quantity or "accuracy" in quantity

@@ -27,12 +27,17 @@ Statistic = Literal["mean", "median", "share", "count", "spread", "min", "max"]
 
 
 class Estimate(NamedTuple):
-    """A number from n values, and the ends of its interval; NaN if there is no interval."""
+    """A number from n values, and the ends of its interval; NaN if there is no interval.
+
+    - unit: how the number is shown. "share" is a share of a whole, in percent; "%" a difference of shares, in percent; "count"
+      a number of the n. Any other unit follows the number.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    unit: str = ""
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -105,9 +110,9 @@ def share_interval(successes: int, n: int, *, confidence: float = 0.95) -> Estim
     if not 0 <= successes <= n:
         raise ArgumentError(f"successes: got {successes} of {n}, expected from 0 to {n}: count them again")
     if n == 0:
-        return Estimate(np.nan, np.nan, np.nan, 0)
+        return Estimate(np.nan, np.nan, np.nan, 0, "share")
     low, high = scipy.stats.binomtest(int(successes), int(n)).proportion_ci(confidence, method="exact")
-    return Estimate(successes / n, float(low), float(high), int(n))
+    return Estimate(successes / n, float(low), float(high), int(n), "share")
 
 
 def difference_interval(
@@ -151,16 +156,17 @@ def two_way_interval(values: Float[Array, "a b"], *, confidence: float = 0.95, s
 
     Reference: Owen (2007), "The pigeonhole bootstrap", whose intervals are a little too long rather than too short.
     """
+    unit = "share" if np.asarray(values).dtype == bool else ""
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or not values.size or not np.isfinite(values).all():
         raise ArgumentError(f"values: got shape {values.shape} or numbers that are not finite, expected (a, b): drop those")
     rng, mean = np.random.default_rng(seed), float(values.mean())
     if min(values.shape) < 2:
-        return Estimate(mean, np.nan, np.nan, min(values.shape))
+        return Estimate(mean, np.nan, np.nan, min(values.shape), unit)
     rows, columns = (rng.multinomial(size, np.full(size, 1 / size), RESAMPLES) / size for size in values.shape)
     drawn = ((rows @ values) * columns).sum(1)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(mean, float(low), float(high), min(values.shape))
+    return Estimate(mean, float(low), float(high), min(values.shape), unit)
 
 
 def rank_correlation(x: Float[Array, "n"], y: Float[Array, "n"], *, confidence: float = 0.95) -> Estimate:
@@ -230,7 +236,7 @@ def estimate(values: Any, statistic: Statistic | None = None) -> Estimate:
         case "count" | "spread" | "min" | "max":
             function = {"count": np.sum, "spread": np.std, "min": np.min, "max": np.max}[name]
             number = float(function(values)) if len(values) or name == "count" else np.nan
-            return Estimate(number, np.nan, np.nan, len(values))
+            return Estimate(number, np.nan, np.nan, len(values), "count" if name == "count" else "")
     raise ArgumentError(f"statistic: got {name!r}, expected one of {', '.join(get_args(Statistic))}: choose one")
 
 
