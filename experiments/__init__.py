@@ -28,7 +28,7 @@ require("experiments", "flax", "optax", "matplotlib", "tyro", "rich", "sklearn",
 ROOT = Path(__file__).parent
 FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
 ORDINARY = "__main__", "shared"  # modules that Python finds by itself
-# Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.pieces`), and can still be resumed.
+# Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.cache`), and can still be resumed.
 RENAMED = {
     "experiments.codes": "autoencoder_codes",
     "experiments.layers": "layer_hulls",

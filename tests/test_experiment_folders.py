@@ -14,7 +14,7 @@ from commands import hullx_runs
 
 import experiments
 from experiments.__main__ import question
-from hullx.runs import pieces
+from hullx.runs import modules
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,8 +31,8 @@ def test_every_file_is_one_module_without_its_folder() -> None:
 
 
 def test_classes_in_unfinished_runs_are_found_by_their_earlier_names() -> None:
-    assert pieces.module_named("experiments.sizes") is importlib.import_module("experiments.model_sizes")
-    assert pieces.module_named("hullx.probes.places") is importlib.import_module("experiments.places")
+    assert modules.module_named("experiments.sizes") is importlib.import_module("experiments.model_sizes")
+    assert modules.module_named("hullx.probes.places") is importlib.import_module("experiments.places")
     for earlier, name in experiments.RENAMED.items():
         assert name in experiments.files()
         assert earlier.removeprefix("experiments.") not in experiments.files()

@@ -105,7 +105,7 @@ class Killed(BaseException):
 def test_killed_again_and_again_it_ends_with_the_same_results(
     smoke: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed while it writes its n-th file, for n that grows: sweeps, other pieces, tables and results."""
+    """Killed while it writes its n-th file, for n that grows: sweeps, other cached values, tables and results."""
     kills, flush = 0, os.fsync
     while True:
         left = 5 + 20 * kills

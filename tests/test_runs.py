@@ -1,4 +1,4 @@
-"""The pattern of an experiment, by one that computes next to nothing: folders, pieces, command lines, the gallery."""
+"""The pattern of an experiment, by one that computes next to nothing: folders, cached values, command lines, the gallery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from toy import Config, Drawn, after, computed, experiment
 
 from hullx import runs
 from hullx.errors import ArgumentError, ArgumentTypeError
-from hullx.runs import gallery, pieces
+from hullx.runs import cache, gallery
 from hullx.runs.command import CACHE, keep_compiled
 from hullx.runs.folder import start
 from hullx.runs.names import slug
@@ -62,7 +62,7 @@ def test_a_run_leaves_a_complete_folder(tmp_path: Path) -> None:
     assert [claim["queries"] for claim in results.claims] == [50, 50]
     names = {path.name for path in done.folder.iterdir()} - {"lock"}
     wanted = {"config.json", "provenance.json", "results.csv", "claims.json", "tables", "figures", "metrics.jsonl"}
-    assert names == wanted  # and no pieces any more
+    assert names == wanted  # and no cache any more
     assert "share positive" in done.out
     assert "0 of 50" in done.out
     assert [json.loads(line)["name"] for line in (done.folder / "metrics.jsonl").read_text().splitlines()] == ["a", "b"]
@@ -111,7 +111,7 @@ def test_a_damaged_piece_is_computed_anew(tmp_path: Path, monkeypatch: pytest.Mo
             toy(tmp_path)
     assert "resume with: python -m hullx.runs resume" in raised.value.__notes__[0]
     (folder,) = tmp_path.glob("*/*")
-    (piece,) = (folder / "pieces").iterdir()
+    (piece,) = (folder / "cache").iterdir()
     data = piece.read_bytes()
     piece.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
     with pytest.warns(RuntimeWarning, match=rf"{piece.name} is damaged: recomputing 'numbers a'"):
@@ -128,7 +128,7 @@ def test_pieces_come_back_as_they_were(tmp_path: Path) -> None:
         "pair": ("a", jnp.ones((2, 1))),
         "words": np.array(["x", "yz"]),
     }
-    back = pieces.unpacked(pieces.packed(value))
+    back = cache.unpacked(cache.packed(value))
     assert back.keys() == value.keys()
     assert isinstance(back["one"], Drawn)
     assert back["one"].numbers.dtype == np.int16
@@ -136,12 +136,12 @@ def test_pieces_come_back_as_they_were(tmp_path: Path) -> None:
     assert isinstance(back["pair"], tuple)
     assert isinstance(back["pair"][1], np.ndarray)
     assert back["words"].tolist() == ["x", "yz"]
-    with pytest.raises(ArgumentTypeError, match="a piece holds set, expected numbers"):
-        pieces.packed({"x": {1}})
+    with pytest.raises(ArgumentTypeError, match="a cached value holds set, expected numbers"):
+        cache.packed({"x": {1}})
     run = start("experiments.none", "smoke", Config(), tmp_path)
-    assert run.keep("a piece", lambda: 1) == 1
-    with pytest.raises(ArgumentError, match="'A piece' is already the name of a piece"):
-        run.part("A piece")
+    assert run.cached("a piece", lambda: 1) == 1
+    with pytest.raises(ArgumentError, match="'A piece' is already the name of a cached value"):
+        run.resume_dir("A piece")
     run.record("number", 1)
     with pytest.raises(ArgumentError, match="is already recorded"):
         run.record("number", 2)
@@ -222,7 +222,7 @@ def test_runs_are_listed_shown_judged_and_drawn_anew(tmp_path: Path) -> None:
     assert figure.read_bytes() == before
     # Other verdicts need no other numbers than those in the folder.
     text = (folder / "results.csv").read_text().splitlines(keepends=True)
-    text[2] = "toy,a,,share positive,1.0,0.96,1.0,100\n"
+    text[2] = "toy,a,,share positive,1.0,0.96,1.0,100,share\n"
     (folder / "results.csv").write_text("".join(text))
     computed.clear()
     assert hullx_runs("judge", folder).status == 0
@@ -236,6 +236,16 @@ def test_runs_are_listed_shown_judged_and_drawn_anew(tmp_path: Path) -> None:
         done = hullx_runs(*arguments)
         assert (done.status, len(done.errors.splitlines())) == (2, 1)
         assert message in done.errors
+
+
+def test_runs_of_before_units_are_shown_and_judged(tmp_path: Path) -> None:
+    folder = toy(tmp_path / "runs").folder
+    text = (folder / "results.csv").read_text()
+    assert "undecided,0.0,,,20,count\n" in text
+    (folder / "results.csv").write_text("\n".join(line.rpartition(",")[0] for line in text.splitlines()))
+    assert hullx_runs("judge", folder).status == 0
+    assert "0.9" in hullx_runs("show", folder).out
+    assert "| toy | number |" in gallery.table(gallery.keep(folder, tmp_path / "results") / "results.csv", "number")
 
 
 def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Numbers by group."""
     runs.known("--names", config.names, "abcd")
     for name in config.names:
-        found = run.keep(f"numbers {name}", drawn, config.seed, name, config.size)
+        found = run.cached(f"numbers {name}", drawn, config.seed, name, config.size)
         run.table(f"numbers {name}", {"number": found.numbers})
         run.record("number", found.numbers, data="toy", group=name)
         run.record("share positive", found.numbers > 0, data="toy", group=name)
@@ -61,7 +61,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether numbers are positive."""
     for name in results.names("group"):
         share = results.estimate("share positive", group=name)
-        yield runs.Claim.of(share, f"{name} is positive", "nobody", "all", runs.all_of(share), data="toy", group=name, unit="%")
+        yield runs.Claim.of(share, f"{name} is positive", "nobody", "all", runs.all_of(share), data="toy", group=name)
 
 
 def figures(results: runs.Results) -> plotting.Figures:

@@ -89,7 +89,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for start in range(config.starts):
             first = rows[runs.generator(config.seed, "first", str(start)).choice(len(rows), config.k, replace=False)]
             for method in METHODS:
-                found[method].append(run.keep(f"{title}, start {start + 1}, {method}", one, config, method, rows, first, start))
+                found[method].append(
+                    run.cached(f"{title}, start {start + 1}, {method}", one, config, method, rows, first, start)
+                )
         shares = {method: 1 - np.array([each.left for each in mine]) / total for method, mine in found.items()}
         for method, mine in found.items():
             record = partial(run.record, data=title, group=method)

@@ -59,7 +59,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     runs.known("--families", config.families, FAMILIES)
     asked = prepared(config, run)
     model, legs = MLP(asked.classes, width=UNITS), legs_of(asked)
-    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], asked.train.rows, resume=run.part("behind"), progress=False)
+    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], asked.train.rows, resume=run.resume_dir("behind"), progress=False)
     run.record("share inside", behind.status == hullx.Status.INSIDE, data=asked.title, group="straight on, a quarter behind")
     along, there, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:

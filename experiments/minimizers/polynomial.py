@@ -67,7 +67,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Errors by space, regime and degree, inside and outside, and by distance."""
     errors, distances = [], []
     for (space, dimension), points in zip(SPACES.items(), config.points, strict=True):
-        found, data = run.keep(space, fitted, config, dimension, points), f"{space}, {points} points"
+        found, data = run.cached(space, fitted, config, dimension, points), f"{space}, {points} points"
         run.record("undecided", found.pop("undecided"), data=data, statistic="count")
         run.arrays(space, **found)
         for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):

@@ -68,7 +68,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         family = trained(run, name, FAMILIES[name], model, asked)
         if family.members < 2:
             continue  # those that failed are counted
-        numbers = run.keep(f"{name} measures", measures, model, family, asked)
+        numbers = run.cached(f"{name} measures", measures, model, family, asked)
         run.record("test error", numbers["test error"], data=asked.title, group=name, unit="share")
         for column, values in {"family": [name] * family.members, **numbers}.items():
             rows.setdefault(column, []).extend(values)

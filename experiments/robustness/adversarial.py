@@ -82,7 +82,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         before = projected(config, run, data, right.images, f"{training}, before")
         for i, (name, attack) in enumerate(attacks(config, network, right).items()):
             group = f"{training}, {name}"
-            found = run.keep(group, attack)
+            found = run.cached(group, attack)
             displaced(config, run, data, group, right, before, found)
             if not i:  # the strongest
                 entering(config, run, data, training, network, right, found)

@@ -69,7 +69,7 @@ class Classifier(nn.Module):
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """All networks in one program, then the hull distances of their test features."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    found = run.keep("networks", trained, config, data)
+    found = run.cached("networks", trained, config, data)
     columns = {f"{group} {what}": [] for group in GROUPS for what in ("accuracy", "distance", "inside")}
     for i, group in enumerate(GROUPS):
         mine, undecided = slice(i * config.networks, (i + 1) * config.networks), 0

@@ -25,7 +25,7 @@ from hullx.runs.closing import printer, show
 from hullx.runs.command import stop
 from hullx.runs.experiment import of_folder
 from hullx.runs.fingerprint import LOCK
-from hullx.runs.pieces import module_named
+from hullx.runs.modules import module_named
 from hullx.runs.results import CONFIG, PROVENANCE, Results
 
 

@@ -7,7 +7,7 @@ class Config(runs.Config):                 # inherited: seed, rtol, data_dir, ou
 def measure(config, run):                  # computes, and writes to the run folder
     distances = []
     for seed in range(10):
-        result = run.keep(f"sweep {seed}", hullx.sweep, *halves(seed))  # kept: a resumed run does not repeat it
+        result = run.cached(f"sweep {seed}", hullx.sweep, *halves(seed))  # a resumed run does not repeat it
         run.record("share outside", result.outside, group=f"seed {seed}")
         distances.append(result.distance.mean())
     run.record("distance", distances)      # of seeds: their mean, with an interval
@@ -38,7 +38,7 @@ from hullx.runs.claims import Claim
 from hullx.runs.command import keep_compiled, parse, restored, stop
 from hullx.runs.fingerprint import reserved
 from hullx.runs.folder import Run, again, start, write_json
-from hullx.runs.pieces import module_name, module_named
+from hullx.runs.modules import module_name, module_named
 from hullx.runs.results import CLAIMS, CONFIG, FAILED, PROVENANCE, UNDECIDED, Results
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ runs/<experiment>/<preset>-<time>/
   figures/*.png    drawn from the files above, again by `python -m hullx.runs redraw FOLDER`
   metrics.jsonl    a log with one object per line; a resumed run appends to it
   tensorboard/     the metrics for TensorBoard, on request
-  pieces/          intermediate results for resuming; removed when the run is finished
+  cache/           intermediate results for resuming; removed when the run is finished
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import io
 import json
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from hullx.errors import ArgumentError
-from hullx.runs import pieces, tables
+from hullx.runs import cache, sealed, tables
 from hullx.runs.atomic import UNFINISHED, append, unwritten, write
 from hullx.runs.fingerprint import LOCK
 from hullx.runs.names import slug
@@ -42,7 +41,7 @@ C = TypeVar("C")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PIECES = "pieces"
+CACHE, EARLIER = "cache", "pieces"  # folder of cached values, and its name in older runs
 # Files of a run folder before the first result.
 INITIAL = {CONFIG, PROVENANCE, LOCK, "tensorboard"}
 
@@ -128,34 +127,32 @@ class Run(Generic[C]):
         if self.board is not None:
             self.board.draw(scalars)
 
-    def keep(self, name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """function(*args, **kwargs), or its cached value from before an interruption; see `hullx.runs.pieces`.
+    def cached(self, name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """function(*args, **kwargs), or its cached value from before an interruption; see `hullx.runs.cache`.
 
         The name identifies the call and may be used once. Damaged files are recomputed with a warning.
 
-            result = run.keep("digits, test images", hullx.sweep, test, train)
+            result = run.cached("digits, test images", hullx.sweep, test, train)
         """
-        folder, stem = self.folder / PIECES, self._take(name)
-        data, damaged = pieces.found(folder, stem)
-        if data is None:
-            if damaged:
-                names = ", ".join(path.name for path in damaged)
-                warnings.warn(f"{folder}: {names} is damaged: recomputing {name!r}", RuntimeWarning, stacklevel=2)
-            data = pieces.packed(function(*args, **kwargs))
-            for path in damaged:
-                path.unlink()
-            write(pieces.sealed(folder, stem, data), data)
-        return pieces.unpacked(data)
+        folder, stem = self.folder / CACHE, self._take(name)
+        data = sealed.computed_once(
+            folder,
+            stem,
+            {"piece": stem},
+            lambda: cache.packed(function(*args, **kwargs)),
+            again=f"recomputing {name!r}",
+        )
+        return cache.unpacked(data)
 
-    def part(self, name: str) -> Path:
-        """A folder for functions that resume: `hullx.sweep(resume=run.part(name))`, `fit(checkpoint=run.part(name))`."""
-        return self.folder / PIECES / self._take(name)
+    def resume_dir(self, name: str) -> Path:
+        """A folder for functions that resume: `sweep(resume=run.resume_dir(name))`, `fit(checkpoint=run.resume_dir(name))`."""
+        return self.folder / CACHE / self._take(name)
 
     def finish(self) -> None:
-        """Mark the run as finished, record its seconds, and delete the pieces."""
+        """Mark the run as finished, record its seconds, and delete the cache."""
         known = Results(self.folder).json(PROVENANCE)
         write_json(self.folder / PROVENANCE, {**known, "seconds": round(time.monotonic() - self.began, 1)})
-        shutil.rmtree(self.folder / PIECES, ignore_errors=True)
+        shutil.rmtree(self.folder / CACHE, ignore_errors=True)
 
     def discard(self) -> None:
         """Remove the folder if nothing was computed."""
@@ -165,7 +162,7 @@ class Run(Generic[C]):
     def _take(self, name: str) -> str:
         stem = slug(name)
         if stem in self.taken:
-            raise ArgumentError(f"{name!r} is already the name of a piece of this run: choose another name")
+            raise ArgumentError(f"{name!r} is already the name of a cached value of this run: choose another name")
         self.taken.add(stem)
         return stem
 
@@ -193,6 +190,8 @@ def again(folder: Path, config: C, *, tensorboard: bool = False) -> Run[C]:
     """Reopen an unfinished run folder; its provenance records the code and time of the resumption."""
     for unfinished in folder.rglob(f"*{UNFINISHED}"):
         unfinished.unlink()
+    if (folder / EARLIER).exists():
+        (folder / EARLIER).rename(folder / CACHE)
     board = find_board() if tensorboard else None
     known = Results(folder).json(PROVENANCE)
     here = {"date": datetime.now().astimezone().isoformat(timespec="seconds"), **code()}

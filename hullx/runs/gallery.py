@@ -77,7 +77,7 @@ def table(path: Path, names: str = "all") -> str:
         cells = [claim_cells(claim, named=several) for claim in claims]
         return markdown(("claim", "expected", "measured", "verdict", "evidence"), cells) + _origin(path)
     rows = read_rows(path)
-    if not rows or tuple(rows[0]) != Row._fields:
+    if not rows or not set(rows[0]) >= set(Row._fields) - {"unit"}:
         return markdown(tuple(rows[0]) if rows else (), [tuple(row.values()) for row in rows])
     wanted = [name.strip() for name in names.split(";")]
     recorded = read_results(path)

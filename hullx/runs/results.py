@@ -1,8 +1,9 @@
 """Read a run folder, for claims and figures.
 
 results.csv has the same columns in all experiments: data, group, seed, quantity, value, low, high, n, unit. A row is one number
-with its 95% interval (empty if there is none), from n values, in a unit of `Estimate`; older files have no units. Two quantities have a fixed meaning: "undecided" counts the queries
-without a certificate, "failed" the runs without a result; n is their total.
+with its 95% interval (empty if there is none), from n values, in a unit of `Estimate`; older files have no units. Two
+quantities have a fixed meaning: "undecided" counts the queries without a certificate, "failed" the runs without a result; n is
+their total.
 """
 
 from __future__ import annotations
@@ -118,6 +119,6 @@ def read_results(path: Path) -> list[Row]:
     def row(cells: dict[str, str]) -> Row:
         value, low, high = (tables.number(cells[name]) for name in ("value", "low", "high"))
         subject = cells["data"], cells["group"], cells["seed"], cells["quantity"]
-        return Row(*subject, value, low, high, int(cells["n"]), cells.get("unit", ""))
+        return Row(*subject, value, low, high, int(cells["n"]), cells.get("unit") or "")
 
     return [row(cells) for cells in tables.read_rows(path)]

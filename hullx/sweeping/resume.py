@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from hullx.core.results import concatenate
-from hullx.runs.atomic import write
-from hullx.runs.fingerprint import digest, reserved_for, seal
+from hullx.runs import sealed
+from hullx.runs.fingerprint import digest, reserved_for
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
@@ -47,35 +46,26 @@ def in_batches(
     """
     mine = fingerprint(queries, points, warm_start, settings)
     starts = range(0, len(queries), BATCH)
-    with reserved_for(folder, mine, "resume", proved=lambda: any(_found(folder, start, mine)[0] for start in starts)):
+
+    def proved() -> bool:
+        return any(sealed.find(folder, _stem(start), mine)[0] for start in starts)
+
+    with reserved_for(folder, mine, "resume", proved=proved):
         parts, certified = [], 0
         for start in starts:
-            part, damaged = _found(folder, start, mine)
-            if part is None:
-                if damaged:
-                    names = ", ".join(map(str, damaged))
-                    warnings.warn(f"resume: {names} is damaged: its queries are projected again", RuntimeWarning, stacklevel=3)
-                part = run(slice(start, start + BATCH), partial(_further, tally, start, certified))
-                data = _packed(part)
-                for path in damaged:
-                    path.unlink()
-                write(folder / f"{_stem(start)}.{seal(mine, data)}.npz", data)
+            batch, further = slice(start, start + BATCH), partial(_further, tally, start, certified)
+            data = sealed.computed_once(
+                folder,
+                _stem(start),
+                mine,
+                lambda batch=batch, further=further: _packed(run(batch, further)),
+                again="its queries are projected again",
+            )
+            part = _unpacked(data)
             parts.append(part)
             certified += int(part.decided.sum())
             tally(min(start + BATCH, len(queries)), certified)
         return concatenate(parts, [slice(start, start + BATCH) for start in starts])
-
-
-def _found(folder: Path, start: int, mine: dict[str, Any]) -> tuple[Projection | None, list[Path]]:
-    """An intact finished batch, if there is one, and the paths of damaged files."""
-    damaged = []
-    for path in sorted(folder.glob(f"{_stem(start)}.*.npz")):
-        data = path.read_bytes()
-        if path.name == f"{_stem(start)}.{seal(mine, data)}.npz":
-            with np.load(io.BytesIO(data)) as file:
-                return Projection(**{name: file[name] for name in Projection._fields}), damaged
-        damaged.append(path)
-    return None, damaged
 
 
 def _stem(start: int) -> str:
@@ -86,6 +76,11 @@ def _packed(part: Projection) -> bytes:
     data = io.BytesIO()
     np.savez(data, **part._asdict())
     return data.getvalue()
+
+
+def _unpacked(data: bytes) -> Projection:
+    with np.load(io.BytesIO(data)) as file:
+        return Projection(**{name: file[name] for name in Projection._fields})
 
 
 def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
