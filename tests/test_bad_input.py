@@ -179,7 +179,7 @@ def test_what_is_no_solver(solver: Any, message: str) -> None:
 
 
 def test_sweep_is_not_for_jit() -> None:
-    with pytest.raises(TypeError, match=r"queries: got a traced value, .* call it outside jit, or hullx.project inside"):
+    with pytest.raises(TypeError, match=r"queries: got a traced value, .* call it outside jit; hullx.project works under jit"):
         jax.jit(lambda queries: hullx.sweep(queries, POINTS).distance)(QUERY[None])
 
 

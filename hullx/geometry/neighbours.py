@@ -17,7 +17,7 @@ from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
 from hullx.extras import require
 from hullx.jax_settings import with_jax_defaults
-from hullx.sweeping.arguments import checked
+from hullx.projection.host_arguments import host_input
 
 # Candidates beyond the requested k, and their growth factor if they do not suffice.
 EXTRA, GROWTH = 8, 8
@@ -61,7 +61,7 @@ def neighbours(
         >>> found.distance.round(4), found.row
         (array([[2.    , 2.2361]]), array([[1, 3]]))
     """
-    given = checked(queries, points)
+    given = host_input(queries, points)
     chunks = Chunks(given.arrays, FLOAT64)
     _check_k(k, chunks.count, "points")
     rows = np.asarray(given.queries, np.float64)
@@ -91,7 +91,7 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
     """
     first = points if isinstance(points, np.ndarray) or not len(points) else points[0]
     check_array("points", first if isinstance(first, np.ndarray) else np.empty(0))
-    given = checked(np.empty((0, np.shape(first)[-1])), points)
+    given = host_input(np.empty((0, np.shape(first)[-1])), points)
     chunks = Chunks(given.arrays, FLOAT64)
     _check_k(k, chunks.count - 1, "other points")
     count = k + 1 + EXTRA

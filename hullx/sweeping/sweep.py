@@ -21,10 +21,11 @@ from hullx.core.sources.mesh import MeshSource
 from hullx.core.stages import Setup, step_limit
 from hullx.core.state import Goal
 from hullx.jax_settings import with_jax_defaults, without_mesh
+from hullx.projection.host_arguments import Input, host_input
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
-from hullx.sweeping.arguments import Input, check_settings, checked
+from hullx.sweeping.arguments import check_settings
 from hullx.sweeping.resume import in_batches
 from hullx.types import Projection
 
@@ -81,7 +82,7 @@ def sweep(
         >>> float(result.decided.mean()), float(result.outside.mean()), result.point.shape
         (1.0, 1.0, (8, 64))
     """
-    checked_input = checked(queries, points)
+    checked_input = host_input(queries, points)
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, checked_input)
     title = progress if isinstance(progress, str) else "projecting"
     with (
