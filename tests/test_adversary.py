@@ -14,7 +14,7 @@ import pytest
 from hullx.data import Split, load
 from hullx.errors import CheckpointError
 from hullx.models import MLP
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 from hullx.training.steps import init_state, train_step
 
 pytestmark = pytest.mark.unoptimised
@@ -54,7 +54,9 @@ KEY = jax.random.key(0)
 @pytest.mark.parametrize("key", [KEY, pytest.param(jax.random.split(KEY, 2), marks=pytest.mark.slow)], ids=["one", "ensemble"])
 def test_trained_against_it_networks_resist_it(few: Split, key: jax.Array) -> None:
     settings: dict[str, Any] = {"epochs": 40, "batch": 32, "title": None}
-    plain, hard = (fit(key, MODEL, OPTIMIZER, few, adversary=each, **settings).state.variables for each in (None, ascent))
+    plain, hard = (
+        fit(key, MODEL, OPTIMIZER, few, FitConfig(adversary=each, **settings)).state.variables for each in (None, ascent)
+    )
 
     def accuracy(variables: Any) -> np.ndarray:
         def one(variables: Any) -> jax.Array:
@@ -69,7 +71,7 @@ def test_trained_against_it_networks_resist_it(few: Split, key: jax.Array) -> No
 
 def test_a_checkpoint_knows_its_adversary(few: Split, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"epochs": 1, "batch": 32, "title": None, "checkpoint": tmp_path / "run"}
-    fit(jax.random.key(0), MODEL, OPTIMIZER, few, adversary=ascent, **settings)
-    fit(jax.random.key(0), MODEL, OPTIMIZER, few, adversary=ascent, **settings)
+    fit(jax.random.key(0), MODEL, OPTIMIZER, few, FitConfig(adversary=ascent, **settings))
+    fit(jax.random.key(0), MODEL, OPTIMIZER, few, FitConfig(adversary=ascent, **settings))
     with pytest.raises(CheckpointError, match="results of other adversary"):
-        fit(jax.random.key(0), MODEL, OPTIMIZER, few, **settings)
+        fit(jax.random.key(0), MODEL, OPTIMIZER, few, FitConfig(**settings))

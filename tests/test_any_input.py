@@ -22,7 +22,7 @@ import hullx
 from hullx import HullxError, Status
 from hullx.data import DataError, Split, load
 from hullx.models import MLP
-from hullx.training import Ensemble, fit
+from hullx.training import Ensemble, FitConfig, fit
 
 # What can be worked with comes first, and more often.
 DTYPES = [*(np.float32, np.float64) * 6, np.float16, ">f4", np.longdouble, np.int32, bool]
@@ -184,11 +184,7 @@ def test_any_training(examples: int) -> None:
                 MODEL,
                 OPTIMIZER,
                 train,
-                epochs=epochs,
-                batch=batch,
-                until=until,
-                ensemble=Ensemble(rate=rate),
-                title=None,
+                FitConfig(epochs=epochs, batch=batch, until=until, ensemble=Ensemble(rate=rate), title=None),
             )
         except HullxError:
             return

@@ -19,7 +19,7 @@ from hullx.data import load
 from hullx.models import CNN, MLP
 from hullx.probes import Head, attacks
 from hullx.probes.attacks import Attacked, Budget
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 pytestmark = pytest.mark.unoptimised
 
@@ -134,7 +134,10 @@ def networks() -> dict[str, tuple[Any, Any]]:
     digits, models = load("digits"), {"MLP": MLP(10, width=32), "CNN": CNN(10, embedding=16)}
     epochs = {"MLP": 8, "CNN": 1}
     return {
-        name: (model.apply, fit(KEY, model, optax.adam(3e-3), digits.train, epochs=epochs[name], batch=32, title=None))
+        name: (
+            model.apply,
+            fit(KEY, model, optax.adam(3e-3), digits.train, FitConfig(epochs=epochs[name], batch=32, title=None)),
+        )
         for name, model in models.items()
     }
 

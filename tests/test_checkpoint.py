@@ -18,7 +18,7 @@ import pytest
 from hullx.data import CropFlip, Split, load
 from hullx.errors import CheckpointError
 from hullx.models import CNN
-from hullx.training import Checkpointing, Fit, fit, load_variables
+from hullx.training import Checkpointing, Fit, FitConfig, fit, load_variables
 from hullx.training.checkpoints import opened
 
 pytestmark = pytest.mark.unoptimised
@@ -36,9 +36,10 @@ def trained(few: Split, folder: Path | None, epochs: int = 12, **changes: Any) -
     """A run with dropout, augmentation and a schedule, whose every part must come back."""
     optimizer = changes.pop("optimizer", OPTIMIZER)
     checkpoint = None if folder is None else Checkpointing(folder, seconds=0)
-    settings = {"batch": 40, "checkpoint": checkpoint, "test": few, "title": None} | changes
-    augment = CropFlip(1, flip=False)
-    return fit(settings.pop("key", KEY), CNN(10, embedding=4), optimizer, few, epochs=epochs, augment=augment, **settings)
+    settings = {"batch": 40, "checkpoint": checkpoint, "title": None} | changes
+    key, on_epoch = settings.pop("key", KEY), settings.pop("on_epoch", None)
+    config = FitConfig(epochs=epochs, augment=CropFlip(1, flip=False), **settings)
+    return fit(key, CNN(10, embedding=4), optimizer, few, config, test=few, on_epoch=on_epoch)
 
 
 def assert_same(a: Fit, b: Fit) -> None:
@@ -172,7 +173,7 @@ def test_variables_are_read_without_an_optimizer(few: Split, tmp_path: Path) -> 
     assert jax.tree.structure(found) == jax.tree.structure(dict(fitted.state.variables))
     for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(fitted.state.variables), strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    with pytest.raises(CheckpointError, match="holds no training run: give a folder"):
+    with pytest.raises(CheckpointError, match="holds no training run: give the folder"):
         load_variables(tmp_path)
     for path in (tmp_path / "run" / "steps").rglob("d/*"):
         path.write_bytes(bytes(reversed(path.read_bytes())))
@@ -196,11 +197,12 @@ import sys
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.training import Checkpointing, fit
+from hullx.training import Checkpointing, FitConfig, fit
 mesh = jax.make_mesh((jax.device_count(),), ("data",)) if jax.device_count() > 1 else None
 fitted = fit(
-    jax.random.key(0), MLP(10), optax.adam(1e-3), load("digits").train, epochs=EPOCHS, batch=16, mesh=mesh, title=None,
-    checkpoint=Checkpointing(sys.argv[1], seconds=0), on_epoch=lambda metrics: print(metrics["epoch"], flush=True),
+    jax.random.key(0), MLP(10), optax.adam(1e-3), load("digits").train,
+    FitConfig(epochs=EPOCHS, batch=16, mesh=mesh, title=None, checkpoint=Checkpointing(sys.argv[1], seconds=0)),
+    on_epoch=lambda metrics: print(metrics["epoch"], flush=True),
 )
 np.savez(sys.argv[2], **fitted.history._asdict(), weights=fitted.state.variables["params"]["dense_1"]["kernel"])
 """

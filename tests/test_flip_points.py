@@ -20,7 +20,7 @@ from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.models import MLP
 from hullx.probes import FlipPoints, Head
 from hullx.probes.flip_points.regions import Box, multipliers
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 pytestmark = pytest.mark.unoptimised
 
@@ -196,7 +196,7 @@ def angles(apply: Any, variables: Any, found: FlipPoints) -> np.ndarray:
 )
 def test_nearer_than_deepfool_on_trained_networks(model: Any, epochs: int, count: int, most: float) -> None:
     digits = load("digits")
-    state = fit(jax.random.key(0), model, optax.adam(3e-3), digits.train, epochs=epochs, batch=64, title=None).state
+    state = fit(jax.random.key(0), model, optax.adam(3e-3), digits.train, FitConfig(epochs=epochs, batch=64, title=None)).state
     images = digits.test.images[:count]
     found = probes.flip_points(model.apply, state.variables, images, box=None)
     assert found.points.shape == images.shape

@@ -80,7 +80,7 @@ def test_an_epoch_of_training(platform: str) -> None:
     state = steps.init_state(jax.random.key(0), model, optimizer, images)
 
     def an_epoch(images: jax.Array, labels: jax.Array) -> steps.Metrics:
-        return steps.epoch(state, steps.Data(images, labels), 1.0, model=model, optimizer=optimizer, batch=8)[1]
+        return steps.epoch(state, steps.Data(images, labels), 1.0, config=steps.EpochConfig(model, optimizer, 8))[1]
 
     text = module(an_epoch, images, labels, platform=platform)
     check(text, platform, products=False)

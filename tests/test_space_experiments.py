@@ -19,7 +19,7 @@ from hullx import runs
 from hullx.data import load
 from hullx.models import MLP
 from hullx.spaces import Features, rows
-from hullx.training import fit, load_variables
+from hullx.training import FitConfig, fit, load_variables
 
 pytestmark = pytest.mark.experiment
 
@@ -98,7 +98,7 @@ def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) ->
     """A network that was trained elsewhere takes the place of training; of another model it is refused."""
     data, folder = layer_hulls.prepared(DIGITS), tmp_path / "network"
     model = MLP(10, depth=2, width=64)
-    fit(jax.random.key(5), model, optax.adam(1e-3), data.train, epochs=1, checkpoint=folder, title=None)
+    fit(jax.random.key(5), model, optax.adam(1e-3), data.train, FitConfig(epochs=1, checkpoint=folder, title=None))
     one = ("--seeds", 1, "--samples", 50, "--checkpoint", folder, "--out", tmp_path)
     results = runs.Results(start("feature_hull", *one).folder)
     trained, test = (rows(Features(model, load_variables(folder), "hidden_2"), split.images) for split in data[1:3])

@@ -20,8 +20,8 @@ from hullx.data import CropFlip, Dataset, Split, load
 from hullx.errors import DivergedError, HullxError
 from hullx.models import CNN, MLP, RandomFeatures, ResNet
 from hullx.runs import folder as record
-from hullx.training import Ensemble, fit
-from hullx.training.steps import Data, epoch, evaluate, init_state, train_step
+from hullx.training import Ensemble, FitConfig, fit
+from hullx.training.steps import Data, EpochConfig, epoch, evaluate, init_state, train_step
 
 pytestmark = pytest.mark.unoptimised
 
@@ -67,8 +67,9 @@ def test_an_epoch_sees_each_image_once(few: Split) -> None:
     state = init_state(KEY, MODEL, OPTIMIZER, few.images)
     whole = evaluate(state.variables, Data(jnp.asarray(few.images), jnp.asarray(few.labels)), model=MODEL)
     split = Data(jnp.asarray(few.images), jnp.asarray(few.labels))
-    state, first = epoch(state, split, 0.0, model=MODEL, optimizer=OPTIMIZER, batch=20)
-    _, second = epoch(state, split, 0.0, model=MODEL, optimizer=OPTIMIZER, batch=20)
+    config = EpochConfig(MODEL, OPTIMIZER, batch=20)
+    state, first = epoch(state, split, 0.0, config=config)
+    _, second = epoch(state, split, 0.0, config=config)
     for metrics in (first, second):
         np.testing.assert_allclose(metrics.loss.mean(), whole.loss, rtol=1e-5)
         np.testing.assert_allclose(metrics.accuracy.mean(), whole.accuracy, rtol=1e-5)
@@ -86,14 +87,14 @@ def test_evaluation_counts_every_image_once(data: Dataset) -> None:
 
 
 def test_mlp_learns_the_digits(data: Dataset) -> None:
-    fitted = fit(KEY, MLP(10), OPTIMIZER, data.train, epochs=40, batch=64, test=data.test, title=None)
+    fitted = fit(KEY, MLP(10), OPTIMIZER, data.train, FitConfig(epochs=40, batch=64, title=None), test=data.test)
     assert fitted.history.test_accuracy[-1] >= 0.97
     assert fitted.history.loss.shape == (40, 22)
     assert np.isnan(fitted.history.train_accuracy).all()
 
 
 def test_early_stop(data: Dataset) -> None:
-    fitted = fit(KEY, MLP(10), OPTIMIZER, data.train, epochs=100, until=0.99, title=None)
+    fitted = fit(KEY, MLP(10), OPTIMIZER, data.train, FitConfig(epochs=100, until=0.99, title=None))
     accuracies = fitted.history.train_accuracy
     assert len(accuracies) < 100
     assert accuracies[-1] >= 0.99
@@ -106,13 +107,21 @@ def test_members_train_as_they_would_alone(few: Split, share: bool) -> None:
     labels = np.stack([few.labels, (few.labels + 1) % 10, few.labels])
     common: Any = {"epochs": 3, "batch": 50, "title": None}
     together = fit(
-        keys, MODEL, OPTIMIZER, few._replace(labels=labels), ensemble=Ensemble(rate=rates, share_batches=share), **common
+        keys,
+        MODEL,
+        OPTIMIZER,
+        few._replace(labels=labels),
+        FitConfig(ensemble=Ensemble(rate=rates, share_batches=share), **common),
     )
     assert together.history.loss.shape == (3, 4, 3)
     # Alone, the first member sees the same batches either way; the others do where each has its own.
     for i in (0,) if share else range(3):
         alone = fit(
-            keys[i], MODEL, OPTIMIZER, few._replace(labels=labels[i]), ensemble=Ensemble(rate=float(rates[i])), **common
+            keys[i],
+            MODEL,
+            OPTIMIZER,
+            few._replace(labels=labels[i]),
+            FitConfig(ensemble=Ensemble(rate=float(rates[i])), **common),
         )
         np.testing.assert_allclose(together.history.loss[..., i], alone.history.loss, rtol=1e-4)
         for a, b in zip(jax.tree.leaves(alone.state.variables), jax.tree.leaves(together.state.variables), strict=True):
@@ -127,9 +136,7 @@ def test_initial_scale(few: Split) -> None:
         MODEL,
         optax.sgd(0.0),
         few,
-        epochs=1,
-        ensemble=Ensemble(scale=np.array([1.0, 3.0])),
-        title=None,
+        FitConfig(epochs=1, ensemble=Ensemble(scale=np.array([1.0, 3.0])), title=None),
     ).state.variables["params"]["dense_1"]["kernel"]
     expected = [init_state(key, MODEL, OPTIMIZER, few.images, 1.0) for key in jax.random.split(KEY, 2)]
     np.testing.assert_allclose(small, expected[0].variables["params"]["dense_1"]["kernel"], rtol=1e-6)
@@ -138,7 +145,7 @@ def test_initial_scale(few: Split) -> None:
 
 def test_divergence_names_step_and_metric(few: Split) -> None:
     with pytest.raises(DivergedError, match=r"loss is (nan|inf) at step [2-9] \(epoch 1\): lower the learning rate"):
-        fit(KEY, MLP(10, activation="relu"), optax.sgd(1e20), few, epochs=2, batch=10, title=None)
+        fit(KEY, MLP(10, activation="relu"), optax.sgd(1e20), few, FitConfig(epochs=2, batch=10, title=None))
 
 
 def test_a_diverged_member_does_not_stop_the_others(few: Split) -> None:
@@ -148,11 +155,7 @@ def test_a_diverged_member_does_not_stop_the_others(few: Split) -> None:
         MODEL,
         optax.sgd(1.0),
         few,
-        epochs=40,
-        batch=20,
-        ensemble=Ensemble(rate=rates),
-        until=0.5,
-        title=None,
+        FitConfig(epochs=40, batch=20, ensemble=Ensemble(rate=rates), until=0.5, title=None),
     )
     assert not np.isfinite(fitted.history.loss[-1, -1, 0])
     assert np.isfinite(fitted.history.loss[..., 1]).all()
@@ -178,7 +181,7 @@ class Watch(nn.Module):
     ids=repr,
 )
 def test_models_with_dropout_statistics_and_fixed_weights_train(few: Split, model: nn.Module) -> None:
-    fitted = fit(KEY, model, optax.adam(1e-2), few, epochs=4, batch=40, augment=CropFlip(1, flip=False), title=None)
+    fitted = fit(KEY, model, optax.adam(1e-2), few, FitConfig(epochs=4, batch=40, augment=CropFlip(1, flip=False), title=None))
     assert fitted.history.loss[-1].mean() < fitted.history.loss[0, 0]
     before = init_state(KEY, model, OPTIMIZER, few.images).variables
     for name in set(before) - {"params"}:
@@ -186,9 +189,9 @@ def test_models_with_dropout_statistics_and_fixed_weights_train(few: Split, mode
 
 
 def test_augmentation_is_what_the_network_sees(few: Split) -> None:
-    runs = [fit(KEY, MODEL, OPTIMIZER, few, epochs=1, batch=50, augment=how, title=None) for how in (None, _dark)]
+    runs = [fit(KEY, MODEL, OPTIMIZER, few, FitConfig(epochs=1, batch=50, augment=how, title=None)) for how in (None, _dark)]
     blank = few._replace(images=np.zeros_like(few.images))
-    expected = fit(KEY, MODEL, OPTIMIZER, blank, epochs=1, batch=50, title=None)
+    expected = fit(KEY, MODEL, OPTIMIZER, blank, FitConfig(epochs=1, batch=50, title=None))
     np.testing.assert_array_equal(runs[1].history.loss, expected.history.loss)
     assert not np.array_equal(runs[0].history.loss, expected.history.loss)
 
@@ -199,7 +202,7 @@ def _dark(key: jax.Array, images: jax.Array) -> jax.Array:
 
 def test_metrics_are_written_a_line_an_epoch(few: Split, tmp_path: Path) -> None:
     lines: list[dict] = []
-    fit(KEY, MODEL, OPTIMIZER, few, epochs=2, test=few, on_epoch=lines.append, title=None)
+    fit(KEY, MODEL, OPTIMIZER, few, FitConfig(epochs=2, title=None), test=few, on_epoch=lines.append)
     assert [(line["epoch"], line["step"]) for line in lines] == [(1, 1), (2, 2)]
     assert set(lines[0]) == {"epoch", "step", "loss", "accuracy", "test_loss", "test_accuracy"}
     run = record.Run(tmp_path, 0.0)
@@ -208,7 +211,7 @@ def test_metrics_are_written_a_line_an_epoch(few: Split, tmp_path: Path) -> None
 
 
 def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(KEY, MODEL, OPTIMIZER, few, epochs=2, batch=50, test=few)
+    fit(KEY, MODEL, OPTIMIZER, few, FitConfig(epochs=2, batch=50), test=few)
     line = capsys.readouterr().err.splitlines()[-1]
     for word in ("training: 400/400 images", "epoch 2", "loss", "accuracy", "test", "/s", "done in"):
         assert word in line
@@ -244,10 +247,9 @@ def test_wrong_arguments(few: Split, arguments: dict, message: str) -> None:
     key, train = arguments.pop("key", KEY), few._replace(labels=labels)
     if "images" in arguments:
         train = train._replace(images=few.images + arguments.pop("images"))
-    if "test" in arguments:
-        arguments["test"] = few._replace(images=few.images + arguments["test"])
+    test = few._replace(images=few.images + arguments.pop("test", 0))
     with pytest.raises((ValueError, TypeError), match=message) as raised:
-        fit(key, MODEL, OPTIMIZER, train, **{"epochs": 1, "title": None, **arguments})
+        fit(key, MODEL, OPTIMIZER, train, FitConfig(**{"epochs": 1, "title": None, **arguments}), test=test)
     assert isinstance(raised.value, HullxError)
 
 
@@ -255,18 +257,18 @@ MESHES = """
 import jax, numpy as np, optax
 from hullx.data import load
 from hullx.models import MLP
-from hullx.training import Ensemble, fit
+from hullx.training import Ensemble, FitConfig, fit
 train = load("digits").train.take(np.arange(256))
 common = dict(epochs=2, batch=64, title=None)
 for key, shape, axes in (
     (jax.random.key(0), (8,), ("data",)),
     (jax.random.split(jax.random.key(0), 4), (2, 4), ("data", "members")),
 ):
-    one = fit(key, MLP(10), optax.adam(1e-3), train, **common)
+    one = fit(key, MLP(10), optax.adam(1e-3), train, FitConfig(**common))
     mesh = jax.make_mesh(shape, axes)
-    many = fit(key, MLP(10), optax.adam(1e-3), train, mesh=mesh, **common)
+    many = fit(key, MLP(10), optax.adam(1e-3), train, FitConfig(mesh=mesh, **common))
     np.testing.assert_allclose(one.history.loss, many.history.loss, rtol=1e-4)
-    again = fit(key, MLP(10), optax.adam(1e-3), train, mesh=mesh, **common)
+    again = fit(key, MLP(10), optax.adam(1e-3), train, FitConfig(mesh=mesh, **common))
     np.testing.assert_array_equal(again.history.loss, many.history.loss)
     assert len(many.state.step.sharding.device_set) == 8
 print("passed")

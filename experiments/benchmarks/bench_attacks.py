@@ -28,7 +28,7 @@ from hullx.errors import PackageError
 from hullx.models import CNN, MLP
 from hullx.probes import attacks
 from hullx.probes.attacks import Attacked, Budget
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 MODELS = {"MLP": MLP(10), "CNN": CNN(10)}
 # Budgets by the largest pixel change and Euclidean norm; steps, and the length of each as a share of ε: Foolbox's defaults.
@@ -83,7 +83,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         for name in config.models:
             model = MODELS[name]
-            fitted = fit(jax.random.key(config.seed), model, optax.adam(2e-3), data.train, epochs=config.epochs, title=name)
+            fitted = fit(
+                jax.random.key(config.seed), model, optax.adam(2e-3), data.train, FitConfig(epochs=config.epochs, title=name)
+            )
             images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
             right: Any = model.apply(fitted.state.variables, images)
             right = np.asarray(right.argmax(1) == labels)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,8 +24,8 @@ import optax
 from hullx import runs
 from hullx.data import load, standardised
 from hullx.models import CNN, MLP, ResNet, SmallAlexNet
-from hullx.training import fit
-from hullx.training.steps import Data, Layout, TrainState, epoch, init_state
+from hullx.training import FitConfig, fit
+from hullx.training.steps import Data, EpochConfig, Layout, TrainState, epoch, init_state
 
 SCAN, HAND, RATIO = "ms a step in a scan", "ms a step by hand", "scan ÷ by hand"
 # Test accuracies that such networks are known to reach.
@@ -130,7 +130,7 @@ def step_times(problem: Problem, seed: int, repeats: int) -> dict[str, np.ndarra
 
     def scanned() -> Any:
         # A state is donated.
-        return epoch(jax.tree.map(jnp.copy, state), data, 1.0, model=model, optimizer=optimizer, batch=batch)
+        return epoch(jax.tree.map(jnp.copy, state), data, 1.0, config=EpochConfig(model, optimizer, batch))
 
     times = in_turn({"scan": scanned, "by hand": looped}, repeats)
     return {name: seconds / SCANNED for name, seconds in times.items()}
@@ -140,16 +140,16 @@ def ensemble_times(members: int, epochs: int, seed: int, repeats: int) -> dict[s
     """Seconds for MLPs on the digits: in turn by one compiled program, and together in either layout."""
     split = load("digits").train
     data = Data(jnp.asarray(split.images), jnp.asarray(split.labels))
-    settings: dict[str, Any] = {"model": MLP(10), "optimizer": optax.adam(1e-3), "batch": 64}
+    config = EpochConfig(MLP(10), optax.adam(1e-3), batch=64)
     keys = jax.random.split(jax.random.key(seed), members)
-    begin = jax.jit(partial(init_state, model=settings["model"], optimizer=settings["optimizer"], images=data.images))
+    begin = jax.jit(partial(init_state, model=config.model, optimizer=config.optimizer, images=data.images))
     begin_all = jax.jit(jax.vmap(begin))
 
     every = data._replace(labels=jnp.broadcast_to(data.labels, (len(keys), len(split.labels))))
 
     def trained(state: TrainState, rate: Any, layout: Layout) -> TrainState:
         for _ in range(epochs):
-            state, _ = epoch(state, data if layout is Layout.ONE else every, rate, layout=layout, **settings)
+            state, _ = epoch(state, data if layout is Layout.ONE else every, rate, config=replace(config, layout=layout))
         return state
 
     ways: dict[str, Callable[[], Any]] = {"in turn": lambda: [trained(begin(key), 1.0, Layout.ONE) for key in keys]}
@@ -163,7 +163,7 @@ def digits(config: Config) -> np.ndarray:
     data = load("digits")
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     model, optimizer = MLP(10, width=256), optax.adam(3e-3)
-    fitted = fit(keys, model, optimizer, data.train, epochs=40, batch=64, test=data.test, title=DIGITS)
+    fitted = fit(keys, model, optimizer, data.train, FitConfig(epochs=40, batch=64, title=DIGITS), test=data.test)
     return fitted.history.test_accuracy[-1]
 
 
@@ -173,7 +173,7 @@ def mnist(config: Config) -> np.ndarray:
     train, test = (split._replace(images=standardised(split.images, data.train.images)) for split in (data.train, data.test))
     optimizer = optax.adam(optax.cosine_onecycle_schedule(3 * (len(train.images) // 64), 2e-3))
     keys = [jax.random.key(seed) for seed in range(config.seed, config.seed + config.mnist)]
-    fitted = [fit(key, CNN(10), optimizer, train, epochs=3, batch=64, test=test, title=MNIST) for key in keys]
+    fitted = [fit(key, CNN(10), optimizer, train, FitConfig(epochs=3, batch=64, title=MNIST), test=test) for key in keys]
     return np.array([each.history.test_accuracy[-1] for each in fitted])
 
 

@@ -33,7 +33,7 @@ from hullx.data.preprocessing import standardised
 from hullx.geometry import dimension_by_likelihood, dimension_by_moments, neighbours
 from hullx.models import CNN
 from hullx.runs import plotting
-from hullx.training import Fit, fit
+from hullx.training import Fit, FitConfig, fit
 from hullx.types import decided
 
 LECUN, HENDRYX = "arXiv 2110.09485", "SMHendryx"
@@ -122,7 +122,12 @@ def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, se
     keys = jax.random.fold_in(jax.random.key(config.seed), seed)
     steps, part = len(data.train.labels) // 64, run.resume_dir(name)
     return fit(
-        keys, model, adadelta(steps), data.train, epochs=config.epochs, batch=64, test=data.test, checkpoint=part, title=name
+        keys,
+        model,
+        adadelta(steps),
+        data.train,
+        FitConfig(epochs=config.epochs, batch=64, checkpoint=part, title=name),
+        test=data.test,
     )
 
 

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import jax
 import numpy as np
@@ -39,7 +38,7 @@ from hullx import probes, runs
 from hullx.data import Sample
 from hullx.geometry import neighbours
 from hullx.runs import plotting
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 from .autoencoder_codes import codes, features
 
@@ -81,8 +80,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     data, tables = config.data.load(seed=config.seed, data_dir=config.data_dir), list[dict[str, np.ndarray]]()
     kind, layer = NETWORKS[config.network]
     model, keys = kind(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.seeds)
-    settings: dict[str, Any] = {"epochs": config.epochs, "checkpoint": run.resume_dir("networks"), "title": "networks"}
-    variables = fit(keys, model, adam(1e-3), data.train, **settings).state.variables
+    settings = FitConfig(config.epochs, checkpoint=run.resume_dir("networks"), title="networks")
+    variables = fit(keys, model, adam(1e-3), data.train, settings).state.variables
     train = run.cached("training features", features, model, variables, data.train.images, layer)
     test = run.cached("test features", features, model, variables, data.test.images, layer)
     wrong = np.asarray(probes.logits(variables, data.test.images, model=model).argmax(-1)) != data.test.labels

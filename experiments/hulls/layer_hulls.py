@@ -15,7 +15,7 @@ from hullx import runs, spaces
 from hullx.data import Dataset, Split
 from hullx.data.preprocessing import standardised
 from hullx.geometry import extent
-from hullx.training import Fit, fit
+from hullx.training import Fit, FitConfig, fit
 
 
 class Found(NamedTuple):
@@ -45,14 +45,8 @@ def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs
     """A network of a name, trained by Adam with a rate that falls to 0."""
     model = NETWORKS[name].make(len(data.classes))
     steps = epochs * (len(data.train.labels) // 64)
-    settings: dict[str, Any] = {
-        "epochs": epochs,
-        "batch": 64,
-        "test": data.test,
-        "checkpoint": run.resume_dir(title),
-        "title": title,
-    }
-    return fit(key, model, adam(2e-3, steps), data.train, **settings)
+    settings = FitConfig(epochs, batch=64, checkpoint=run.resume_dir(title), title=title)
+    return fit(key, model, adam(2e-3, steps), data.train, settings, test=data.test)
 
 
 def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:

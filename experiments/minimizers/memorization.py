@@ -32,7 +32,7 @@ from hullx.data import Dataset, Sample, Split, centre_crop, corrupted, whitened
 from hullx.data.corruptions import CONDITIONS, LABEL_CONDITIONS, RANDOM, TRUE
 from hullx.models import MLP, SmallAlexNet
 from hullx.runs import plotting
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 # Their table 1, CIFAR-10 without augmentation or weight decay: share of test images right.
 PUBLISHED = {
@@ -127,9 +127,9 @@ def trained(config: Config, run: runs.Run[Config], network: nn.Module, optimizer
     """The history of all seeds' networks on one condition, which train in one program."""
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     train, test = (Split(whitened(split.images), split.labels) for split in (data.train, data.test))
-    settings = {"epochs": config.epochs, "batch": config.batch, "test": test, "until": 1.0, "title": title}
-    settings |= {"checkpoint": run.resume_dir(title), "on_epoch": lambda numbers: run.metric(group=title, **numbers)}
-    history = fit(keys, network, optimizer, train, **settings).history
+    settings = FitConfig(config.epochs, config.batch, until=1.0, checkpoint=run.resume_dir(title), title=title)
+    metric = partial(run.metric, group=title)
+    history = fit(keys, network, optimizer, train, settings, test=test, on_epoch=lambda numbers: metric(**numbers)).history
     record = partial(run.record, data=data.title, group=title)
     record("epochs", len(history.loss))
     record("training accuracy", history.train_accuracy[-1], unit="share")

@@ -7,7 +7,7 @@ asked at the same points, inside the hull of the training images and outside.
 from __future__ import annotations
 
 from collections.abc import Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from hullx import runs
 from hullx.data import CropFlip, Sample, Split
 from hullx.data.corruptions import relabelled
 from hullx.errors import ArgumentError, DivergedError
-from hullx.training import Ensemble, fit, init_state
+from hullx.training import Ensemble, FitConfig, fit, init_state
 
 from . import evaluation_setup
 from .evaluation_setup import Asked
@@ -131,19 +131,18 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
     wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # each member's own
     labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
     initial = begun(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
-    settings: dict[str, Any] = {"epochs": config.epochs, "batch": recipe.batch, "until": 1.0}
-    settings |= {"ensemble": Ensemble(scale=recipe.scale)}
-    settings |= {"augment": CropFlip(padding=1, flip=False)} if recipe.shifted else {}
+    augment, start = CropFlip(padding=1, flip=False) if recipe.shifted else None, None
+    settings = FitConfig(config.epochs, recipe.batch, augment, until=1.0, ensemble=Ensemble(scale=recipe.scale))
     right, epochs, variables = np.zeros(m, bool), config.epochs, initial
     try:
         if recipe.poisoned_start:
             random = np.stack([relabelled(rng, train.labels, classes, 1.0) for _ in range(m)])
             first, title = Split(train.images, random), f"{name}, random labels"
-            settings["start"] = initial = fit(
-                keys, model, optimizer, first, **settings, checkpoint=run.resume_dir(title), title=title
-            ).state.variables
+            first_settings = replace(settings, checkpoint=run.resume_dir(title), title=title)
+            start = initial = fit(keys, model, optimizer, first, first_settings).state.variables
         every = Split(np.concatenate([train.images, spoiled.images]), labels)
-        found = fit(keys, model, optimizer, every, **settings, checkpoint=run.resume_dir(name), title=name)
+        settings = replace(settings, checkpoint=run.resume_dir(name), title=name)
+        found = fit(keys, model, optimizer, every, settings, start=start)
     except DivergedError:
         pass  # every member has: all are counted as failed
     else:

@@ -11,7 +11,7 @@ import optax
 
 from hullx import probes, runs
 from hullx.models import MLP, RandomFeatures, representations
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 from .evaluation_setup import Asked
 from .least_squares import decompose, minimum_norm
@@ -67,8 +67,8 @@ def networks(asked: Asked, width: int, seeds: int, seed: int, *, run: runs.Run[A
     """
     model, title = MLP(asked.classes, depth=1, width=width), f"networks of width {width}"
     keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)
-    settings: dict[str, Any] = {"batch": 64, "until": 1.0, "checkpoint": run.resume_dir(title), "title": title}
-    variables = fit(keys, model, optimizer, asked.train, epochs=epochs, **settings).state.variables
+    settings = FitConfig(epochs, batch=64, until=1.0, checkpoint=run.resume_dir(title), title=title)
+    variables = fit(keys, model, optimizer, asked.train, settings).state.variables
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(variables["params"]))
     outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(asked.test.images), model=model))
     size = parameters / (len(asked.train.labels) * asked.classes)

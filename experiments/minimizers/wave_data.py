@@ -14,7 +14,7 @@ import hullx
 from hullx import probes, runs
 from hullx.data import Split
 from hullx.models import MLP
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 REACH = 1.0  # radii outside the hull up to which the plane is looked at
 OPTIMIZER = optax.adam(5e-3)  # one for all, or each fit would compile a program of its own
@@ -33,7 +33,7 @@ def of_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
     for width in config.widths:
         keys = jax.random.split(jax.random.key(rng.integers(2**31)), config.members)
         model, train = MLP(2, width=width), Split(points.reshape(-1, 1, 2, 1), wave(points))
-        found = fit(keys, model, OPTIMIZER, train, epochs=config.epochs, batch=15, until=1.0, title=None)
+        found = fit(keys, model, OPTIMIZER, train, FitConfig(epochs=config.epochs, batch=15, until=1.0, title=None))
         call = partial(probes.logits, found.state.variables, model=model)
         fitted.append((np.asarray(call(jnp.asarray(train.images)).argmax(-1)) == train.labels).all(1))
         said.append(np.asarray(call(jnp.asarray(flat.reshape(-1, 1, 2, 1))).argmax(-1)))

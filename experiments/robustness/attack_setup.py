@@ -15,7 +15,7 @@ from experiments.shared.networks import NETWORKS, adam
 from hullx import runs
 from hullx.data import Dataset, Sample, Split
 from hullx.probes.attacks import Budget, pgd
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 PLAIN, ADVERSARIAL, NOISE = "plain", "adversarial", "noise"
 TRAININGS = PLAIN, ADVERSARIAL, NOISE
@@ -81,11 +81,9 @@ def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) ->
         stages = [(half, Ascent(model, config.epsilon / 2)), (config.epochs - half, Ascent(model, config.epsilon))]
     for i, (epochs, adversary) in enumerate(stages):
         name = f"{training} training, part {i + 1}"
-        settings: dict[str, Any] = {"epochs": epochs, "batch": BATCH, "test": data.test, "checkpoint": run.resume_dir(name)}
+        settings = FitConfig(epochs, BATCH, adversary=adversary, checkpoint=run.resume_dir(name), title=name)
         key = jax.random.key(config.seed + i)
-        start = fit(
-            key, model, adam(RATE), data.train, start=start, adversary=adversary, title=name, **settings
-        ).state.variables
+        start = fit(key, model, adam(RATE), data.train, settings, test=data.test, start=start).state.variables
     return Network(model, start, last)
 
 

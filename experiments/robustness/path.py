@@ -41,7 +41,7 @@ from experiments.shared.networks import NETWORKS, adam
 from hullx import probes, runs
 from hullx.data import Dataset, Sample
 from hullx.runs import plotting
-from hullx.training import fit
+from hullx.training import FitConfig, fit
 
 from . import attack_setup
 from .attack_setup import BATCH, RATE, projected
@@ -78,8 +78,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     make, _ = NETWORKS[config.network]
     model, keys = make(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.networks)
-    settings: dict[str, Any] = {"epochs": config.epochs, "batch": BATCH, "checkpoint": run.resume_dir("networks")}
-    variables = fit(keys, model, adam(RATE), data.train, title="networks", **settings).state.variables
+    settings = FitConfig(config.epochs, BATCH, checkpoint=run.resume_dir("networks"), title="networks")
+    variables = fit(keys, model, adam(RATE), data.train, settings).state.variables
     found = projected(config, run, data, data.test.images, "test images")
     outside = np.asarray(found.outside)
     run.record("undecided", ~found.decided, data=data.title, statistic="count")

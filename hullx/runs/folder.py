@@ -145,7 +145,7 @@ class Run(Generic[C]):
         return cache.unpacked(data)
 
     def resume_dir(self, name: str) -> Path:
-        """A folder for functions that resume: `sweep(resume=run.resume_dir(name))`, `fit(checkpoint=run.resume_dir(name))`."""
+        """A folder for what resumes: `sweep(resume=run.resume_dir(name))`, `FitConfig(checkpoint=run.resume_dir(name))`."""
         return self.folder / CACHE / self._take(name)
 
     def finish(self) -> None:

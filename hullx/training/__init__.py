@@ -5,7 +5,8 @@ from hullx.extras import require
 require(__name__, "flax", "optax", "orbax.checkpoint")
 
 from hullx.training.checkpoints import load_variables
-from hullx.training.fit import Checkpointing, Ensemble, Fit, fit
+from hullx.training.config import Checkpointing, Ensemble, FitConfig
+from hullx.training.fit import Fit, fit
 from hullx.training.history import History
 from hullx.training.steps import Metrics, TrainState, init_state, train_step
 
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpointing",
     "Ensemble",
     "Fit",
+    "FitConfig",
     "History",
     "Metrics",
     "TrainState",

@@ -17,20 +17,12 @@ from hullx.arguments import check_count, finite_and_max
 from hullx.data.dataset import Split
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs.fingerprint import digest
-from hullx.training.steps import DATA, MEMBERS, Adversary, Augment, Layout, TrainState
+from hullx.training.config import Ensemble, FitConfig
+from hullx.training.steps import DATA, MEMBERS, Adversary, EpochConfig, TrainState
 from hullx.types import Array
 
 
-def check_fit(
-    key: Array,
-    model: nn.Module,
-    train: Split,
-    test: Split | None,
-    epochs: int,
-    batch: int,
-    until: float | None,
-    mesh: Mesh | None,
-) -> None:
+def check_fit(key: Array, model: nn.Module, train: Split, test: Split | None, config: FitConfig) -> None:
     """Check the arguments of `fit`.
 
     Raises:
@@ -38,8 +30,14 @@ def check_fit(
     """
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
         raise ArgumentError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
-    check_count("epochs", epochs)
-    check_count("batch", batch)
+    if not isinstance(config, FitConfig):
+        raise ArgumentTypeError(f"config: got {type(config).__name__}, expected a FitConfig: give FitConfig(epochs=…)")
+    if not isinstance(config.ensemble, Ensemble):
+        got = type(config.ensemble).__name__
+        raise ArgumentTypeError(f"ensemble: got {got}, expected an Ensemble: give Ensemble(rate=…)")
+    until, mesh = config.until, config.mesh
+    check_count("epochs", config.epochs)
+    check_count("batch", config.batch)
     if until is not None and (not isinstance(until, int | float | np.number) or not 0 <= until <= 1):
         raise ArgumentError(f"until: got {until!r}, expected a share of the training images, from 0 to 1")
     for name, split in (("train", train), ("test", test)):
@@ -52,7 +50,7 @@ def check_fit(
     if mesh is not None and not isinstance(mesh, Mesh):
         raise ArgumentTypeError(f"mesh: got {type(mesh).__name__}, expected a jax.sharding.Mesh: make one with jax.make_mesh")
     sizes = {} if mesh is None else dict(mesh.shape)
-    together = min(batch, n)
+    together = min(config.batch, n)
     for axis, count, what in ((DATA, together, "the batch"), (MEMBERS, len(key) if key.ndim else 0, "the number of keys")):
         if count % sizes.pop(axis, 1):
             raise ArgumentError(f"{what}, {count}, must be a multiple of the mesh's {axis!r} axis, {mesh and mesh.shape[axis]}")
@@ -130,28 +128,16 @@ def _shapes(tree: Any) -> str:
     return ", ".join(f"{jax.tree_util.keystr(path, simple=True, separator='/')} {shape}" for path, shape in leaves)
 
 
-def fingerprint(
-    key: Array,
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    train: Split,
-    batch: int,
-    augment: Augment | None,
-    layout: Layout,
-    rates: Array,
-    scales: Array,
-    start: Any,
-    adversary: Adversary | None,
-) -> dict[str, Any]:
+def fingerprint(key: Array, train: Split, config: EpochConfig, rates: Array, scales: Array, start: Any) -> dict[str, Any]:
     """Everything that determines a run: hashes and descriptions by name, stored with checkpoints.
 
     Args:
-        key, model, optimizer, train, batch, augment: as given to `fit`.
-        layout: one network, or members with shared or separate batches.
+        key, train: as given to `fit`.
+        config: of an epoch.
         rates, scales: one per network.
         start: initial variables, or None.
-        adversary: as given to `fit`.
     """
+    model, optimizer, augment, adversary = config.model, config.optimizer, config.augment, config.adversary
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
     images = jnp.ones((2, *train.images.shape[1:]))
     return {
@@ -160,9 +146,9 @@ def fingerprint(
         "optimizer": _program(lambda: optimizer.update(params, optimizer.init(params), params)),
         "images": digest([np.asarray(train.images)]),
         "labels": digest([np.asarray(train.labels)]),
-        "batch": batch,
+        "batch": config.batch,
         "augment": None if augment is None else _plain(repr(augment)) + _program(lambda: augment(jax.random.key(0), images)),
-        "layout": layout.value,
+        "layout": config.layout.value,
         "rate": digest([np.asarray(rates)]),
         "scale": digest([np.asarray(scales)]),
         **({} if start is None else {"start": digest([np.asarray(leaf) for leaf in jax.tree.leaves(start)])}),

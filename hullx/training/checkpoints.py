@@ -107,7 +107,7 @@ def load_variables(folder: str | Path) -> Any:
     """The variables of a training run's last checkpoint, for `model.apply`; the optimizer is not needed.
 
     Args:
-        folder: as given to `fit(checkpoint=…)`, of a run that has ended.
+        folder: as given to `FitConfig(checkpoint=…)`, of a run that has ended.
 
     Raises:
         CheckpointError: there is no checkpoint, or it is damaged.
@@ -115,11 +115,11 @@ def load_variables(folder: str | Path) -> Any:
     Example:
         >>> load_variables("runs/nothing")
         Traceback (most recent call last):
-        hullx.errors.CheckpointError: checkpoint runs/nothing holds no training run: give a folder that fit(checkpoint=…) wrote
+        hullx.errors.CheckpointError: checkpoint runs/nothing holds no training run: give the folder of FitConfig(checkpoint=…)
     """
     steps = Path(folder).absolute() / "steps"
     if not steps.is_dir():
-        raise CheckpointError(f"checkpoint {folder} holds no training run: give a folder that fit(checkpoint=…) wrote")
+        raise CheckpointError(f"checkpoint {folder} holds no training run: give the folder of FitConfig(checkpoint=…)")
     with ocp.CheckpointManager(steps, options=ocp.CheckpointManagerOptions(create=False)) as manager:
         step = manager.latest_step()
         if step is None:

@@ -1,7 +1,7 @@
 """`fit`: train one network, or an ensemble in one compiled program, with checkpoints, early stopping and a history.
 
-    fitted = fit(key, model, optimizer, data.train, epochs=3, test=data.test, checkpoint="runs/mnist")
-    fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, epochs=3)
+    fitted = fit(key, model, optimizer, data.train, FitConfig(epochs=3, checkpoint="runs/mnist"), test=data.test)
+    fitted = fit(jax.random.split(key, 32), model, optimizer, data.train, FitConfig(epochs=3))
 
 `hullx.training.steps` has the compiled functions; this file has the loop around them.
 """
@@ -11,9 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -22,20 +20,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Float
 
 from hullx.data.dataset import Split
-from hullx.errors import ArgumentTypeError
 from hullx.jax_settings import with_jax_defaults
 from hullx.runs.progress import progress
 from hullx.training.arguments import check_fit, fingerprint, one_each, started
 from hullx.training.checkpoints import opened
+from hullx.training.config import Checkpointing, FitConfig
 from hullx.training.history import History, check_finite, note, reached, stacked, summary, unstacked
 from hullx.training.steps import (
     MEMBERS,
-    Adversary,
-    Augment,
     Data,
+    EpochConfig,
     Layout,
     Metrics,
     TrainState,
@@ -59,65 +55,17 @@ class Fit(NamedTuple):
     history: History
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """Differences between the members of an ensemble, besides keys and labels.
-
-    Attributes:
-        rate: factor on all updates, one number or (m,): the learning rate, for an optimizer with learning rate 1.
-        scale: factor on the initial kernels, one number or (m,).
-        share_batches: whether members see the same augmented batches in the same order, so that their first layer is one wide
-            product. Otherwise each member has its own order.
-
-    Example:
-        >>> digits, keys = hullx.data.load("digits", train_size=256), jax.random.split(jax.random.key(0), 2)
-        >>> rates = Ensemble(rate=np.array([0.0, 0.1]))
-        >>> fitted = fit(keys, MLP(classes=10), optax.sgd(1.0), digits.train, epochs=2, batch=64, ensemble=rates, title=None)
-        >>> fitted.history.loss.shape  # epochs, steps, members
-        (2, 4, 2)
-    """
-
-    rate: Float[Array, "..."] | float = 1.0
-    scale: Float[Array, "..."] | float = 1.0
-    share_batches: bool = True
-
-
-@dataclass(frozen=True)
-class Checkpointing:
-    """The folder of checkpoints, and their interval.
-
-    Attributes:
-        folder: a run resumes from the last checkpoint in this folder.
-        seconds: minimum time between checkpoints, which are written after epochs and at the end; 0 for every epoch.
-
-    Example:
-        >>> Checkpointing("runs/mnist", seconds=60)  # for fit(..., checkpoint=Checkpointing("runs/mnist", seconds=60))
-        Checkpointing(folder='runs/mnist', seconds=60)
-    """
-
-    folder: str | Path
-    seconds: float = 10.0
-
-
 @with_jax_defaults
 def fit(
     key: Array,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     train: Split,
+    config: FitConfig,
     *,
-    epochs: int,
-    batch: int = 128,
     test: Split | None = None,
-    augment: Augment | None = None,
-    adversary: Adversary | None = None,
-    until: float | None = None,
     start: Any = None,
-    ensemble: Ensemble = Ensemble(),
-    mesh: Mesh | None = None,
-    checkpoint: str | Path | Checkpointing | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
-    title: str | None = "training",
 ) -> Fit:
     """Train a network, or an ensemble of networks.
 
@@ -127,21 +75,11 @@ def fit(
         optimizer: an Optax optimizer; schedules count steps, len(images) // batch per epoch.
         train: images (n, h, w, c) float32 and labels (n,), integers below the model's outputs; or labels (m, n), one row per
             ensemble member.
-        epochs: passes over the data, including those in a checkpoint.
-        batch: images per step; each epoch drops an incomplete last batch, with different images each time.
+        config: how to train, see `FitConfig`.
         test: a split for evaluation after each epoch.
-        augment: changes a batch, such as `hullx.data.CropFlip()`.
-        adversary: (variables, images, labels, key) → images, which perturbs each batch against each current network, for
-            adversarial training with an attack of `hullx.probes.attacks`. Accuracies on whole splits exclude it.
-        until: stop when every member that has not diverged classifies this share of the training images correctly, 0 to 1.
         start: initial variables instead of random ones, such as another run's `fitted.state.variables`; for an ensemble with
             a leading axis of members. `ensemble.scale` does not apply to them.
-        ensemble: differences between members; `rate` and `scale` also apply to a single network.
-        mesh: devices with axes "data" (shards each batch), "members" (shards the ensemble), or both.
-        checkpoint: a folder, or `Checkpointing`. A run resumes from the last checkpoint there, with bitwise identical losses
-            on the same machine with the same JAX. Only `epochs` and `until` may change.
         on_epoch: called after each epoch with its metrics by name, such as `run.metric` for metrics.jsonl.
-        title: title of the progress display; None for no display.
 
     Returns:
         A `Fit` of state and history. In an ensemble the state's arrays have m members on the first axis, the history's on the
@@ -154,34 +92,21 @@ def fit(
 
     Example:
         >>> digits = hullx.data.load("digits")
-        >>> fitted = fit(
-        ...     jax.random.key(0), MLP(classes=10), optax.adam(1e-3), digits.train, epochs=20, test=digits.test, title=None
-        ... )
+        >>> model, optimizer, config = MLP(classes=10), optax.adam(1e-3), FitConfig(epochs=20, title=None)
+        >>> fitted = fit(jax.random.key(0), model, optimizer, digits.train, config, test=digits.test)
         >>> bool(fitted.history.test_accuracy[-1] > 0.95)
         True
     """
-    check_fit(key, model, train, test, epochs, batch, until, mesh)
-    if not isinstance(ensemble, Ensemble):
-        raise ArgumentTypeError(f"ensemble: got {type(ensemble).__name__}, expected an Ensemble: give Ensemble(rate=…)")
-    batch = min(batch, len(train.images))
-    layout = Layout.ONE if not key.ndim else Layout.SHARED if ensemble.share_batches else Layout.OWN
-    rates, scales = (one_each(name, getattr(ensemble, name), key) for name in ("rate", "scale"))
+    check_fit(key, model, train, test, config)
+    layout = Layout.ONE if not key.ndim else Layout.SHARED if config.ensemble.share_batches else Layout.OWN
+    rates, scales = (one_each(name, getattr(config.ensemble, name), key) for name in ("rate", "scale"))
+    checkpoint, until = config.checkpoint, config.until
     checkpoints = checkpoint if isinstance(checkpoint, Checkpointing) or checkpoint is None else Checkpointing(checkpoint)
-    mesh = None if mesh is None else Mesh(mesh.devices, mesh.axis_names)  # with automatic axes
+    mesh = None if config.mesh is None else Mesh(config.mesh.devices, config.mesh.axis_names)  # with automatic axes
 
-    programs = _Programs(
-        partial(
-            epoch,
-            model=model,
-            optimizer=optimizer,
-            batch=batch,
-            augment=augment,
-            adversary=adversary,
-            layout=layout,
-            mesh=mesh,
-        ),
-        partial(evaluate, model=model, layout=layout, mesh=mesh),
-    )
+    batch = min(config.batch, len(train.images))
+    settings = EpochConfig(model, optimizer, batch, config.augment, config.adversary, layout, mesh)
+    programs = _Programs(partial(epoch, config=settings), partial(evaluate, model=model, layout=layout, mesh=mesh))
     data = _Data(
         _on_device(train, key, mesh), None if test is None else _on_device(test, key, mesh), _members(rates, key, mesh)
     )
@@ -189,18 +114,20 @@ def fit(
     if start is not None:
         first = started(first, start, key, optimizer)
     state = _members(first, key, mesh)
-    whose = partial(fingerprint, key, model, optimizer, train, batch, augment, layout, rates, scales, start, adversary)
+    whose = partial(fingerprint, key, train, settings, rates, scales, start)
 
     rows, last = list[History](), time.monotonic()
     with nullcontext() if checkpoints is None else opened(checkpoints.folder, whose()) as saved:
         if saved is not None and (found := saved.restore(state)) is not None:
             state, record = found
             rows = unstacked(History(**record))
-        with progress(title or "", epochs * len(train.images), "images", shown=title is not None) as report:
-            while len(rows) < epochs and not reached(rows, until):
+        with progress(
+            config.title or "", config.epochs * len(train.images), "images", shown=config.title is not None
+        ) as report:
+            while len(rows) < config.epochs and not reached(rows, until):
                 state, row = _epoch(programs, state, data, len(rows), until)
                 rows.append(row)
-                ended = len(rows) == epochs or reached(rows, until)
+                ended = len(rows) == config.epochs or reached(rows, until)
                 if checkpoints is not None and saved is not None and (ended or time.monotonic() - last >= checkpoints.seconds):
                     saved.save(len(rows), state, stacked(rows)._asdict())
                     last = time.monotonic()

@@ -10,6 +10,7 @@ A model is a Flax linen module whose call takes images and `train=`; images are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple
@@ -142,45 +143,46 @@ class Layout(Enum):
     OWN = "members with batches of their own"
 
 
-STATIC = "model", "optimizer", "batch", "augment", "adversary", "layout", "mesh"
+@dataclass(frozen=True)
+class EpochConfig:
+    """How an epoch trains; static under jit.
+
+    Attributes:
+        model, optimizer: as for `init_state`.
+        batch: images per step, from 1 to n.
+        augment: changes a batch.
+        adversary: as for `train_step`.
+        layout: one network or an ensemble.
+        mesh: devices, as for `fit`.
+    """
+
+    model: nn.Module
+    optimizer: optax.GradientTransformation
+    batch: int
+    augment: Augment | None = None
+    adversary: Adversary | None = None
+    layout: Layout = Layout.ONE
+    mesh: Mesh | None = None
 
 
-@partial(jax.jit, static_argnames=STATIC, donate_argnames="state")
-def epoch(
-    state: TrainState,
-    data: Data,
-    rate: Any,
-    *,
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    batch: int,
-    augment: Augment | None = None,
-    adversary: Adversary | None = None,
-    layout: Layout = Layout.ONE,
-    mesh: Mesh | None = None,
-) -> tuple[TrainState, Metrics]:
+@partial(jax.jit, static_argnames="config", donate_argnames="state")
+def epoch(state: TrainState, data: Data, rate: Any, *, config: EpochConfig) -> tuple[TrainState, Metrics]:
     """One pass over the data in random order without an incomplete last batch: one compiled scan.
 
     Args:
         state: donated. Its key and step determine the order; members that share batches use the first member's.
         data: images (n, h, w, c) and labels (n,), or (m, n) for members.
         rate: factor on the updates, one per member.
-        model, optimizer: as for `init_state`; static.
-        batch: images per step, from 1 to n; static.
-        augment: changes a batch; static.
-        adversary: as for `train_step`; static.
-        layout: one network or an ensemble; static.
-        mesh: devices, as for `fit`; static.
+        config: static.
 
     Returns:
         The next state, and each step's metrics: (steps,) or (steps, members).
     """
+    model, batch, layout, mesh = config.model, config.batch, config.layout, config.mesh
     if layout is Layout.OWN:
 
         def own(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
-            one = Data(data.images, labels)
-            how: dict[str, Any] = {"batch": batch, "augment": augment, "adversary": adversary, "mesh": mesh}
-            return epoch(state, one, rate, model=model, optimizer=optimizer, **how)
+            return epoch(state, Data(data.images, labels), rate, config=replace(config, layout=Layout.ONE))
 
         state, metrics = over_members(own, model, data.images, mesh)(state, data.labels, rate)
         return state, jax.tree.map(jnp.transpose, metrics)
@@ -195,11 +197,12 @@ def epoch(
         images = data.images[rows]
         if mesh is not None and DATA in mesh.axis_names:
             images = lax.with_sharding_constraint(images, NamedSharding(mesh, PartitionSpec(DATA)))
-        if augment is not None:
-            images = augment(key, images)
+        if config.augment is not None:
+            images = config.augment(key, images)
 
         def step(state: TrainState, labels: Array, rate: Any) -> tuple[TrainState, Metrics]:
-            return train_step(state, images, labels[rows], rate, model=model, optimizer=optimizer, adversary=adversary)
+            network: dict[str, Any] = {"model": model, "optimizer": config.optimizer, "adversary": config.adversary}
+            return train_step(state, images, labels[rows], rate, **network)
 
         every = step if layout is Layout.ONE else over_members(step, model, data.images, mesh)
         return every(state, data.labels, rate)
@@ -213,7 +216,8 @@ def evaluate(variables: Any, data: Data, *, model: nn.Module, layout: Layout = L
 
     Args:
         variables: of the model, with a leading axis of members in an ensemble.
-        data, model, layout, mesh: as for `epoch`.
+        data: as for `epoch`.
+        model, layout, mesh: as in `EpochConfig`.
 
     Returns:
         Metrics () or (members,).
