@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -45,6 +46,7 @@ GOOD: dict[str, Any] = {"budget": Budget("linf", 0.1), "apply": linear, "images"
         ({"loss": "dlr"}, "loss: got 'dlr' for 2 classes, expected three or more"),
         ({"step_size": -0.1}, "step_size: got -0.1, expected finite numbers above 0"),
         ({"step_size": np.ones(3)}, r"step_size: got shape \(3,\), expected \(\) or \(40,\)"),
+        ({"settings": attacks.APGD()}, r"settings: got APGD, expected PGD: give PGD\(steps=…\)"),
         ({"apply": "linear"}, "apply: got str, expected a hashable function"),
         ({"apply": lambda variables, images: images}, r"apply: got \(1, 2, 2, 1\) for one image, expected logits \(1, k\)"),
     ],
@@ -52,8 +54,10 @@ GOOD: dict[str, Any] = {"budget": Budget("linf", 0.1), "apply": linear, "images"
 def test_wrong_arguments_get_one_sentence(wrong: dict[str, Any], message: str) -> None:
     arguments = {"labels": np.zeros(3, int), "key": KEY} | GOOD | wrong
     head = np.ones((4, 2), np.float32), np.zeros(2, np.float32)
+    fields = {field.name for field in dataclasses.fields(attacks.PGD)}
+    settings = attacks.PGD(**{name: arguments.pop(name) for name in fields & set(arguments)})
     with pytest.raises(HullxError, match=message) as caught:
-        attacks.pgd(arguments.pop("apply"), head, **arguments)
+        attacks.pgd(arguments.pop("apply"), head, **{"settings": settings, **arguments})
     assert len(str(caught.value).splitlines()) == 1
 
 

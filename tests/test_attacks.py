@@ -18,7 +18,7 @@ from hullx import probes
 from hullx.data import load
 from hullx.models import CNN, MLP
 from hullx.probes import Head, attacks
-from hullx.probes.attacks import Attacked, Budget
+from hullx.probes.attacks import APGD, PGD, Attacked, Budget, DeepFool
 from hullx.training import FitConfig, fit
 
 pytestmark = pytest.mark.unoptimised
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.unoptimised
 KEY, COUNT, SIDE, CLASSES = jax.random.key(0), 24, 4, 4
 # Images of the digits, and steps: the tests share their programs.
 N, STEPS = 100, 20
+BOTH: Any = (attacks.pgd, PGD(STEPS)), (attacks.apgd, APGD(STEPS))
 # ‖·‖ that goes with a budget's norm: what a linear function gains within the ball is ε times that of its gradient.
 DUAL = {"linf": lambda rows: np.abs(rows).sum(-1), "l2": lambda rows: np.linalg.norm(rows, axis=-1)}
 
@@ -52,11 +53,11 @@ def margins(head: Any, images: Any, labels: np.ndarray) -> np.ndarray:
 fgsm, pgd, apgd = cast("tuple[Callable[..., Attacked], ...]", (attacks.fgsm, attacks.pgd, attacks.apgd))
 WITHIN: dict[str, Callable[..., Attacked]] = {
     "fgsm": lambda *some, early_stop, **more: fgsm(*some, **more),
-    "pgd": lambda *some, **more: pgd(*some, KEY, steps=20, random_start=False, **more),
+    "pgd": lambda *some, budget, **more: pgd(*some, KEY, budget=budget, settings=PGD(steps=20, random_start=False, **more)),
     "pgd, decreasing": lambda *some, budget, **more: pgd(
-        *some, KEY, budget=budget, steps=25, step_size=lambda i: 0.4 * 0.8**i, restarts=2, **more
+        *some, KEY, budget=budget, settings=PGD(steps=25, step_size=lambda i: 0.4 * 0.8**i, restarts=2, **more)
     ),
-    "apgd": lambda *some, **more: apgd(*some, KEY, steps=25, **more),
+    "apgd": lambda *some, budget, **more: apgd(*some, KEY, budget=budget, settings=APGD(steps=25, **more)),
 }
 
 
@@ -80,25 +81,25 @@ def test_nearest_borders_of_a_linear_network(rng: np.random.Generator) -> None:
     head, images, labels = drawn(rng, CLASSES)
     exact = probes.boundary(Head(*head), images.reshape(COUNT, -1))
     for candidates in (None, 3):
-        found = attacks.deepfool(linear, head, images, labels, overshoot=1e-3, candidates=candidates)
+        found = attacks.deepfool(linear, head, images, labels, settings=DeepFool(overshoot=1e-3, candidates=candidates))
         np.testing.assert_allclose(found.distance, 1.001 * exact.distance, rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(linear(head, found.images)).argmax(1), exact.other)
         assert found.success.all()
         assert (found.steps == 1).all()
     largest = Budget("l2", 0.3)
-    near = attacks.smallest_budget(linear, head, images, labels, KEY, largest=largest, halvings=12, steps=20, restarts=3)
+    settings = APGD(steps=20, loss="targeted", restarts=3)
+    near = attacks.smallest_budget(linear, head, images, labels, KEY, largest=largest, halvings=12, settings=settings)
     assert near.success.all()
     assert (near.distance >= exact.distance - 1e-6).all()
     assert (near.distance <= exact.distance + 0.3 / 2**12 + 1e-4).mean() == 1
-    none = attacks.smallest_budget(
-        linear, head, images, labels, KEY, largest=Budget("l2", 0.99 * exact.distance.min()), halvings=12, steps=20, restarts=3
-    )
+    largest = Budget("l2", 0.99 * exact.distance.min())
+    none = attacks.smallest_budget(linear, head, images, labels, KEY, largest=largest, halvings=12, settings=settings)
     assert not none.success.any()
 
 
 def test_images_need_not_be_in_a_range_for_deepfool(rng: np.random.Generator) -> None:
     head, images, labels = drawn(rng, CLASSES)
-    found = attacks.deepfool(linear, (head[0] / 50, head[1]), 50 * images, labels, bounded=False)
+    found = attacks.deepfool(linear, (head[0] / 50, head[1]), 50 * images, labels, settings=DeepFool(bounded=False))
     exact = probes.boundary(Head(*head), images.reshape(COUNT, -1))
     # Pixels of 50 are held to no more than float32's digits of 50.
     np.testing.assert_allclose(found.distance, 1.02 * 50 * exact.distance, rtol=1e-4, atol=50 * float(np.finfo(np.float32).eps))
@@ -153,7 +154,7 @@ def test_auto_pgd_finds_no_fewer_than_pgd(networks: dict, network: str, norm: An
     """At the same number of steps, within the budget; and a finished attack is called wrongly by the network itself."""
     (apply, fitted), (images, labels) = networks[network], load("digits").test.take(np.arange(N))
     some = apply, fitted.state.variables, images, labels, KEY
-    found = [attack(*some, budget=Budget(norm, epsilon), steps=STEPS) for attack in (pgd, apgd)]
+    found = [attack(*some, budget=Budget(norm, epsilon), settings=how) for attack, how in BOTH]
     assert found[1].success.sum() >= found[0].success.sum()
     assert 0.1 < found[1].success.mean() < 0.9
     for each in found:
@@ -171,7 +172,10 @@ def test_a_budget_is_never_exceeded(mlp: tuple, norm: Any, most: float, rng: np.
     labels = np.asarray(apply(variables, images)).argmax(1)
     epsilon = (most * rng.uniform(0.001, 1, N)).astype(np.float32)
     some, budget = (apply, variables, images, labels), Budget(norm, epsilon)
-    for found in (fgsm(*some, budget=budget), *(attack(*some, KEY, budget=budget, steps=STEPS) for attack in (pgd, apgd))):
+    for found in (
+        fgsm(*some, budget=budget),
+        *(attack(*some, KEY, budget=budget, settings=how) for attack, how in BOTH),
+    ):
         assert (found.distance <= epsilon + 1e-6).all()
         assert ((found.images >= 0) & (found.images <= 1)).all()
         assert (found.distance > 0).all()
@@ -188,7 +192,7 @@ def test_a_budget_is_never_exceeded(mlp: tuple, norm: Any, most: float, rng: np.
 
 def test_early_stop_restarts_and_lockstep_change_nothing_that_they_should_not(mlp: tuple) -> None:
     budget = Budget("linf", 0.05)
-    run: Callable[..., Attacked] = lambda **more: pgd(*mlp, KEY, budget=budget, steps=STEPS, **more)  # noqa: E731
+    run: Callable[..., Attacked] = lambda **more: pgd(*mlp, KEY, budget=budget, settings=PGD(STEPS, **more))  # noqa: E731
     once = run()
     for field, again in zip(once, run(), strict=True):
         np.testing.assert_array_equal(field, again)
@@ -207,7 +211,7 @@ def test_early_stop_restarts_and_lockstep_change_nothing_that_they_should_not(ml
 def test_another_budget_compiles_nothing(mlp: tuple, compilations: list) -> None:
 
     def successes(epsilon: float, size: float) -> int:
-        found = pgd(*mlp, KEY, budget=Budget("linf", epsilon), steps=STEPS, step_size=size)
+        found = pgd(*mlp, KEY, budget=Budget("linf", epsilon), settings=PGD(STEPS, step_size=size))
         return np.asarray(found.success).sum()
 
     successes(0.05, 0.01)
@@ -224,7 +228,7 @@ def test_what_is_wrong_at_first_stays_as_it_is(mlp: tuple) -> None:
     some = apply, variables, images, labels
     for found in (
         attacks.fgsm(*some, budget=Budget("linf", 0.05)),
-        attacks.pgd(*some, KEY, budget=Budget("linf", 0.05), steps=STEPS),
+        attacks.pgd(*some, KEY, budget=Budget("linf", 0.05), settings=PGD(STEPS)),
         attacks.deepfool(*some),
     ):
         assert found.success[wrong].all()
@@ -241,7 +245,7 @@ def test_under_jit_and_vmap(rng: np.random.Generator) -> None:
     labels = np.stack([np.asarray(linear(pair[0], images)).argmax(1) for pair in pairs])
 
     def run(head: Any, labels: Any, epsilon: Any) -> Attacked:
-        return attacks.apgd(linear, head, images, labels, KEY, budget=Budget("l2", epsilon), steps=6)
+        return attacks.apgd(linear, head, images, labels, KEY, budget=Budget("l2", epsilon), settings=APGD(steps=6))
 
     every = jax.jit(jax.vmap(run))(heads, labels, np.array([0.05, 0.1]))
     for i, epsilon in enumerate((0.05, 0.1)):
@@ -269,6 +273,6 @@ def test_a_network_that_says_nan_is_not_fooled(rng: np.random.Generator) -> None
         here = (jnp.abs(points[:, None] - images).reshape(len(points), COUNT, -1).max(-1) == 0).any(1)
         return jnp.where(here[:, None], linear(variables, points), jnp.nan)
 
-    found = attacks.pgd(broken, head, images, labels, KEY, budget=Budget("l2", 0.2), steps=3)
+    found = attacks.pgd(broken, head, images, labels, KEY, budget=Budget("l2", 0.2), settings=PGD(steps=3))
     assert not found.success.any()
     np.testing.assert_array_equal(found.images, images)

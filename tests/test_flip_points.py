@@ -63,16 +63,16 @@ def optimum(head: dict[str, np.ndarray], row: np.ndarray, own: int, bounds: Any,
 def test_a_linear_model_s_margin(drawn: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     head, rows = drawn
     exact = probes.boundary(Head(*(head[name].astype(float) for name in ("weights", "bias"))), rows)
-    found = probes.flip_points(linear, head, rows, box=None)
+    found = probes.flip_points(linear, head, rows, within=None)
     assert found.verified.all()
     np.testing.assert_allclose(found.distance, exact.distance, rtol=1e-4)
     np.testing.assert_array_equal(found.other, exact.other)
     np.testing.assert_allclose(found.points, exact.point, atol=1e-4 * exact.distance.max())
     # Units and origin do not matter, nor what else is asked at the same time.
     moved = {"weights": head["weights"] / 255, "bias": head["bias"] - head["weights"].sum(0)}
-    scaled = probes.flip_points(linear, moved, 255 * (rows + 1), box=None)
+    scaled = probes.flip_points(linear, moved, 255 * (rows + 1), within=None)
     np.testing.assert_allclose(scaled.distance, 255 * exact.distance, rtol=2e-4)
-    alone = probes.flip_points(linear, head, rows[-1:], box=None)
+    alone = probes.flip_points(linear, head, rows[-1:], within=None)
     np.testing.assert_allclose(alone.points, found.points[-1:], atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_in_a_box_it_is_what_an_optimizer_finds(drawn: tuple[dict[str, np.ndarra
     ]
     np.testing.assert_array_equal(found.verified, np.isfinite(best))
     np.testing.assert_allclose(found.distance, best, rtol=1e-4, atol=1e-6)
-    free = probes.flip_points(linear, head, rows, box=None)
+    free = probes.flip_points(linear, head, rows, within=None)
     assert (found.distance > 1.01 * free.distance).sum() > 10  # the box is felt
 
 
@@ -198,7 +198,7 @@ def test_nearer_than_deepfool_on_trained_networks(model: Any, epochs: int, count
     digits = load("digits")
     state = fit(jax.random.key(0), model, optax.adam(3e-3), digits.train, FitConfig(epochs=epochs, batch=64, title=None)).state
     images = digits.test.images[:count]
-    found = probes.flip_points(model.apply, state.variables, images, box=None)
+    found = probes.flip_points(model.apply, state.variables, images, within=None)
     assert found.points.shape == images.shape
     assert found.verified.mean() >= 0.99
     distance, fooled = deepfool(model.apply, state.variables, images)
@@ -238,7 +238,7 @@ def test_two_classes(drawn: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
     """Where their logits are equal they have no range to compare a gap with: it is that at the image."""
     head, rows = drawn
     head = {"weights": head["weights"][:, :2], "bias": head["bias"][:2]}
-    found = probes.flip_points(linear, head, rows, box=None)
+    found = probes.flip_points(linear, head, rows, within=None)
     exact = probes.boundary(Head(*(head[name].astype(float) for name in ("weights", "bias"))), rows)
     assert found.verified.all()
     np.testing.assert_allclose(found.distance, exact.distance, rtol=1e-4)
@@ -246,9 +246,9 @@ def test_two_classes(drawn: tuple[dict[str, np.ndarray], np.ndarray]) -> None:
 
 def test_one_program_for_any_number(drawn: tuple[dict[str, np.ndarray], np.ndarray], compilations: list[str]) -> None:
     head, rows = drawn
-    first = probes.flip_points(linear, head, np.tile(rows, (2, 1)), box=None)
+    first = probes.flip_points(linear, head, np.tile(rows, (2, 1)), within=None)
     before = len(compilations)
-    second = probes.flip_points(linear, head, np.tile(rows, (3, 1))[:101], box=None)
+    second = probes.flip_points(linear, head, np.tile(rows, (3, 1))[:101], within=None)
     assert len(compilations) == before
     np.testing.assert_array_equal(second.points[:80], first.points)
 
@@ -260,8 +260,8 @@ def test_what_cannot_be_searched(drawn: tuple[dict[str, np.ndarray], np.ndarray]
         r"images: got shape \(40, 4\), expected images that apply takes": {"images": rows[:, :4]},
         r"images: got shape \(5,\), expected \(m, ...\) with one image": {"images": rows[0]},
         "images: got NaN": {"images": np.full_like(rows, np.nan)},
-        r"box: got \(1.0, 0.0\), expected a number and a larger one": {"images": rows, "box": (1, 0)},
-        r"box: got \(0.0, 0.5\) for images from": {"images": rows, "box": (0, 0.5)},
+        r"within: got \(1.0, 0.0\), expected a number and a larger one": {"images": rows, "within": (1, 0)},
+        r"within: got \(0.0, 0.5\) for images from": {"images": rows, "within": (0, 0.5)},
         "classes: got 1, expected a whole number from 2 on": {"images": rows, "classes": 1},
         "steps: got 0": {"images": rows, "steps": 0},
         r"within: got shape \(3, 4\), expected \(n, 5\)": {"images": rows, "within": rows[:3, :4]},

@@ -13,6 +13,7 @@ import hullx
 from hullx.core import coarse_start
 from hullx.core.parallel import side_by_side
 from hullx.core.results import empty
+from hullx.runs import sealed
 from hullx.sweeping import resume
 
 
@@ -46,7 +47,7 @@ def test_a_killed_sweep_continues_bit_for_bit(digits, tmp_path: Path, monkeypatc
     queries, points = digits[0][:100], digits[1][:300]
     monkeypatch.setattr(resume, "BATCH", 25)
     uninterrupted = hullx.sweep(queries, points, resume=tmp_path / "one", progress=False)
-    write, written = resume.write, []
+    write, written = sealed.write, []
 
     def killed(path: Path, data: bytes) -> None:
         if len(written) == 2:
@@ -57,12 +58,12 @@ def test_a_killed_sweep_continues_bit_for_bit(digits, tmp_path: Path, monkeypatc
     # Killed before: while it wrote its very first file.
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "fingerprint.json.123.part").write_text("{")
-    monkeypatch.setattr(resume, "write", killed)
+    monkeypatch.setattr(sealed, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         hullx.sweep(queries, points, resume=tmp_path / "two", progress=False)
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "two").glob("*.npz")}
     assert len(finished) == 2
-    monkeypatch.setattr(resume, "write", write)
+    monkeypatch.setattr(sealed, "write", write)
     continued = hullx.sweep(queries, points, resume=tmp_path / "two", progress=False)
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in finished.items())
     for ours, theirs in zip(continued, uninterrupted, strict=True):

@@ -129,7 +129,8 @@ def pairs(epsilon: dict[str, float]) -> dict[str, Ways]:
         kind, steps = {"linf": "Linf", "l2": "L2"}[norm], STEPS[norm]
         several = {"steps": steps, "random_start": False}
         descent = getattr(theirs, f"{kind}ProjectedGradientDescentAttack")(rel_stepsize=SHARE[norm], **several)
-        ours = partial(attacks.pgd, key=jax.random.key(0), budget=budget, step_size=SHARE[norm] * value, **several)
+        settings = attacks.PGD(step_size=SHARE[norm] * value, **several)
+        ours = partial(attacks.pgd, key=jax.random.key(0), budget=budget, settings=settings)
         one_step = getattr(theirs, f"{kind}FastGradientAttack")()
         found[f"FGSM {NAMES[norm]}"] = partial(attacks.fgsm, budget=budget), one_step, value
         found[f"PGD {NAMES[norm]}"] = ours, descent, value

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.shared.networks import NETWORKS
-from hullx import runs
+from hullx import probes, runs
 from hullx.data import Sample, Split
 from hullx.probes.attacks import Attacked, Budget, apgd, deepfool, fgsm, pgd
 from hullx.runs import pictures, plotting
@@ -99,15 +99,16 @@ def attacks(config: Config, network: Network, right: Split) -> dict[str, Callabl
     apply, key = network.model.apply, jax.random.key(config.seed)
     images, labels = jnp.asarray(right.images), jnp.asarray(right.labels)
     given = apply, network.variables, images, labels
+    descent, auto = probes.attacks.PGD(config.steps, config.step), probes.attacks.APGD(config.steps, loss="dlr")
     found: dict[str, Callable[[], Attacked]] = {}
     for epsilon in sorted(config.budgets, reverse=True):
         budget = Budget("linf", epsilon)
-        found[f"{PGD}, {epsilon:g}"] = lambda b=budget: pgd(*given, key, budget=b, steps=config.steps, step_size=config.step)
+        found[f"{PGD}, {epsilon:g}"] = lambda b=budget: pgd(*given, key, budget=b, settings=descent)
         found[f"{FGSM}, {epsilon:g}"] = lambda b=budget: fgsm(*given, budget=b)
-        found[f"{APGD}, {epsilon:g}"] = lambda b=budget: apgd(*given, key, budget=b, steps=config.steps, loss="dlr")
+        found[f"{APGD}, {epsilon:g}"] = lambda b=budget: apgd(*given, key, budget=b, settings=auto)
     for radius in sorted(config.radii, reverse=True):
         ball = Budget("l2", radius)
-        found[f"{PGD2}, {radius:g}"] = lambda b=ball: pgd(*given, key, budget=b, steps=config.steps)
+        found[f"{PGD2}, {radius:g}"] = lambda b=ball: pgd(*given, key, budget=b, settings=probes.attacks.PGD(config.steps))
     found[DEEPFOOL] = lambda: deepfool(*given)
     return found
 

@@ -14,7 +14,7 @@ import hullx
 from experiments.shared.networks import NETWORKS, adam
 from hullx import runs
 from hullx.data import Dataset, Sample, Split
-from hullx.probes.attacks import Budget, pgd
+from hullx.probes.attacks import PGD, Budget, pgd
 from hullx.training import FitConfig, fit
 
 PLAIN, ADVERSARIAL, NOISE = "plain", "adversarial", "noise"
@@ -49,8 +49,8 @@ class Ascent:
 
     def __call__(self, variables: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> jax.Array:
         """The images, changed."""
-        budget = Budget("linf", self.epsilon)
-        return pgd(self.model.apply, variables, images, labels, key, budget=budget, steps=ASCENT, early_stop=False).images
+        budget, settings = Budget("linf", self.epsilon), PGD(ASCENT, early_stop=False)
+        return pgd(self.model.apply, variables, images, labels, key, budget=budget, settings=settings).images
 
 
 @dataclass(frozen=True)

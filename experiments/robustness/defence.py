@@ -28,7 +28,7 @@ import hullx
 from experiments.shared.networks import NETWORKS
 from hullx import runs
 from hullx.data import Sample
-from hullx.probes.attacks import Budget, pgd
+from hullx.probes.attacks import PGD, Budget, pgd
 from hullx.runs import plotting
 
 from . import attack_setup
@@ -91,7 +91,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     network = trained(config, run, data, PLAIN)
     images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
     points, key = jnp.asarray(data.train.rows[: config.points]), jax.random.key(config.seed)
-    settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "steps": config.steps}
+    settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "settings": PGD(config.steps)}
     plain = run.cached("without", lambda: pgd(network.model.apply, network.variables, images, labels, key, **settings))
     said: Any = network.model.apply(network.variables, images)
     right = {"image": {CLEAN: np.asarray(said.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}

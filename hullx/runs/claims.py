@@ -57,8 +57,8 @@ class Claim(NamedTuple):
             >>> Claim.of(share, "test images are outside", "arXiv 2101.09849", "all", all_of(share)).verdict
             'holds'
         """
-        value = None if np.isnan(measured.value) else measured.value
-        return cls(name, source, expected, value, measured.interval, verdict, **{"unit": measured.unit, **more})
+        value, more = None if np.isnan(measured.value) else measured.value, {"unit": measured.unit, **more}
+        return cls(name, source, expected, value, measured.interval, verdict, **more)
 
 
 def above(estimate: Estimate, threshold: float) -> str:

@@ -7,17 +7,20 @@ Images are in [0, 1] in any layout; a network is any function from variables and
 or shifted by belongs into that function, for budgets are in the pixels' units.
 """
 
-from hullx.probes.attacks.apgd import apgd
+from hullx.probes.attacks.apgd import APGD, apgd
 from hullx.probes.attacks.attacked import Attacked
 from hullx.probes.attacks.bisection import smallest_budget
 from hullx.probes.attacks.budget import Budget, drawn_within, moved, nearest_within, steepest
-from hullx.probes.attacks.deepfool import deepfool
-from hullx.probes.attacks.gradient import fgsm, pgd
+from hullx.probes.attacks.deepfool import DeepFool, deepfool
+from hullx.probes.attacks.gradient import PGD, fgsm, pgd
 from hullx.probes.attacks.losses import cross_entropy, dlr, margin
 
 __all__ = [
+    "APGD",
+    "PGD",
     "Attacked",
     "Budget",
+    "DeepFool",
     "apgd",
     "cross_entropy",
     "deepfool",

@@ -6,6 +6,7 @@ parameter-free attacks", algorithm 1.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from hullx.jax_settings import with_jax_defaults
-from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon
+from hullx.probes.attacks.arguments import check_network, check_search, check_settings, each_epsilon
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
 from hullx.probes.attacks.attempts import Best, Search, attempts, goes_on, measured
 from hullx.probes.attacks.budget import Budget, nearest_within, steepest
@@ -28,6 +29,28 @@ MOMENTUM, RISES, FIRST = 0.75, 0.75, 2.0
 CHECKPOINTS, FALL, LEAST = (0.0, 0.22), 0.03, 0.06
 
 
+@dataclass(frozen=True)
+class APGD:
+    """Settings of `apgd`.
+
+    Attributes:
+        steps: of each attempt; the length of a step, 2 ε at first, follows from how the loss rises; static.
+        loss: "cross_entropy" or "dlr", as in the paper, "margin" or "targeted"; static.
+        restarts: attempts, each from a point drawn uniformly from the ball; static.
+        early_stop, together: as for `PGD`; static.
+
+    Example:
+        >>> APGD(loss="dlr").steps
+        100
+    """
+
+    steps: int = 100
+    loss: str = "cross_entropy"
+    restarts: int = 1
+    early_stop: bool = True
+    together: int = TOGETHER
+
+
 @with_jax_defaults
 def apgd(
     apply: Apply,
@@ -37,19 +60,13 @@ def apgd(
     key: Array,
     *,
     budget: Budget,
-    steps: int = 100,
-    loss: str = "cross_entropy",
-    restarts: int = 1,
-    early_stop: bool = True,
-    together: int = TOGETHER,
+    settings: APGD = APGD(),
 ) -> Attacked:
     """Images after Auto-PGD, the best point of each on the way.
 
     Args:
-        steps: of each attempt; the length of a step, 2 ε at first, follows from how the loss rises; static.
-        loss: "cross_entropy" or "dlr", as in the paper, "margin" or "targeted"; static.
-        restarts: attempts, each from a point drawn uniformly from the ball; static.
-        apply, variables, images, labels, key, budget, early_stop, together: as for `pgd`.
+        apply, variables, images, labels, key, budget: as for `pgd`.
+        settings: how it searches, see `APGD`.
 
     Raises:
         ArgumentError, ArgumentTypeError: as `pgd`.
@@ -57,26 +74,35 @@ def apgd(
     Example:
         >>> images, labels, key = jnp.array([[0.5, 0.4, 0.3]]), jnp.array([0]), jax.random.key(0)
         >>> linear = lambda weights, images: images @ weights
-        >>> apgd(linear, jnp.eye(3), images, labels, key, budget=Budget("linf", 0.06), loss="dlr").success
+        >>> apgd(linear, jnp.eye(3), images, labels, key, budget=Budget("linf", 0.06), settings=APGD(loss="dlr")).success
         Array([ True], dtype=bool)
 
     Reference: Croce and Hein (2020), algorithm 1.
     """
     epsilon = each_epsilon(budget, images)
-    search = Search(budget.norm, loss, steps, restarts, early_stop=early_stop)
-    check_search(search, check_network(apply, variables, images, labels, together), key)
-    return _run(apply, variables, images, labels, key, epsilon, search=search, together=together)
+    search = checked_search(settings, budget)
+    check_search(search, check_network(apply, variables, images, labels, search.together), key)
+    return _run(apply, variables, images, labels, key, epsilon, search=search)
 
 
-@partial(jax.jit, static_argnames=("apply", "search", "together"))
-def _run(
-    apply: Apply, variables: Any, images: Array, labels: Array, key: Array, epsilon: Array, *, search: Search, together: int
-) -> Attacked:
+def checked_search(settings: Any, budget: Budget) -> Search:
+    """The search of an Auto-PGD with these settings.
+
+    Raises:
+        ArgumentTypeError: they are no `APGD`.
+    """
+    check_settings(settings, APGD)
+    how: APGD = settings
+    return Search(budget.norm, how.loss, how.steps, how.restarts, early_stop=how.early_stop, together=how.together)
+
+
+@partial(jax.jit, static_argnames=("apply", "search"))
+def _run(apply: Apply, variables: Any, images: Array, labels: Array, key: Array, epsilon: Array, *, search: Search) -> Attacked:
     def one(target: Target, number: Array, epsilon: Array) -> Found:
         return attempts(partial(climbed, target, epsilon, search), target, jax.random.fold_in(key, number), epsilon, search)
 
     numbers = jnp.arange(len(images))
-    return over_images(one, apply, variables, images, labels, numbers, epsilon, norm=search.norm, together=together)
+    return over_images(one, apply, variables, images, labels, numbers, epsilon, norm=search.norm, together=search.together)
 
 
 class _State(NamedTuple):

@@ -77,6 +77,17 @@ def _hashable(value: Any) -> bool:
     return True
 
 
+def check_settings(settings: Any, kind: type) -> None:
+    """Check the type of an attack's settings.
+
+    Raises:
+        ArgumentTypeError: they are of another type.
+    """
+    if not isinstance(settings, kind):
+        got, expected = type(settings).__name__, kind.__name__
+        raise ArgumentTypeError(f"settings: got {got}, expected {expected}: give {expected}(steps=…)")
+
+
 def check_search(search: Search, classes: int, key: Any) -> None:
     """Whether an attack can search so.
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hullx.probes.attacks.attacked import Found, Target
+from hullx.probes.attacks.attacked import TOGETHER, Found, Target
 from hullx.probes.attacks.budget import Norm, drawn_within
 from hullx.probes.attacks.losses import LOSSES, TARGETED, towards
 from hullx.types import Array, Number
@@ -28,6 +28,7 @@ class Search:
         restarts: attempts.
         random: whether an attempt begins at a point drawn from the ball, else at the image.
         early_stop: whether an image that is called wrongly is done.
+        together: images in lockstep.
     """
 
     norm: Norm
@@ -36,6 +37,7 @@ class Search:
     restarts: int = 1
     random: bool = True
     early_stop: bool = True
+    together: int = TOGETHER
 
 
 class Best(NamedTuple):

@@ -12,12 +12,14 @@ from jaxtyping import Float, Int
 
 from hullx.arguments import check_count
 from hullx.jax_settings import with_jax_defaults
-from hullx.probes.attacks.apgd import climbed
+from hullx.probes.attacks.apgd import APGD, checked_search, climbed
 from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon
-from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
+from hullx.probes.attacks.attacked import Apply, Attacked, Found, Target, over_images
 from hullx.probes.attacks.attempts import Search, attempts
 from hullx.probes.attacks.budget import Budget, moved
 from hullx.types import Array
+
+DEFAULT = APGD(steps=30, loss="targeted", restarts=3)
 
 
 @with_jax_defaults
@@ -30,10 +32,7 @@ def smallest_budget(
     *,
     largest: Budget,
     halvings: int = 10,
-    steps: int = 30,
-    loss: str = "targeted",
-    restarts: int = 3,
-    together: int = TOGETHER,
+    settings: APGD = DEFAULT,
 ) -> Attacked:
     """The nearest point of each image that Auto-PGD finds called wrongly: an upper bound of the distance to the boundary.
 
@@ -43,9 +42,10 @@ def smallest_budget(
     Args:
         largest: the norm, and the ε to begin with.
         halvings: after which the two are no farther apart than ε / 2^halvings; static.
-        steps, loss, restarts: of the attack with each budget; static. On a linear network it is exact with a "targeted" attempt
-            for each other class; cross entropy leads to several classes at once, the margin to the one with the largest logit.
-        apply, variables, images, labels, key, together: as for `pgd`.
+        settings: of the attack with each budget; by default 3 targeted attempts of 30 steps. On a linear network it is exact
+            with a "targeted" attempt for each other class; cross entropy leads to several classes at once, the margin to the
+            one with the largest logit.
+        apply, variables, images, labels, key: as for `pgd`.
 
     Returns:
         The nearest points. Without success with the largest budget, the best point of that attempt.
@@ -63,13 +63,13 @@ def smallest_budget(
     Reference: Croce and Hein (2020), algorithm 1, for the attack.
     """
     epsilon = each_epsilon(largest, images)
-    search = Search(largest.norm, loss, steps, restarts)
-    check_search(search, check_network(apply, variables, images, labels, together), key)
+    search = checked_search(settings, largest)
+    check_search(search, check_network(apply, variables, images, labels, search.together), key)
     check_count("halvings", halvings, least=0)
-    return _run(apply, variables, images, labels, key, epsilon, search=search, halvings=halvings, together=together)
+    return _run(apply, variables, images, labels, key, epsilon, search=search, halvings=halvings)
 
 
-@partial(jax.jit, static_argnames=("apply", "search", "halvings", "together"))
+@partial(jax.jit, static_argnames=("apply", "search", "halvings"))
 def _run(
     apply: Apply,
     variables: Any,
@@ -80,7 +80,6 @@ def _run(
     *,
     search: Search,
     halvings: int,
-    together: int,
 ) -> Attacked:
     def one(target: Target, number: Array, epsilon: Array) -> Found:
         mine = jax.random.fold_in(key, number)
@@ -102,4 +101,4 @@ def _run(
         return lax.fori_loop(0, halvings + 1, halve, begun)[0]
 
     numbers = jnp.arange(len(images))
-    return over_images(one, apply, variables, images, labels, numbers, epsilon, norm=search.norm, together=together)
+    return over_images(one, apply, variables, images, labels, numbers, epsilon, norm=search.norm, together=search.together)

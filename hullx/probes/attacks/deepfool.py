@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,9 +14,32 @@ from jaxtyping import Float, Int
 from hullx.arguments import check_count, check_share
 from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.norms import norm
-from hullx.probes.attacks.arguments import check_network
+from hullx.probes.attacks.arguments import check_network, check_settings
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
-from hullx.types import Array
+from hullx.types import Array, Number
+
+
+@dataclass(frozen=True)
+class DeepFool:
+    """Settings of `deepfool`.
+
+    Attributes:
+        overshoot: η ≥ 0 and below 1: points are x + (1 + η) Σ r, so that they come to lie behind the border; may be traced.
+        steps: at most; each takes the gradients of all candidates; static.
+        candidates: how many other classes, those with the largest logits at the image; None for all; static.
+        bounded: whether images are in [0, 1], and points are clipped to it; static.
+        together: images in lockstep; static.
+
+    Example:
+        >>> DeepFool(candidates=9).overshoot
+        0.02
+    """
+
+    overshoot: Number = 0.02
+    steps: int = 50
+    candidates: int | None = None
+    bounded: bool = True
+    together: int = TOGETHER
 
 
 @with_jax_defaults
@@ -24,12 +48,7 @@ def deepfool(
     variables: Any,
     images: Float[Array, "n ..."],
     labels: Int[Array, "n"],
-    *,
-    overshoot: float = 0.02,
-    steps: int = 50,
-    candidates: int | None = None,
-    bounded: bool = True,
-    together: int = TOGETHER,
+    settings: DeepFool = DeepFool(),
 ) -> Attacked:
     """Images moved across a border nearby, which is an upper bound of the distance to the nearest; distances are L2.
 
@@ -37,11 +56,8 @@ def deepfool(
     for one class j, were the network linear: |z_j − z_y| / ‖w_j‖² · w_j, with j for which |z_j − z_y| / ‖w_j‖ is least.
 
     Args:
-        overshoot: η ≥ 0 and below 1: points are x + (1 + η) Σ r, so that they come to lie behind the border; may be traced.
-        steps: at most; each takes the gradients of all candidates; static.
-        candidates: how many other classes, those with the largest logits at the image; None for all; static.
-        bounded: whether images are in [0, 1], and points are clipped to it; static.
-        apply, variables, images, labels, together: as for `pgd`.
+        apply, variables, images, labels: as for `pgd`.
+        settings: see `DeepFool`.
 
     Raises:
         ArgumentError, ArgumentTypeError: as `pgd`.
@@ -55,14 +71,15 @@ def deepfool(
     Reference: Moosavi-Dezfooli et al. (2016), "DeepFool: a simple and accurate method to fool deep neural networks",
     algorithm 2.
     """
-    classes = check_network(apply, variables, images, labels, together, bounded=bounded)
-    check_count("steps", steps)
-    check_count("candidates", candidates, none="all other classes")
-    check_share("overshoot", overshoot, remedy="the paper's is 0.02")
-    several = classes - 1 if candidates is None else min(candidates, classes - 1)
-    setting = _Setting(steps, several, bounded)
-    overshoots = jnp.asarray(overshoot, jnp.result_type(images))
-    return _run(apply, variables, images, labels, overshoots, setting=setting, together=together)
+    check_settings(settings, DeepFool)
+    how = settings
+    classes = check_network(apply, variables, images, labels, how.together, bounded=how.bounded)
+    check_count("steps", how.steps)
+    check_count("candidates", how.candidates, none="all other classes")
+    check_share("overshoot", how.overshoot, remedy="the paper's is 0.02")
+    several = classes - 1 if how.candidates is None else min(how.candidates, classes - 1)
+    setting, overshoot = _Setting(how.steps, several, how.bounded), jnp.asarray(how.overshoot, jnp.result_type(images))
+    return _run(apply, variables, images, labels, overshoot, setting=setting, together=how.together)
 
 
 class _Setting(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,41 @@ from jax import lax
 from jaxtyping import Float, Int
 
 from hullx.jax_settings import with_jax_defaults
-from hullx.probes.attacks.arguments import check_network, check_search, each_epsilon, sizes_of
+from hullx.probes.attacks.arguments import check_network, check_search, check_settings, each_epsilon, sizes_of
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
 from hullx.probes.attacks.attempts import Best, Search, attempts, goes_on, measured
 from hullx.probes.attacks.budget import Budget, nearest_within, steepest
 from hullx.types import Array
+
+
+@dataclass(frozen=True)
+class PGD:
+    """Settings of `pgd`.
+
+    Attributes:
+        steps: of each attempt, one gradient each; static.
+        step_size: η in the pixels' units: one number, (steps,), or a function of the step's number from 0 on. None for
+            2.5 ε / steps, with which any point of the ball can be reached from any other (Madry et al. 2018, section 5).
+        loss: "cross_entropy", "margin" or "dlr", or "targeted", with which each attempt leads to one other class, those with
+            the largest logits at the image first; static.
+        restarts: attempts, each from another start, until one succeeds; static.
+        random_start: whether they begin at a point drawn uniformly from the ball, else at the image; static.
+        early_stop: whether the attack on an image ends once it is called wrongly. Else it goes on to raise the loss, with the
+            same images a success; static.
+        together: images in lockstep; static.
+
+    Example:
+        >>> PGD(steps=20, loss="dlr").restarts
+        1
+    """
+
+    steps: int = 40
+    step_size: Float[Array, "..."] | float | Callable[[int], float] | None = None
+    loss: str = "cross_entropy"
+    restarts: int = 1
+    random_start: bool = True
+    early_stop: bool = True
+    together: int = TOGETHER
 
 
 @with_jax_defaults
@@ -32,7 +63,7 @@ def fgsm(
 ) -> Attacked:
     """Images after one step of length ε along which the loss rises most: x + ε sign ∇L(x) for L∞, x + ε ∇L/‖∇L‖ for L2.
 
-    Args, raises: those of `pgd`.
+    Args, raises: those of `pgd` and `PGD`.
 
     Example:
         >>> images, labels = jnp.array([[0.5, 0.4]]), jnp.array([0])
@@ -42,9 +73,9 @@ def fgsm(
     Reference: Goodfellow et al. (2015), "Explaining and harnessing adversarial examples", section 4.
     """
     epsilon = each_epsilon(budget, images)
-    search, key = Search(budget.norm, loss, steps=1, random=False), jax.random.key(0)
+    search, key = Search(budget.norm, loss, steps=1, random=False, together=together), jax.random.key(0)
     check_search(search, check_network(apply, variables, images, labels, together), key)
-    return _one_step(apply, variables, images, labels, epsilon, search=search, together=together)
+    return _one_step(apply, variables, images, labels, epsilon, search=search)
 
 
 @with_jax_defaults
@@ -56,13 +87,7 @@ def pgd(
     key: Array,
     *,
     budget: Budget,
-    steps: int = 40,
-    step_size: Float[Array, "..."] | float | Callable[[int], float] | None = None,
-    loss: str = "cross_entropy",
-    restarts: int = 1,
-    random_start: bool = True,
-    early_stop: bool = True,
-    together: int = TOGETHER,
+    settings: PGD = PGD(),
 ) -> Attacked:
     """Images after projected steps along which the loss rises most, the best point of each on the way.
 
@@ -79,16 +104,7 @@ def pgd(
         labels: the right ones, whole numbers below k.
         key: of the random starts.
         budget: norm and ε, which may differ from image to image.
-        steps: of each attempt, one gradient each; static.
-        step_size: η in the pixels' units: one number, (steps,), or a function of the step's number from 0 on. None for
-            2.5 ε / steps, with which any point of the ball can be reached from any other (Madry et al. 2018, section 5).
-        loss: "cross_entropy", "margin" or "dlr", or "targeted", with which each attempt leads to one other class, those with
-            the largest logits at the image first; static.
-        restarts: attempts, each from another start, as long as there is no success; static.
-        random_start: whether they begin at a point drawn uniformly from the ball, else at the image; static.
-        early_stop: whether an image is left alone once it is called wrongly. Else the attack goes on to raise its loss, with
-            the same images a success; static.
-        together: images in lockstep; static.
+        settings: how it searches, see `PGD`.
 
     Raises:
         ArgumentError, ArgumentTypeError: arguments of a wrong value, type or shape.
@@ -103,26 +119,26 @@ def pgd(
     Reference: Madry et al. (2018), "Towards deep learning models resistant to adversarial attacks", equation 2.1 and below.
     """
     epsilon = each_epsilon(budget, images)
-    search = Search(budget.norm, loss, steps, restarts, random_start, early_stop)
-    check_search(search, check_network(apply, variables, images, labels, together), key)
-    sizes = sizes_of(epsilon, steps, step_size)
-    return _many_steps(apply, variables, images, labels, key, epsilon, sizes, search=search, together=together)
+    check_settings(settings, PGD)
+    how = settings
+    search = Search(budget.norm, how.loss, how.steps, how.restarts, how.random_start, how.early_stop, how.together)
+    check_search(search, check_network(apply, variables, images, labels, how.together), key)
+    sizes = sizes_of(epsilon, how.steps, how.step_size)
+    return _many_steps(apply, variables, images, labels, key, epsilon, sizes, search=search)
 
 
-@partial(jax.jit, static_argnames=("apply", "search", "together"))
-def _one_step(
-    apply: Apply, variables: Any, images: Array, labels: Array, epsilon: Array, *, search: Search, together: int
-) -> Attacked:
+@partial(jax.jit, static_argnames=("apply", "search"))
+def _one_step(apply: Apply, variables: Any, images: Array, labels: Array, epsilon: Array, *, search: Search) -> Attacked:
     def one(target: Target, epsilon: Array) -> Found:
         gradient = jax.grad(lambda point: measured(target, point, search.loss)[0])(target.image)
         moved = target.image + epsilon * steepest(gradient, search.norm)
         moved = nearest_within(moved, target.image, search.norm, epsilon)
         return Found(moved, target.fooled(target.network(moved)), jnp.int32(1))
 
-    return over_images(one, apply, variables, images, labels, epsilon, norm=search.norm, together=together)
+    return over_images(one, apply, variables, images, labels, epsilon, norm=search.norm, together=search.together)
 
 
-@partial(jax.jit, static_argnames=("apply", "search", "together"))
+@partial(jax.jit, static_argnames=("apply", "search"))
 def _many_steps(
     apply: Apply,
     variables: Any,
@@ -133,14 +149,15 @@ def _many_steps(
     sizes: Array,
     *,
     search: Search,
-    together: int,
 ) -> Attacked:
     def one(target: Target, number: Array, epsilon: Array, sizes: Array) -> Found:
         mine = jax.random.fold_in(key, number)
         return attempts(partial(_climbed, target, epsilon, sizes, search), target, mine, epsilon, search)
 
     numbers = jnp.arange(len(images))
-    return over_images(one, apply, variables, images, labels, numbers, epsilon, sizes, norm=search.norm, together=together)
+    return over_images(
+        one, apply, variables, images, labels, numbers, epsilon, sizes, norm=search.norm, together=search.together
+    )
 
 
 def _climbed(

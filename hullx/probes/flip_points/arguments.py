@@ -56,26 +56,24 @@ def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Floa
     return shape[1]
 
 
-def checked_region(
-    images: Float[np.ndarray, "m *shape"], box: tuple[float, float] | None, within: Float[Array, "n d"] | None
-) -> Region:
+def checked_region(images: Float[np.ndarray, "m *shape"], within: tuple[float, float] | Float[Array, "n d"] | None) -> Region:
     """Where flip points are looked for.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the box is empty or does not hold the images, or points do not match them.
+        ArgumentTypeError, ArgumentError: the range is empty or does not hold the images, or points do not match them.
     """
-    if within is not None:
-        return _hull(images, within)
-    if box is None:
+    if within is None:
         return Everywhere()
-    low, high = map(float, box)
+    if not isinstance(within, tuple):
+        return _hull(images, within)
+    low, high = map(float, within)
     if not low < high:
         raise ArgumentError(
-            f"box: got ({low}, {high}), expected a number and a larger one: exchange them, or None for no limits"
+            f"within: got ({low}, {high}), expected a number and a larger one: exchange them, or None for no limits"
         )
     if images.min() < low or images.max() > high:
         raise ArgumentError(
-            f"box: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
+            f"within: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
             "expected all of them in it: widen it, or None for no limits"
         )
     return Box(jnp.asarray(low, images.dtype), jnp.asarray(high, images.dtype))

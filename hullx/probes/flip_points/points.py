@@ -63,8 +63,7 @@ def flip_points(
     *,
     classes: int = 10,
     steps: int = 40,
-    box: tuple[float, float] | None = (0.0, 1.0),
-    within: Float[Array, "n d"] | None = None,
+    within: tuple[float, float] | Float[Array, "n d"] | None = (0.0, 1.0),
     towards: Float[Array, "t *shape"] | None = None,
     key: Array | None = None,
 ) -> FlipPoints:
@@ -82,10 +81,9 @@ def flip_points(
         classes: how many of the most likely classes are considered, the image's own among them, 2 or more; each of the others
             is one start. Other classes are found on the way as well.
         steps: most steps of a search, 1 or more; few need so many.
-        box: between which numbers all coordinates stay; None for no limits. Not used with `within`.
-        within: points (n, d), d being the numbers of an image, to whose convex hull the search is confined. An image outside is
-            then replaced by its projection onto the hull, from which distances are taken and whose class is c. One start goes
-            to the nearest of these points that is called otherwise.
+        within: a range (low, high) of all coordinates; or points (n, d), d being the numbers of an image, to whose convex hull
+            the search is confined; None for no limits. An image outside the hull is replaced by its projection onto it, from
+            which distances are taken and whose class is c. One start goes to the nearest of these points of another class.
         towards: other images, such as the training set; one start goes to the nearest that is called otherwise, or to
             its projection onto where the search is confined.
         key: adds as many starts again, from random places around an image. Its results depend on it and on the image's row.
@@ -95,7 +93,7 @@ def flip_points(
 
     Raises:
         ArgumentTypeError, ArgumentError: images, `within` or `towards` are of a wrong type, shape or not finite, images lie
-            outside the box, the box is empty, or a number is too small.
+            outside the range, the range is empty, or a number is too small.
 
     Example:
         >>> found = flip_points(lambda weights, images: images @ weights, jnp.eye(2), np.array([[0.8, 0.2]], np.float32))
@@ -106,7 +104,7 @@ def flip_points(
     check_count("classes", classes, least=2)
     check_count("steps", steps)
     total, shape = check_apply(apply, variables, rows), rows.shape[1:]
-    region = checked_region(rows, box, within)
+    region = checked_region(rows, within)
     found: list[FlipPoints] = []
     with jax.default_matmul_precision("highest"):
         others = None
