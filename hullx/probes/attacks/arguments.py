@@ -1,4 +1,4 @@
-"""What attacks are given: whether it can be used, and brought into the form of one row an image."""
+"""Argument checks of attacks, and arguments in the form of one row per image."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ REACH = 2.5
 
 
 def check_network(apply: Apply, variables: Any, images: Any, labels: Any, together: int, *, bounded: bool = True) -> int:
-    """How many classes the network tells apart, if network, images and labels fit together.
+    """Number of the network's classes, after a check that network, images and labels match.
 
     Args:
         bounded: whether images must lie in [0, 1].
 
     Raises:
-        ArgumentTypeError, ArgumentError: they do not; the message says what to change.
+        ArgumentTypeError, ArgumentError: they do not match; the message says what to change.
     """
     _check_images(images)
     check_count("together", together)
@@ -64,7 +64,7 @@ def _check_labels(labels: Any, count: int, classes: int) -> None:
 
 
 def _all(values: Any, fine: Callable[[Any], Any]) -> bool:
-    """Whether all values are fine, or not known yet; NaN is within no limits."""
+    """Whether all values pass the test or are tracers; NaN never passes."""
     with jax.ensure_compile_time_eval():
         return not is_concrete(values) or bool(fine(jnp.asarray(values)).all())
 
@@ -78,10 +78,10 @@ def _hashable(value: Any) -> bool:
 
 
 def check_search(search: Search, classes: int, key: Any) -> None:
-    """Whether an attack can search so.
+    """Check the settings of a search and its key.
 
     Raises:
-        ArgumentTypeError, ArgumentError: it cannot.
+        ArgumentTypeError, ArgumentError: they are invalid.
     """
     check_norm(search.norm)
     check_count("steps", search.steps)
@@ -100,7 +100,7 @@ def each_epsilon(budget: Any, images: Array) -> Float[Array, "n"]:
     """ε of each image, in the images' dtype.
 
     Raises:
-        ArgumentTypeError, ArgumentError: there is no budget, or another number of them than of images.
+        ArgumentTypeError, ArgumentError: the budget is missing, or its ε do not match the images.
     """
     _check_images(images)
     if not isinstance(budget, Budget):
@@ -118,7 +118,7 @@ def sizes_of(epsilon: Float[Array, "n"], steps: int, step_size: Any) -> Float[Ar
         step_size: one number, (steps,), a function of the step's number, or None for 2.5 ε / steps.
 
     Raises:
-        ArgumentError: they are of another number than steps, or not above 0.
+        ArgumentError: their number differs from `steps`, or one is not positive.
 
     Example:
         >>> sizes_of(jnp.array([0.5]), 2, lambda number: 0.1 / (1 + number))

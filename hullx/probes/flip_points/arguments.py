@@ -1,4 +1,4 @@
-"""What `flip_points` is given, checked."""
+"""Argument checks of `flip_points`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hullx.types import Array
 
 
 def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
-    """Finite images as NumPy's, in the dtype that they and float32 promote to.
+    """Finite images as a NumPy array, in the dtype that they and float32 promote to.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they are no such array, or there are none.
+        ArgumentTypeError, ArgumentError: they are not such an array, or there are none.
     """
     check_array(name, images)
     if images.ndim < 2 or 0 in images.shape:
@@ -34,10 +34,10 @@ def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
 
 
 def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Float[np.ndarray, "m *shape"]) -> int:
-    """How many classes there are: two or more.
+    """The number of classes, two or more.
 
     Raises:
-        ArgumentError: apply does not take such images, or returns no logits.
+        ArgumentError: apply does not accept such images, or does not return logits.
     """
     try:
         found = jax.eval_shape(apply, variables, images[:1])
@@ -59,10 +59,10 @@ def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Floa
 def checked_region(
     images: Float[np.ndarray, "m *shape"], box: tuple[float, float] | None, within: Float[Array, "n d"] | None
 ) -> Region:
-    """Where flip points are looked for.
+    """The region of the search for flip points.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the box is empty or does not hold the images, or points do not match them.
+        ArgumentTypeError, ArgumentError: the box is empty or does not contain the images, or the points do not match them.
     """
     if within is not None:
         return _hull(images, within)
@@ -95,10 +95,10 @@ def _hull(images: np.ndarray, within: Any) -> HullRegion:
 
 
 def checked_others(images: Float[np.ndarray, "m *shape"], towards: Any) -> Float[np.ndarray, "t *shape"]:
-    """Other images of the same shape.
+    """Other images, checked to have the same shape.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they are not.
+        ArgumentTypeError, ArgumentError: they have another shape, a wrong type or are not finite.
     """
     found = checked_images("towards", towards)
     if found.shape[1:] != images.shape[1:]:
