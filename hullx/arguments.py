@@ -1,4 +1,4 @@
-"""Argument checks; each error names the argument, its value, the expected value and a remedy."""
+"""Argument checks. Each error names the argument, its value, the expected value and a remedy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def finite_and_max(value: Array) -> Numbers:
         if not finite or largest > 0:
             return Numbers(bool(finite), largest)
         value = np.asarray(value)  # compiled code flushes subnormal numbers to 0
-    # NumPy's extremes propagate NaN and infinity, and need no copy of the array.
+    # NumPy's extremes propagate NaN and infinity, without a copy of the array.
     largest = float(np.max([value.max(), -value.min()]))
     return Numbers(bool(np.isfinite(largest)), largest)
 
@@ -108,7 +108,7 @@ def check_share(name: str, value: Any, *, remedy: str) -> None:
 
 
 def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> None:
-    """Check that a value is an integer from `least` on, unless it is a tracer.
+    """Check that a value is an integer of at least `least`, unless it is a tracer.
 
     Args:
         none: the meaning of None, if None is allowed.
@@ -119,7 +119,7 @@ def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> Non
     """
     if not is_concrete(value) or (none and value is None):
         return
-    expected = f"expected a whole number from {least} on" + (f", or None for {none}" if none else "")
+    expected = f"expected an integer of at least {least}" + (f", or None for {none}" if none else "")
     try:
         number = operator.index(value)
     except TypeError:

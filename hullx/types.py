@@ -166,7 +166,7 @@ class Projection(NamedTuple):
         return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])
 
     def dense_weights(self, n: int) -> Float[Array, "... n"]:
-        """The weights as full vectors over n points, zero off the support. For small n: it takes memory for (..., s, n).
+        """The weights as full vectors over n points, zero off the support. For small n: memory grows as (..., s, n).
 
         Example:
             >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
@@ -177,7 +177,7 @@ class Projection(NamedTuple):
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
 
     def __repr__(self) -> str:
-        """Counts of the queries, or the fields' shapes if they are not concrete."""
+        """Counts of the queries, or the shapes of fields that are not concrete."""
         try:
             return f"Projection({_headline(self) if _is_concrete(self) else _contents(self)})"
         except Exception:  # deleted buffers or arrays of other hosts, shown by a debugger

@@ -55,10 +55,10 @@ def _check_images(images: Any) -> None:
 
 def _check_labels(labels: Any, count: int, classes: int) -> None:
     if np.shape(labels) != (count,):
-        raise ArgumentError(f"labels: got shape {np.shape(labels)}, expected ({count},) for as many images: give one an image")
+        raise ArgumentError(f"labels: got shape {np.shape(labels)}, expected ({count},): give one label per image")
     dtype = jnp.result_type(labels)
     if not jnp.issubdtype(dtype, jnp.integer):
-        raise ArgumentTypeError(f"labels: got dtype {dtype}, expected whole numbers: convert with labels.astype('int32')")
+        raise ArgumentTypeError(f"labels: got dtype {dtype}, expected integers: convert with labels.astype('int32')")
     if not _all(labels, lambda numbers: (numbers >= 0) & (numbers < classes)):
         raise ArgumentError(f"labels: got some outside 0 to {classes - 1}, expected the network's classes: number them from 0")
 
@@ -87,11 +87,11 @@ def check_search(search: Search, classes: int, key: Any) -> None:
     check_count("steps", search.steps)
     check_count("restarts", search.restarts)
     if search.loss not in (*LOSSES, TARGETED):
-        raise ArgumentError(f"loss: got {search.loss!r}, expected one of {', '.join((*LOSSES, TARGETED))}: choose one of them")
+        raise ArgumentError(f"loss: got {search.loss!r}, expected one of {', '.join((*LOSSES, TARGETED))}")
     if search.loss == "dlr" and classes < 3:
         raise ArgumentError(f"loss: got 'dlr' for {classes} classes, expected three or more: choose 'margin'")
     if search.restarts > 1 and not search.random:
-        raise ArgumentError(f"restarts: got {search.restarts}, expected 1 where all begin at the image: set random_start=True")
+        raise ArgumentError(f"restarts: got {search.restarts}, expected 1, because all attempts start at the image: set random_start=True")
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
         raise ArgumentTypeError(f"key: got {type(key).__name__}, expected one key: give jax.random.key(seed)")
 
@@ -107,7 +107,7 @@ def each_epsilon(budget: Any, images: Array) -> Float[Array, "n"]:
         raise ArgumentTypeError(f"budget: got {type(budget).__name__}, expected a Budget: give Budget('linf', 8 / 255)")
     if np.shape(budget.epsilon) not in ((), (len(images),)):
         shape = np.shape(budget.epsilon)
-        raise ArgumentError(f"epsilon: got shape {shape}, expected () or ({len(images)},): give one number, or one an image")
+        raise ArgumentError(f"epsilon: got shape {shape}, expected () or ({len(images)},): give one number, or one per image")
     return jnp.broadcast_to(jnp.asarray(budget.epsilon, jnp.result_type(images)), len(images))
 
 
@@ -132,7 +132,7 @@ def sizes_of(epsilon: Float[Array, "n"], steps: int, step_size: Any) -> Float[Ar
         given = np.array([float(function(i)) for i in range(steps)])
     if np.shape(given) not in ((), (steps,)):
         raise ArgumentError(
-            f"step_size: got shape {np.shape(given)}, expected () or ({steps},): give one number, or one a step"
+            f"step_size: got shape {np.shape(given)}, expected () or ({steps},): give one number, or one per step"
         )
     if is_concrete(given):
         check_positive("step_size", given)

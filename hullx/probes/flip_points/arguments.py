@@ -44,14 +44,14 @@ def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Floa
     except Exception as error:
         raise ArgumentError(
             f"images: got shape {images.shape}, expected images that apply takes with these variables: "
-            "give them as the network was trained on them, flattened or not"
+            "use the shape of the training images"
         ) from error
     shape = getattr(found, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
         what = f"shape {shape}" if shape is not None else type(found).__name__
         raise ArgumentError(
             f"apply: got {what} for one image, expected logits (1, k) of 2 classes or more: "
-            "give a function that returns one logit for each class, and nothing else"
+            "give a function that returns only one logit per class"
         )
     return shape[1]
 
@@ -71,12 +71,12 @@ def checked_region(
     low, high = map(float, box)
     if not low < high:
         raise ArgumentError(
-            f"box: got ({low}, {high}), expected a number and a larger one: exchange them, or None for no limits"
+            f"box: got ({low}, {high}), expected low < high: swap them, or give None for no limits"
         )
     if images.min() < low or images.max() > high:
         raise ArgumentError(
             f"box: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
-            "expected all of them in it: widen it, or None for no limits"
+            "expected all images inside: widen it, or give None for no limits"
         )
     return Box(jnp.asarray(low, images.dtype), jnp.asarray(high, images.dtype))
 
