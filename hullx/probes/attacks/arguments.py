@@ -91,7 +91,9 @@ def check_search(search: Search, classes: int, key: Any) -> None:
     if search.loss == "dlr" and classes < 3:
         raise ArgumentError(f"loss: got 'dlr' for {classes} classes, expected three or more: choose 'margin'")
     if search.restarts > 1 and not search.random:
-        raise ArgumentError(f"restarts: got {search.restarts}, expected 1, because all attempts start at the image: set random_start=True")
+        raise ArgumentError(
+            f"restarts: got {search.restarts}, expected 1, because all attempts start at the image: set random_start=True"
+        )
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
         raise ArgumentTypeError(f"key: got {type(key).__name__}, expected one key: give jax.random.key(seed)")
 

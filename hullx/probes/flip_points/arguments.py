@@ -70,9 +70,7 @@ def checked_region(
         return Everywhere()
     low, high = map(float, box)
     if not low < high:
-        raise ArgumentError(
-            f"box: got ({low}, {high}), expected low < high: swap them, or give None for no limits"
-        )
+        raise ArgumentError(f"box: got ({low}, {high}), expected low < high: swap them, or give None for no limits")
     if images.min() < low or images.max() > high:
         raise ArgumentError(
             f"box: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
