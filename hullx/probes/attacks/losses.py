@@ -1,4 +1,4 @@
-"""Losses that attacks maximise: functions of logits and right labels."""
+"""Losses that attacks maximise, from logits and right labels: larger for predictions farther from the right label."""
 
 from __future__ import annotations
 
