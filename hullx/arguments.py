@@ -78,7 +78,7 @@ def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
             f"{name}: got NaN or infinity, expected finite numbers: drop those rows, {name}[isfinite({name}).all(1)]"
         )
     if seen.largest > float(limits.max) / 8:
-        what = f"numbers as large as {seen.largest:.0e}, with which {limits.dtype} overflows: divide"
+        what = f"numbers as large as {seen.largest:.0e}, too large for {limits.dtype}: divide"
     elif 0 < seen.largest < float(limits.tiny) / float(limits.eps):
         what = f"no number larger than {seen.largest:.0e}, too small for {limits.dtype} to compute with: multiply"
     else:

@@ -44,13 +44,13 @@ class Status(enum.IntEnum):
 
 _SENTENCES = {
     Status.CONVERGED: "outside the hull, and the certified bracket is within rtol",
-    Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and nothing proves "
-    "the query outside",
-    Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more",
-    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the capacity that was asked for: "
-    "raise it, or leave it out",
+    Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
+    "lower bound is proved",
+    Status.ROUNDING: "the bracket is valid but wider than rtol, because rounding errors prevent a narrower one",
+    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support needs more points than the given capacity: "
+    "raise it, or omit it",
     Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
-    Status.NONFINITE: "the query or the points hold NaN or infinity, or numbers so large that they overflow in computing: "
+    Status.NONFINITE: "the query or the points contain NaN, infinity, or numbers so large that they overflow: "
     "clean the data, divide them by a power of two, or use float64",
 }
 

@@ -60,7 +60,7 @@ WRONG: dict[str, tuple[Any, Any, type, str]] = {
         QUERY,
         with_a(3e38),
         ValueError,
-        "points: got numbers as large as 3e.38, with which float32 overflows: divide",
+        "points: got numbers as large as 3e.38, too large for float32: divide",
     ),
 }
 
