@@ -47,7 +47,7 @@ _SENTENCES = {
     Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
     "lower bound is proved",
     Status.ROUNDING: "the bracket is valid but wider than rtol, because rounding errors prevent a narrower one",
-    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support needs more points than the given capacity: "
+    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support exceeds the given capacity: "
     "raise it, or omit it",
     Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
     Status.NONFINITE: "the query or the points contain NaN, infinity, or numbers so large that they overflow: "
