@@ -84,7 +84,7 @@ def _labels(path: Path, key: str, arrays: dict[str, np.ndarray], count: int) -> 
         hint = f"store {key}.argmax(1)" if labels.ndim == 2 and len(labels) == count else "store one integer per image"
         raise DataError(f"{path}: {key} has shape {labels.shape} for {count} images, expected ({count},): {hint}")
     if not np.issubdtype(labels.dtype, np.integer) and not np.issubdtype(labels.dtype, np.floating):
-        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store non-negative integers, one per class")
+        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store integers from 0, one per class")
     labels = labels.reshape(-1)
     whole = (labels >= 0) & (labels < MOST_CLASSES) & (labels == np.floor(labels))
     if not whole.all():
