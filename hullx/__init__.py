@@ -1,7 +1,7 @@
-"""hullx: certified projections onto convex hulls, and experiments on how networks behave outside their training set's.
+"""hullx: certified projections onto convex hulls, and tools to study networks outside the hull of their training set.
 
 `hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.probes`, `hullx.runs`, `hullx.spaces` and `hullx.training` are imported
-on first use. They take longer to import, and parts of them need optional packages: `hullx.extras`.
+on first use. They take longer to import, and some need optional packages (see `hullx.extras`).
 """
 
 import importlib
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A folder of this package, imported now, or the version of the installed package."""
+    """Import a subpackage on first use, or return the installed version."""
     if name in __all__:
         return importlib.import_module(f"hullx.{name}")
     if name == "__version__":

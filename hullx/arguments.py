@@ -1,4 +1,4 @@
-"""Argument checks; each error names the argument, its value, the expected value and a remedy."""
+"""Argument checks. Each error names the argument, its value, the expected value and a remedy."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def finite_and_max(value: Array) -> Numbers:
         if not finite or largest > 0:
             return Numbers(bool(finite), largest)
         value = np.asarray(value)  # compiled code flushes subnormal numbers to 0
-    # NumPy's extremes propagate NaN and infinity, and need no copy of the array.
+    # NumPy's extremes propagate NaN and infinity, without a copy of the array.
     largest = float(np.max([value.max(), -value.min()]))
     return Numbers(bool(np.isfinite(largest)), largest)
 
@@ -78,7 +78,7 @@ def check_numbers(name: str, seen: Numbers, dtype: np.dtype) -> None:
             f"{name}: got NaN or infinity, expected finite numbers: drop those rows, {name}[isfinite({name}).all(1)]"
         )
     if seen.largest > float(limits.max) / 8:
-        what = f"numbers as large as {seen.largest:.0e}, with which {limits.dtype} overflows: divide"
+        what = f"numbers as large as {seen.largest:.0e}, too large for {limits.dtype}: divide"
     elif 0 < seen.largest < float(limits.tiny) / float(limits.eps):
         what = f"no number larger than {seen.largest:.0e}, too small for {limits.dtype} to compute with: multiply"
     else:
@@ -108,7 +108,7 @@ def check_share(name: str, value: Any, *, remedy: str) -> None:
 
 
 def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> None:
-    """Check that a value is an integer from `least` on, unless it is a tracer.
+    """Check that a value is an integer of at least `least`, unless it is a tracer.
 
     Args:
         none: the meaning of None, if None is allowed.
@@ -119,7 +119,7 @@ def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> Non
     """
     if not is_concrete(value) or (none and value is None):
         return
-    expected = f"expected a whole number from {least} on" + (f", or None for {none}" if none else "")
+    expected = f"expected an integer of at least {least}" + (f", or None for {none}" if none else "")
     try:
         number = operator.index(value)
     except TypeError:

@@ -1,7 +1,7 @@
-"""Optional packages: which extra of hullx installs each, and the sentence that says so where one is missing.
+"""Optional packages: the extra of hullx that installs each, and the error if one is missing.
 
-`require` stands in front of the imports that need an optional package, once a file. It looks whether the package can be found
-and does not import it; the import statement below it stays as it is, for readers and for type checkers.
+Call `require` once per file, before the imports of optional packages. It checks that the packages can be found and does not
+import them. The import statements below it stay, for readers and type checkers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hullx.errors import PackageError
 
 
 class Source(NamedTuple):
-    """Where a package comes from: its name for pip, and the smallest extra of hullx that installs it."""
+    """The source of a package: its name for pip, and the smallest extra of hullx that installs it."""
 
     distribution: str
     extra: str
@@ -40,12 +40,12 @@ def require(user: str, *packages: str, extra: str | None = None) -> None:
     """Check that optional packages are installed.
 
     Args:
-        user: what needs them, as the message names it: a module's `__name__`, a function, an option.
+        user: what needs them, for the message: a module's `__name__`, a function, an option.
         packages: names in `SOURCES`.
         extra: the one to install; by default the smallest that has the package.
 
     Raises:
-        PackageError: (ImportError) one is not installed; the message says how to install it.
+        PackageError: (an ImportError) one is not installed; the message says how to install it.
 
     Example:
         >>> require("hullx.training", "flax", "optax")
@@ -57,7 +57,7 @@ def require(user: str, *packages: str, extra: str | None = None) -> None:
 
 
 def installed(package: str) -> bool:
-    """Whether a package can be found; it is not imported.
+    """Whether a package can be found, without importing it.
 
     Example:
         >>> installed("jax"), installed("no_such.package")
@@ -65,5 +65,5 @@ def installed(package: str) -> bool:
     """
     try:
         return find_spec(package) is not None
-    except ModuleNotFoundError:  # of the parent of a dotted name
+    except ModuleNotFoundError:  # the parent of a dotted name is missing
         return False

@@ -44,13 +44,13 @@ class Status(enum.IntEnum):
 
 _SENTENCES = {
     Status.CONVERGED: "outside the hull, and the certified bracket is within rtol",
-    Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and nothing proves "
-    "the query outside",
-    Status.ROUNDING: "the bracket is valid but wider than rtol, because the arithmetic resolves no more",
-    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support outgrew the capacity that was asked for: "
-    "raise it, or leave it out",
+    Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
+    "lower bound is proved",
+    Status.ROUNDING: "the bracket is valid but wider than rtol, because rounding errors prevent a narrower one",
+    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support exceeds the given capacity: "
+    "raise it, or omit it",
     Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
-    Status.NONFINITE: "the query or the points hold NaN or infinity, or numbers so large that they overflow in computing: "
+    Status.NONFINITE: "the query or the points contain NaN, infinity, or numbers so large that they overflow: "
     "clean the data, divide them by a power of two, or use float64",
 }
 
@@ -166,7 +166,7 @@ class Projection(NamedTuple):
         return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])
 
     def dense_weights(self, n: int) -> Float[Array, "... n"]:
-        """The weights as full vectors over n points, zero off the support. For small n: it takes memory for (..., s, n).
+        """The weights as full vectors over n points, zero off the support. For small n: memory grows as (..., s, n).
 
         Example:
             >>> found = hullx.project(jnp.array([2.0, 0.5]), square)
@@ -177,7 +177,7 @@ class Projection(NamedTuple):
         return jnp.where(one_hot, self.weights[..., None], 0).sum(-2)
 
     def __repr__(self) -> str:
-        """Counts of the queries, or the fields' shapes if they are not concrete."""
+        """Counts of the queries, or the shapes of fields that are not concrete."""
         try:
             return f"Projection({_headline(self) if _is_concrete(self) else _contents(self)})"
         except Exception:  # deleted buffers or arrays of other hosts, shown by a debugger

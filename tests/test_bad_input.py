@@ -60,7 +60,7 @@ WRONG: dict[str, tuple[Any, Any, type, str]] = {
         QUERY,
         with_a(3e38),
         ValueError,
-        "points: got numbers as large as 3e.38, with which float32 overflows: divide",
+        "points: got numbers as large as 3e.38, too large for float32: divide",
     ),
 }
 
@@ -102,9 +102,9 @@ def test_wrong_parts(name: str) -> None:
     [
         *(({"rtol": value}, ValueError, f"rtol: got {value}, expected 0 or more") for value in (1, 1.0, -1e-6, np.nan, np.inf)),
         *(({"rtol": value}, TypeError, "rtol: got .*, expected one number: 1e-6") for value in (None, "1e-6", True, [1e-6])),
-        *(({"max_iter": value}, ValueError, f"max_iter: got {value}, expected a whole number from 1") for value in (0, -1)),
+        *(({"max_iter": value}, ValueError, f"max_iter: got {value}, expected an integer of at least 1") for value in (0, -1)),
         *(
-            ({"max_iter": value}, TypeError, "max_iter: got .* expected a whole number from 1")
+            ({"max_iter": value}, TypeError, "max_iter: got .* expected an integer of at least 1")
             for value in (np.nan, 2.5, "9", True)
         ),
     ],
@@ -149,7 +149,7 @@ def test_a_warm_start_of_other_queries_or_points_is_refused() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ActiveSet(capacity=0), "capacity: got 0, expected a whole number from 1"),
+        (lambda: ActiveSet(capacity=0), "capacity: got 0, expected an integer of at least 1"),
         (lambda: FrankWolfe(capacity=-1), "capacity: got -1"),
         (lambda: ProjectedGradient(steps=0), "steps: got 0"),
         (lambda: Sketching(capacity=0), "capacity: got 0"),

@@ -93,7 +93,7 @@ def test_damaged_checkpoint_is_named_and_left_alone(few: Split, tmp_path: Path) 
     data[middle : middle + 64] = bytes(value ^ 0xFF for value in data[middle : middle + 64])
     largest.write_bytes(data)
     before = contents(folder)
-    with pytest.raises(CheckpointError, match=r"steps/3 .*damaged.*: remove it to go on from the one before"):
+    with pytest.raises(CheckpointError, match=r"steps/3 .*damaged.*: remove it to resume from the previous one"):
         trained(few, folder, epochs=4)
     assert contents(folder) == before
     shutil.rmtree(last)
@@ -123,7 +123,7 @@ def test_killed_before_the_list_of_files_was_written(few: Split, tmp_path: Path)
         path for path in (folder / "steps" / "3" / "hashes").rglob("*") if path.is_file() and b'"state"' in path.read_bytes()
     )
     hashes.write_bytes(hashes.read_bytes().replace(b'"state": "', b'"state": "0'))
-    with pytest.raises(CheckpointError, match=r"steps/3 is damaged, for its contents differ"):
+    with pytest.raises(CheckpointError, match=r"steps/3 is damaged, because its contents have changed"):
         trained(few, folder, epochs=4)
 
 

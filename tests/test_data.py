@@ -140,10 +140,10 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
         ({"name": "mnist:9.9.9"}, "data set 'mnist:9.9.9'"),
         ({"name": 3}, "name: got int, expected a string such as 'digits'"),
         ({"dtype": "float64"}, "dtype: got 'float64', expected 'float32' for"),
-        ({"train_size": 0.5}, "train_size: got 0.5, expected a whole number"),
-        ({"test_size": "all"}, "test_size: got 'all', expected a whole number"),
-        ({"train_size": True}, "train_size: got True, expected a whole number"),
-        ({"seed": -1}, "seed: got -1, expected a whole number from 0"),
+        ({"train_size": 0.5}, "train_size: got 0.5, expected an integer"),
+        ({"test_size": "all"}, "test_size: got 'all', expected an integer"),
+        ({"train_size": True}, "train_size: got True, expected an integer"),
+        ({"seed": -1}, "seed: got -1, expected an integer of at least 0"),
     ],
 )
 def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:

@@ -87,7 +87,7 @@ def test_its_verdicts_follow_from_the_numbers(smoke: tuple[Path, str], tmp_path:
         (("--data", "npz:/nowhere.npz"), "/nowhere.npz cannot be read"),
         (("--rtol", "1"), "rtol: got 1.0, expected 0 or more and less than 1"),
         (("--data", "digits:5000"), "digits's train split has 1,437 images"),
-        (("--seed", "-3"), "seed: got -3, expected a whole number"),
+        (("--seed", "-3"), "seed: got -3, expected an integer"),
     ],
 )
 def test_what_cannot_be_measured_gets_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ ROWS = np.eye(4, dtype=np.float32)
         (lambda: neighbours(ROWS, ROWS, 5), "k: got 5, expected at most 4, as there are 4 points: lower it"),
         (lambda: neighbours_within(ROWS, 4), "k: got 4, expected at most 3, as there are 3 other points: lower it"),
         (lambda: neighbours_within(ROWS[:1], 1), "k: got 1, expected at most 0"),
-        (lambda: neighbours(ROWS, ROWS, 0), "k: got 0, expected a whole number from 1 on"),
+        (lambda: neighbours(ROWS, ROWS, 0), "k: got 0, expected an integer of at least 1"),
         (lambda: neighbours(BAD, np.eye(2)), "queries: got NaN or infinity"),
         (lambda: neighbours(np.eye(2), BAD), "points: got NaN or infinity"),
         (lambda: neighbours(np.eye(2), [np.eye(2), -1 / np.zeros((1, 2))]), "points: got NaN or infinity"),

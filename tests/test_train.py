@@ -220,7 +220,7 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs: got 0, expected a whole number from 1 on: raise it"),
+        ({"epochs": 0}, "epochs: got 0, expected an integer of at least 1: raise it"),
         ({"key": jax.random.PRNGKey(0)}, r"key must be jax.random.key\(seed\)"),
         ({"ensemble": Ensemble(rate=np.ones(3))}, r"rate has shape \(3,\): give one number"),
         (
@@ -231,8 +231,8 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
         ({"labels": np.full(200, 10)}, "train.labels go from 10 to 10 as int64, but the model's 10 outputs need integers"),
         ({"labels": np.zeros(200)}, "train.labels go from 0.0 to 0.0 as float64"),
         ({"until": 1.5}, "until: got 1.5, expected a share of the training images"),
-        ({"epochs": 2.5}, "epochs: got 2.5, expected a whole number from 1"),
-        ({"batch": 0}, "batch: got 0, expected a whole number from 1"),
+        ({"epochs": 2.5}, "epochs: got 2.5, expected an integer of at least 1"),
+        ({"batch": 0}, "batch: got 0, expected an integer of at least 1"),
         ({"until": np.nan}, "until: got nan, expected a share of the training images"),
         ({"ensemble": Ensemble(rate=np.nan)}, "rate is nan: give finite numbers"),
         ({"images": np.nan}, "train.images hold NaN or infinity: drop or repair those images"),

@@ -1,4 +1,4 @@
-"""Random augmentations of a batch of images that keep its labels: pure JAX functions of a key, for training steps."""
+"""Random augmentations of image batches that preserve labels: pure JAX functions of a key, for training steps."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def relabelled(rng: np.random.Generator, labels: np.ndarray, classes: int, share
 
     Args:
         labels: (n,), integers.
-        classes: number of classes, drawn from 0 on.
+        classes: number of classes; new labels are 0 to classes − 1.
         share: from 0 to 1.
 
     Example:

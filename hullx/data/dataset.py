@@ -12,7 +12,7 @@ class Split(NamedTuple):
     """Images with their labels.
 
     - images: (n, height, width, channels), float32 in [0, 1] or uint8 in 0–255, as loaded.
-    - labels: integers from 0 on, one per image.
+    - labels: non-negative integers, one per image.
     """
 
     images: Num[np.ndarray, "n h w c"]

@@ -7,9 +7,10 @@ from jaxtyping import Float
 
 
 def gaussian_like(rng: np.random.Generator, points: Float[np.ndarray, "n d"], count: int) -> Float[np.ndarray, "count d"]:
-    """Gaussian samples with the mean and the covariance of the points, hence the same principal-component spectrum.
+    """Gaussian samples with the mean and covariance of the points, and so the same principal-component spectrum.
 
-    Hull properties of these samples depend only on dimension and spectrum; deviations of the data come from their structure.
+    Hull properties of these samples depend only on dimension and spectrum. Deviations of the
+    data come from their structure.
 
     Args:
         points: one per row.

@@ -16,19 +16,19 @@ from hullx.errors import ArgumentError
 def log_density(distance: Float[np.ndarray, "m k"], n: int, dimension: int) -> Float[np.ndarray, "m"]:
     """The log density of points by the k-nearest-neighbour estimate: log k − log(n V r_k^d).
 
-    V is the volume of the unit ball, π^(d/2) / Γ(d/2 + 1). For constant density the density estimate is k / (k − 1) times too
-    large on average.
+    V is the volume of the unit ball, π^(d/2) / Γ(d/2 + 1). For constant density the estimate is k / (k − 1) times too large on
+    average.
 
     Args:
         distance: from `Neighbours`, nearest first; only k and the last distance are used.
         n: number of candidate points; for `neighbours_within`, one less than the number of points.
-        dimension: d of the space of the density; for points on a surface, the surface's dimension.
+        dimension: d; for points on a surface, the surface's dimension.
 
     Returns:
         Natural logarithms of points per unit volume and point, float64; +∞ if the k-th distance is 0.
 
     Raises:
-        ArgumentTypeError, ArgumentError: n or the dimension is not an integer from 1 on, or the distances are invalid.
+        ArgumentTypeError, ArgumentError: n or the dimension is not an integer ≥ 1, or the distances are invalid.
 
     Example:
         >>> log_density(np.array([[0.25], [0.0]]), n=1, dimension=1)  # 1 of 1 point within a quarter: 1 / (2 / 4)
@@ -55,8 +55,7 @@ def dimension_by_likelihood(distance: Float[np.ndarray, "m k"]) -> Float[np.ndar
         distance: of k ≥ 3 nearest points, nearest first.
 
     Returns:
-        Dimensions, float64: 0 if the nearest distance is 0, as for duplicates (drop those first), and +∞ if all k are equal and
-        not 0. Never NaN.
+        Dimensions, float64, never NaN: 0 if the nearest distance is 0 (drop duplicates first); +∞ if all k are equal and not 0.
 
     Raises:
         ArgumentError: k is below 3, or the distances are not finite, negative or not in order.
@@ -84,7 +83,7 @@ def dimension_by_moments(distance: Float[np.ndarray, "m k"]) -> Float[np.ndarray
         distance: of k ≥ 2 nearest points, nearest first.
 
     Returns:
-        Dimensions, float64: 0 if all distances but the last are 0, and +∞ if all k are equal and not 0. Never NaN.
+        Dimensions, float64, never NaN: 0 if all distances but the last are 0, and +∞ if all k are equal and not 0.
 
     Raises:
         ArgumentError: k is below 2, or the distances are not finite, negative or not in order.

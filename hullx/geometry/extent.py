@@ -11,8 +11,7 @@ from jaxtyping import Float
 class Extent(NamedTuple):
     """Reference lengths, in the units of the points.
 
-    - diameter: distance of the farthest pair found by farthest-point iteration: a lower bound of the diameter, rarely below
-      it.
+    - diameter: lower bound of the diameter, usually equal to it: the farthest pair found by farthest-point iteration.
     - pairwise_mean: mean distance between two points, estimated from random pairs.
     - pairwise_error: standard error of that estimate.
     """

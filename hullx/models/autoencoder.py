@@ -28,7 +28,7 @@ class Autoencoder(nn.Module):
         >>> codes.shape, model.apply(variables, codes, method="decode").shape
         ((5, 2), (5, 64))
 
-    Reference: Hinton and Salakhutdinov (2006), "Reducing the dimensionality of data with neural networks", for the shape.
+    Reference for the architecture: Hinton and Salakhutdinov (2006), "Reducing the dimensionality of data with neural networks".
     """
 
     features: int

@@ -19,7 +19,7 @@ class CNN(nn.Module):
         classes: outputs.
         embedding: dimension of the last hidden layer.
         dropout: dropout probabilities before and after the embedding, in training only.
-        linear: whether the embedding is linear, as in the second reference, instead of rectified, as in PyTorch's example.
+        linear: whether the embedding is linear, as in the second reference, or followed by ReLU, as in PyTorch's example.
 
     Example:
         >>> logits, _ = jax.eval_shape(CNN(classes=10).init_with_output, jax.random.key(0), jnp.zeros((5, 28, 28, 1)))

@@ -1,8 +1,8 @@
-"""A convolution whose gradients in loops on a CPU are thirty times faster than those of a plain convolution.
+"""A convolution with fast gradients in loops on a CPU: thirty times faster than a plain convolution.
 
 On CPUs XLA has fast convolutions for one layout only, NHWC × HWIO → NHWC. It converts other layouts at a program's top level,
 but not in loop bodies (github.com/jax-ml/jax/issues/12868). JAX's transposition rule produces other layouts. The tangents here
-are written so that their transposes have the fast layout; the values are the same.
+have transposes in the fast layout; the values are the same.
 """
 
 from __future__ import annotations

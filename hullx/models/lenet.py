@@ -1,4 +1,4 @@
-"""LeNet with convolutions as products with patches, which are fast for thousands of networks at once."""
+"""LeNet with convolutions as matrix products with patches, which is fast for thousands of networks at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LeNet(nn.Module):
     """Two 5×5 convolutions, each followed by 2×2 max pooling, then dense layers.
 
     Its representations are conv_1, conv_2, hidden_1 … and logits. Under `jax.vmap` over variables nn.Conv becomes a grouped
-    convolution, for which XLA has no fast code on CPUs; here the first layer of all networks is one product.
+    convolution, which is slow in XLA on CPUs. Here the first layer of all networks is one product.
 
     Attributes:
         classes: outputs.
@@ -26,8 +26,8 @@ class LeNet(nn.Module):
         >>> sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
         11074
 
-    Reference: LeCun et al. (1998), "Gradient-based learning applied to document recognition"; with rectifiers and max pooling
-    as in Chiang et al. (2023), "Loss landscapes are all you need".
+    Reference: LeCun et al. (1998), "Gradient-based learning applied to document recognition"; with ReLU and max pooling as
+    in Chiang et al. (2023), "Loss landscapes are all you need".
     """
 
     classes: int

@@ -1,7 +1,7 @@
-"""How much classifiers agree: networks that all fit the training set may still say different things elsewhere.
+"""Agreement of classifiers: networks that all fit the training set may predict different labels elsewhere.
 
 pairwise    share of pairs of members that give a point the same label
-chance      what pairs would agree by chance alone, their labels being as frequent as they are
+chance      expected agreement of independent labels with the members' label frequencies
 κ           (pairwise − chance) / (1 − chance): 1 for full agreement, 0 for chance (Cohen 1960; over pairs: Light 1971)
 """
 
@@ -14,12 +14,12 @@ from jaxtyping import Float, Int
 
 from hullx.errors import ArgumentError
 
-# Resamples of members and points for an interval.
+# Bootstrap resamples of members and points for an interval.
 RESAMPLES = 400
 
 
 class Agreement(NamedTuple):
-    """Mean pairwise agreement of m members on n points, in [0, 1], κ in [−1, 1]; low and high end a 95% interval of each."""
+    """Mean pairwise agreement of m members on n points, in [0, 1], and κ, in [−1, 1], with 95% intervals."""
 
     pairwise: float
     pairwise_low: float
@@ -32,7 +32,7 @@ class Agreement(NamedTuple):
 
 
 def pairwise(labels: Int[np.ndarray, "m n"], classes: int) -> Float[np.ndarray, "n"]:
-    """Of each point, the share of pairs of members that agree on it.
+    """Share of pairs of members that agree, for each point.
 
     Example:
         >>> pairwise(np.array([[0, 1], [0, 2], [0, 1]]), classes=3)
@@ -44,13 +44,13 @@ def pairwise(labels: Int[np.ndarray, "m n"], classes: int) -> Float[np.ndarray, 
 
 
 def with_majority(labels: Int[np.ndarray, "m n"], classes: int) -> Float[np.ndarray, "n"]:
-    """Of each point, the share of members that give it the label that most of them do."""
+    """Share of members that give the most frequent label, for each point."""
     members = _checked(labels, classes)
     return np.stack([(labels == k).sum(0) for k in range(classes)]).max(0) / members
 
 
 def with_others(labels: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m"]:
-    """Of each member, the share of points on which it says what another member says: the mean over the others.
+    """Share of points on which a member agrees with another, averaged over the others, for each member.
 
     Example:
         >>> with_others(np.array([[0, 1], [0, 2], [0, 1]]))
@@ -62,21 +62,23 @@ def with_others(labels: Int[np.ndarray, "m n"]) -> Float[np.ndarray, "m"]:
 
 
 def agreement(labels: Int[np.ndarray, "m n"], classes: int, *, rng: np.random.Generator, confidence: float = 0.95) -> Agreement:
-    """Agreement with intervals over members and points: both are drawn anew, with replacement.
+    """Mean pairwise agreement and κ, with two-way bootstrap intervals over members and points.
 
-    A member that is drawn twice makes no pair with itself, which would agree for certain. Source of the two-way bootstrap: Owen
-    (2007), "The pigeonhole bootstrap"; its intervals are a little too long rather than too short.
+    A member drawn twice forms no pair with itself, because it always agrees. The intervals are slightly too
+    long, not too short.
 
     Args:
         labels: of each member for each point, from 0 to classes − 1.
         rng: draws the resamples.
+
+    Reference: Owen (2007), "The pigeonhole bootstrap".
     """
     members, n = _checked(labels, classes), labels.shape[1]
     of_members, of_points = (
         np.stack([np.ones(size), *(np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(RESAMPLES))])
         for size in (members, n)
     )
-    # One member drawn m times makes no pair.
+    # A resample of one member has no pairs.
     several = (of_members > 0).sum(1) > 1
     pair, kappa = _agreements(labels, classes, of_members[several], of_points[several])
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
@@ -88,7 +90,7 @@ def agreement(labels: Int[np.ndarray, "m n"], classes: int, *, rng: np.random.Ge
 def _agreements(
     labels: np.ndarray, classes: int, of_members: np.ndarray, of_points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairwise agreement and κ for some weights of members (r, m) and of points (r, n): (r,) each."""
+    """Pairwise agreement and κ, (r,) each, for weights of members (r, m) and of points (r, n)."""
     shares = of_points / of_points.sum(1, keepdims=True)
     same = np.stack([shares @ (labels == mine).T for mine in labels], 1)  # (r, m, m)
     frequent = np.stack([shares @ (labels == k).T for k in range(classes)], 2)  # (r, m, k)

@@ -1,4 +1,4 @@
-"""A network's last, linear layer: in the space of its features the region of each class is a polyhedron.
+"""A network's last, linear layer: in its feature space the region of each class is a polyhedron.
 
 Region c is where (w_c − w_j)·x + b_c − b_j ≥ 0 for all other classes j. It is convex, so all points in the hull of points of
 class c are of class c. The plane between two regions separates the hulls of their points. From a point of region c, the nearest
@@ -105,7 +105,7 @@ def class_gaps(head: Head, features: Float[Array, "m k"]) -> Float[np.ndarray, "
     rows, logits = np.asarray(features, np.float64), _logits(head, features)
     mine, classes = logits.argmax(1), len(head.bias)
     _, length = _planes(head)
-    # Each of two logits is a sum of k products and a number, and their difference rounds once more.
+    # Each of two logits is a sum of k products and the bias, and their difference rounds once more.
     sizes = np.abs(rows) @ np.abs(head.weights) + np.abs(head.bias)
     lost = float(gamma(rows.shape[1] + 3, np.float64)) * sizes
     found = np.full((classes, classes), np.nan)

@@ -16,10 +16,10 @@ from hullx.errors import ArgumentError
 
 
 class NearestHull(NamedTuple):
-    """Which hull is nearest to each of m queries.
+    """The nearest hull to each of m queries.
 
-    - which: its place among the hulls; where a query is in several, the first of them.
-    - proved: whether the certified brackets leave no other hull as near.
+    - which: its index; the first, if a query is in several hulls.
+    - proved: whether the certified brackets prove that every other hull is farther.
     """
 
     which: Int[np.ndarray, "m"]
@@ -30,10 +30,10 @@ def nearest_hull(found: Sequence[hullx.Projection]) -> NearestHull:
     """The nearest of several hulls, from the projections of the same queries onto each.
 
     Args:
-        found: one result of `hullx.sweep` a hull, one or more.
+        found: one result of `hullx.sweep` per hull, one or more.
 
     Raises:
-        ArgumentError: there is none.
+        ArgumentError: there are no results.
 
     Example:
         >>> hulls = np.zeros((3, 1), np.float32), np.full((2, 1), 5, np.float32)

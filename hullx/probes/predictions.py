@@ -1,4 +1,4 @@
-"""What networks say of images: one network, or all members of an ensemble at once."""
+"""Logits of one network, or of all members of an ensemble, for images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hullx.types import Array
 def logits(
     variables: Any, images: Float[Array, "n h w c"], *, model: nn.Module, members: bool = True
 ) -> Float[Array, "m n k"] | Float[Array, "n k"]:
-    """The logits of every member for every image, some hundred images at a time.
+    """The logits of every member for every image, computed in blocks of some hundred images.
 
     Args:
         variables: of one network, or with a leading axis of members, as `fit(...).state.variables`.
-        images: as the networks were trained on them.
-        members: whether there is such an axis.
+        images: preprocessed as in training.
+        members: whether the variables have an axis of members.
 
     Example:
         >>> model, images = MLP(classes=10), jnp.zeros((5, 8, 8, 1))
@@ -34,7 +34,7 @@ def logits(
     """
     n = len(images)
     size = min(n, EVALUATED)
-    # Blocks of one size, the last filled up with its own last image.
+    # Blocks of one size; the last is padded with its last image.
     rows = jnp.minimum(jnp.arange(-(-n // size) * size), n - 1).reshape(-1, size)
 
     def one(variables: Any) -> Array:

@@ -7,8 +7,7 @@
     runs.mean_interval, runs.share_interval, runs.rank_correlation, …       numbers with intervals
     runs.generator(seed, "labels", name)                                    randomness independent of call order
 
-`python -m hullx.runs` lists runs, shows them, judges and draws them again, and resumes interrupted ones. Figures are in
-`hullx.runs.plotting`.
+`python -m hullx.runs` lists, shows, judges, redraws and resumes runs. Figures are in `hullx.runs.plotting`.
 """
 
 from hullx.runs.claims import FAILS, HOLDS, IN_PART, UNSETTLED, VERDICTS, Claim, above, all_of, below, both, within

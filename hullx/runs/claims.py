@@ -85,7 +85,7 @@ def within(estimate: Estimate, least: float, most: float) -> str:
 def all_of(share: Estimate, *, undecided: float = 0) -> str:
     """Whether a property holds for all, by the exact interval of its share; see `ALL`.
 
-    With a certain exception, the claim holds in part if the share is above one half.
+    If there is a certain exception, the claim holds in part if the share exceeds one half.
 
     Args:
         undecided: the number of undecided members of the sample; the share counts them as exceptions.

@@ -33,7 +33,7 @@ def keep(folder: Path, results: Path) -> Path:
     """Copy a run's headline numbers, claims and provenance to <results>/<experiment>-<preset>/.
 
     Raises:
-        ResumeError: the folder is no run folder.
+        ResumeError: the folder is not a run folder.
     """
     run = Results(folder)
     about = run.json(CONFIG)

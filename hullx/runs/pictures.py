@@ -1,4 +1,4 @@
-"""Figures made of images: images beside their nearest points, and the mixtures. Images are (h, w, c) in [0, 1]."""
+"""Figures of images, their nearest points and their mixtures. Images are (h, w, c) in [0, 1]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well one number predicts another on held-out groups.
+"""R² of predictions on held-out groups.
 
 Numbers of one group (networks of one family) are dependent, so groups are held out as a whole. The least-squares line of all
 other groups predicts each group, and the interval resamples whole groups.

@@ -154,7 +154,7 @@ def two_way_interval(values: Float[Array, "a b"], *, confidence: float = 0.95, s
         >>> two_way_interval([[1.0, 2.0], [3.0, 4.0]]).value
         2.5
 
-    Reference: Owen (2007), "The pigeonhole bootstrap", whose intervals are a little too long rather than too short.
+    Reference: Owen (2007), "The pigeonhole bootstrap", whose intervals are slightly too long, not too short.
     """
     unit = "share" if np.asarray(values).dtype == bool else ""
     values = np.asarray(values, np.float64)

@@ -1,4 +1,4 @@
-"""Spaces: maps from images (n, h, w, c) to the vectors (n, k) whose hull is taken, some with an inverse.
+"""Spaces: maps from images (n, h, w, c) to vectors (n, k), in which hulls are taken; some have an inverse.
 
     space = hullx.spaces.Wavelets((28, 28, 1), "db2")
     train, test = (hullx.spaces.rows(space, split.images) for split in (data.train, data.test))

@@ -60,7 +60,7 @@ class Crop:
     size: int
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
-        """As rows.
+        """The central pixels as rows.
 
         Raises:
             ArgumentError: the images are smaller.
@@ -87,7 +87,7 @@ class SmoothSubsample:
     size: int
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
-        """As rows.
+        """The pixels of the smaller images as rows.
 
         Raises:
             ArgumentError: the images are smaller.

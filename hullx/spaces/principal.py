@@ -47,7 +47,7 @@ class Principal:
 
 
 def pca(space: Space, images: Images, k: int) -> Principal:
-    """The k principal components of training images in a space, exact, by the covariance's eigenvectors in float64.
+    """The exact k principal components of training images in a space, from the covariance's eigenvectors in float64.
 
     The entry of largest magnitude of each direction is positive.
 

@@ -60,7 +60,7 @@ def selected(space: Space, order: Int[np.ndarray, "d"], k: int) -> Selected:
 
 
 def pivots(space: Space, images: Images) -> Int[np.ndarray, "d"]:
-    """A space's coordinates in the order of QR with column pivoting: each column is the farthest from the span of those before.
+    """A space's coordinates in the order of QR with column pivoting: each column is farthest from the span of earlier ones.
 
     The matrix has one uncentred row per training image. Its triangular factor is computed in batches, which gives the same
     pivots in memory independent of the number of images.
@@ -74,8 +74,8 @@ def pivots(space: Space, images: Images) -> Int[np.ndarray, "d"]:
         >>> int(pivots(hullx.spaces.Pixels((1, 3, 1)), images)[0])
         1
 
-    Reference: Businger and Golub (1965), "Linear least squares solutions by Householder transformations"; of wavelet
-    coefficients of training images: Yousefzadeh (2021), arXiv 2101.09849; the factor in batches: Demmel et al. (2012),
+    Reference: Businger and Golub (1965), "Linear least squares solutions by Householder transformations"; for
+    wavelet coefficients of training images: Yousefzadeh (2021), arXiv 2101.09849; the factor in batches: Demmel et al. (2012),
     "Communication-optimal parallel and sequential QR and LU factorizations".
     """
     factor: Any = None

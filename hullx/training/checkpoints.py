@@ -20,7 +20,7 @@ from hullx.runs.atomic import write
 from hullx.runs.fingerprint import digest, reserved_for
 from hullx.types import Array
 
-# Checkpoints kept: the last, and the one before in case the last is damaged.
+# Checkpoints kept: the last two, in case the last is damaged.
 KEPT = 2
 VARIABLES = "variables"
 # The hashes of a checkpoint's files, stored beside them.
@@ -70,10 +70,10 @@ class Checkpoints(NamedTuple):
         )
         try:
             found: Any = self.manager.restore(step, args=items)
-        except Exception as error:  # Orbax and TensorStore raise what they like
+        except Exception as error:  # Orbax and TensorStore raise many error classes
             raise CheckpointError(
-                f"checkpoint {place} cannot be read ({_first_line(error)}): if model and optimizer are those that it was made "
-                "with it is damaged: remove it to go on from the one before, or choose another folder"
+                f"checkpoint {place} cannot be read ({_first_line(error)}). If model and optimizer are unchanged, it is "
+                "damaged: remove it to resume from the previous one, or choose another folder"
             ) from error
         record = {name: np.asarray(values) for name, values in found.record.items()}
         if (found.hashes["state"], found.hashes["record"]) != (_digest(found.state), _digest(record)):
@@ -123,13 +123,13 @@ def load_variables(folder: str | Path) -> Any:
     with ocp.CheckpointManager(steps, options=ocp.CheckpointManagerOptions(create=False)) as manager:
         step = manager.latest_step()
         if step is None:
-            raise CheckpointError(f"checkpoint {folder} has no finished epoch: train on, or give another folder")
+            raise CheckpointError(f"checkpoint {folder} has no finished epoch: train further, or give another folder")
         _require_intact(steps / str(step))
         items = ocp.args.Composite(state=ocp.args.StandardRestore(), hashes=ocp.args.JsonRestore())
         try:
             found: Any = manager.restore(step, args=items)
             variables = jax.tree.map(np.asarray, found.state[VARIABLES])
-        except Exception as error:  # Orbax and TensorStore raise what they like
+        except Exception as error:  # Orbax and TensorStore raise many error classes
             raise _damaged(steps / str(step)) from error
     if found.hashes.get(VARIABLES) != _digest(variables):
         raise _damaged(steps / str(step))
@@ -138,8 +138,8 @@ def load_variables(folder: str | Path) -> Any:
 
 def _require_intact(place: Path) -> None:
     """Check the files before Orbax reads them. Orbax reads arrays in parallel; if one fails, the others print tracebacks that
-    cannot be caught (orbax-checkpoint 0.12.8). A run killed before it wrote the hashes has none; the arrays' own hashes, which
-    are always checked, then suffice.
+    cannot be caught (orbax-checkpoint 0.12.8). A run killed before it wrote the hashes has none; then the arrays' own hashes,
+    which are always checked, suffice.
     """
     if not (place / FILES).exists():
         return
@@ -163,8 +163,8 @@ def _hash(path: Path) -> str:
 
 def _damaged(place: Any) -> CheckpointError:
     return CheckpointError(
-        f"checkpoint {place} is damaged, for its contents differ from what was written: remove it to go on from the one "
-        "before, or choose another folder"
+        f"checkpoint {place} is damaged, because its contents have changed: remove it to resume from the previous one, "
+        "or choose another folder"
     )
 
 

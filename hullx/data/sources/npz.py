@@ -19,7 +19,7 @@ def read(path: Path) -> Dataset:
 
     Args:
         path: a file with `KEYS`: images (n, height, width, channels), (n, height, width) or (n, numbers), uint8 or float in
-            [0, 1]; labels (n,) or (n, 1), integers from 0 on.
+            [0, 1]; labels (n,) or (n, 1), non-negative integers.
 
     Returns:
         A `Dataset` named after the file; its images have four axes and the file's dtype.
@@ -84,12 +84,12 @@ def _labels(path: Path, key: str, arrays: dict[str, np.ndarray], count: int) -> 
         hint = f"store {key}.argmax(1)" if labels.ndim == 2 and len(labels) == count else "store one integer per image"
         raise DataError(f"{path}: {key} has shape {labels.shape} for {count} images, expected ({count},): {hint}")
     if not np.issubdtype(labels.dtype, np.integer) and not np.issubdtype(labels.dtype, np.floating):
-        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store integers from 0 on, one per class")
+        raise DataError(f"{path}: {key} has dtype {labels.dtype}: store integers from 0, one per class")
     labels = labels.reshape(-1)
     whole = (labels >= 0) & (labels < MOST_CLASSES) & (labels == np.floor(labels))
     if not whole.all():
         raise DataError(
             f"{path}: {key} holds labels such as {labels[~whole][0]}, expected integers from 0 to {MOST_CLASSES - 1}: "
-            "number the classes from 0 on"
+            "number the classes from 0"
         )
     return labels.astype(np.int32)

@@ -1,10 +1,10 @@
-"""Adversarial attacks: small changes of images that make a network call them wrongly.
+"""Adversarial attacks: small changes of images that make a network misclassify them.
 
     attacked = pgd(model.apply, variables, images, labels, key, budget=Budget("linf", 8 / 255))
     attacked.success.mean()
 
-Images are in [0, 1] in any layout; a network is any function from variables and images to logits. What its images are divided
-or shifted by belongs into that function, for budgets are in the pixels' units.
+Images are in [0, 1], in any layout. A network is any function from variables and images to logits. Put normalisation of images
+into that function, because budgets are in pixel units.
 """
 
 from hullx.probes.attacks.apgd import APGD, apgd

@@ -1,4 +1,4 @@
-"""What attacks are given: whether it can be used, and brought into the form of one row an image."""
+"""Argument checks of attacks, and arguments in the form of one row per image."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ REACH = 2.5
 
 
 def check_network(apply: Apply, variables: Any, images: Any, labels: Any, together: int, *, bounded: bool = True) -> int:
-    """How many classes the network tells apart, if network, images and labels fit together.
+    """Number of the network's classes, after a check that network, images and labels match.
 
     Args:
         bounded: whether images must lie in [0, 1].
 
     Raises:
-        ArgumentTypeError, ArgumentError: they do not; the message says what to change.
+        ArgumentTypeError, ArgumentError: they do not match; the message says what to change.
     """
     _check_images(images)
     check_count("together", together)
@@ -55,16 +55,16 @@ def _check_images(images: Any) -> None:
 
 def _check_labels(labels: Any, count: int, classes: int) -> None:
     if np.shape(labels) != (count,):
-        raise ArgumentError(f"labels: got shape {np.shape(labels)}, expected ({count},) for as many images: give one an image")
+        raise ArgumentError(f"labels: got shape {np.shape(labels)}, expected ({count},): give one label per image")
     dtype = jnp.result_type(labels)
     if not jnp.issubdtype(dtype, jnp.integer):
-        raise ArgumentTypeError(f"labels: got dtype {dtype}, expected whole numbers: convert with labels.astype('int32')")
+        raise ArgumentTypeError(f"labels: got dtype {dtype}, expected integers: convert with labels.astype('int32')")
     if not _all(labels, lambda numbers: (numbers >= 0) & (numbers < classes)):
         raise ArgumentError(f"labels: got some outside 0 to {classes - 1}, expected the network's classes: number them from 0")
 
 
 def _all(values: Any, fine: Callable[[Any], Any]) -> bool:
-    """Whether all values are fine, or not known yet; NaN is within no limits."""
+    """Whether all values pass the test or are tracers; NaN never passes."""
     with jax.ensure_compile_time_eval():
         return not is_concrete(values) or bool(fine(jnp.asarray(values)).all())
 
@@ -89,20 +89,22 @@ def check_settings(settings: Any, kind: type) -> None:
 
 
 def check_search(search: Search, classes: int, key: Any) -> None:
-    """Whether an attack can search so.
+    """Check the settings of a search and its key.
 
     Raises:
-        ArgumentTypeError, ArgumentError: it cannot.
+        ArgumentTypeError, ArgumentError: they are invalid.
     """
     check_norm(search.norm)
     check_count("steps", search.steps)
     check_count("restarts", search.restarts)
     if search.loss not in (*LOSSES, TARGETED):
-        raise ArgumentError(f"loss: got {search.loss!r}, expected one of {', '.join((*LOSSES, TARGETED))}: choose one of them")
+        raise ArgumentError(f"loss: got {search.loss!r}, expected one of {', '.join((*LOSSES, TARGETED))}")
     if search.loss == "dlr" and classes < 3:
         raise ArgumentError(f"loss: got 'dlr' for {classes} classes, expected three or more: choose 'margin'")
     if search.restarts > 1 and not search.random:
-        raise ArgumentError(f"restarts: got {search.restarts}, expected 1 where all begin at the image: set random_start=True")
+        raise ArgumentError(
+            f"restarts: got {search.restarts}, expected 1, because all attempts start at the image: set random_start=True"
+        )
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim:
         raise ArgumentTypeError(f"key: got {type(key).__name__}, expected one key: give jax.random.key(seed)")
 
@@ -111,14 +113,14 @@ def each_epsilon(budget: Any, images: Array) -> Float[Array, "n"]:
     """ε of each image, in the images' dtype.
 
     Raises:
-        ArgumentTypeError, ArgumentError: there is no budget, or another number of them than of images.
+        ArgumentTypeError, ArgumentError: the budget is missing, or its ε do not match the images.
     """
     _check_images(images)
     if not isinstance(budget, Budget):
         raise ArgumentTypeError(f"budget: got {type(budget).__name__}, expected a Budget: give Budget('linf', 8 / 255)")
     if np.shape(budget.epsilon) not in ((), (len(images),)):
         shape = np.shape(budget.epsilon)
-        raise ArgumentError(f"epsilon: got shape {shape}, expected () or ({len(images)},): give one number, or one an image")
+        raise ArgumentError(f"epsilon: got shape {shape}, expected () or ({len(images)},): give one number, or one per image")
     return jnp.broadcast_to(jnp.asarray(budget.epsilon, jnp.result_type(images)), len(images))
 
 
@@ -129,7 +131,7 @@ def sizes_of(epsilon: Float[Array, "n"], steps: int, step_size: Any) -> Float[Ar
         step_size: one number, (steps,), a function of the step's number, or None for 2.5 ε / steps.
 
     Raises:
-        ArgumentError: they are of another number than steps, or not above 0.
+        ArgumentError: their number differs from `steps`, or one is not positive.
 
     Example:
         >>> sizes_of(jnp.array([0.5]), 2, lambda number: 0.1 / (1 + number))
@@ -143,7 +145,7 @@ def sizes_of(epsilon: Float[Array, "n"], steps: int, step_size: Any) -> Float[Ar
         given = np.array([float(function(i)) for i in range(steps)])
     if np.shape(given) not in ((), (steps,)):
         raise ArgumentError(
-            f"step_size: got shape {np.shape(given)}, expected () or ({steps},): give one number, or one a step"
+            f"step_size: got shape {np.shape(given)}, expected () or ({steps},): give one number, or one per step"
         )
     if is_concrete(given):
         check_positive("step_size", given)

@@ -1,7 +1,6 @@
-"""An attack on one image, and on many: the network as it sees one image, and what comes of it.
+"""Run an attack that is written for one image on many images, and the types of its input and result.
 
-An attack is written for one image, with loops that end when it is done. `jax.vmap` runs many in lockstep: images that are done
-stay as they are, and the loop ends with the last of them.
+`jax.vmap` runs the images in lockstep. A finished image no longer changes, and the loop ends when all images have finished.
 """
 
 from __future__ import annotations
@@ -18,20 +17,19 @@ from hullx.types import Array
 
 # From variables and images to logits.
 Apply = Callable[[Any, Array], Array]
-# Images in lockstep: enough for small networks on an accelerator; on a CPU a CNN's steps are no faster with more than 64.
+# Images in lockstep: enough for small networks on an accelerator. On a CPU more than 64 do not speed up a CNN's steps.
 TOGETHER = 128
 
 
 class Attacked(NamedTuple):
-    """What an attack has made of n images.
+    """The result of an attack on n images.
 
-    Images that the network calls wrongly as they are need no attack: they are returned as they are, with success, distance 0
-    and 0 steps.
+    Images that the network already misclassifies are returned unchanged, with success, distance 0 and 0 steps.
 
-    - images: in [0, 1]; where there is no success, the best that was found.
-    - success: whether the network calls it wrongly.
-    - distance: of it from the image, in the attack's norm.
-    - steps: that were taken, in all attempts.
+    - images: attacked images in [0, 1]; without success, the best point found.
+    - success: whether the network misclassifies the attacked image.
+    - distance: from the original to the attacked image, in the attack's norm.
+    - steps: taken in all attempts.
     """
 
     images: Float[Array, "n ..."]
@@ -44,8 +42,8 @@ class Target(NamedTuple):
     """One image under attack.
 
     - network: from one image to its logits (k,).
-    - image, label: it, and what it should be called.
-    - right: whether it is called so.
+    - image, label: the image and its right label.
+    - right: whether the network predicts that label.
     - others: the other classes (k − 1,), those with the largest logits first.
     """
 
@@ -56,12 +54,12 @@ class Target(NamedTuple):
     others: Array
 
     def fooled(self, logits: Float[Array, "k"]) -> Bool[Array, ""]:
-        """Whether these logits call it wrongly; logits that are no numbers do not."""
+        """Whether these logits misclassify the image; False for logits that are not finite."""
         return (logits.argmax() != self.label) & jnp.isfinite(logits).all()
 
 
 class Found(NamedTuple):
-    """What an attack has made of one image."""
+    """The result of an attack on one image."""
 
     image: Array
     success: Array
@@ -78,10 +76,10 @@ def over_images(
     norm: Norm,
     together: int,
 ) -> Attacked:
-    """An attack on each of n images.
+    """Run an attack on each of n images.
 
     Args:
-        attack: from a `Target`, and its row of each further array, to what is found.
+        attack: maps a `Target` and its row of each further array to the result.
         apply: from variables and images to logits; called with one image at a time under `jax.vmap`.
         each: arrays (n, ...).
         norm: of the distance.

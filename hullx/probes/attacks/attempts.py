@@ -1,4 +1,4 @@
-"""Attempts from several starts, and the best point of them all: what the attacks within a budget share."""
+"""Attempts from several starts, and their best point: shared by the attacks within a budget."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Search:
 
     Attributes:
         norm: of the budget.
-        loss: a key of `LOSSES`, or TARGETED: attempt i leads to the class with the i-th largest logit of the others, and after
-            the last of them to the first again.
-        steps: of an attempt.
-        restarts: attempts.
-        random: whether an attempt begins at a point drawn from the ball, else at the image.
-        early_stop: whether an image that is called wrongly is done.
+        loss: a key of `LOSSES`, or TARGETED: attempt i aims at the other class with the i-th largest logit, and cycles through
+            the classes.
+        steps: per attempt.
+        restarts: number of attempts.
+        random: whether an attempt starts at a point drawn from the ball, else at the image.
+        early_stop: whether the search of an image ends with its first success.
         together: images in lockstep.
     """
 
@@ -41,7 +41,7 @@ class Search:
 
 
 class Best(NamedTuple):
-    """The best point yet: called wrongly rather than not, then of the highest loss; and the steps taken."""
+    """The best point so far and the steps taken: misclassified points come first, then those of higher loss."""
 
     image: Array
     loss: Array
@@ -49,7 +49,7 @@ class Best(NamedTuple):
     steps: Array
 
     def noted(self, image: Array, loss: Array, success: Array) -> Best:
-        """The best with another point seen. A loss of NaN is not higher."""
+        """Update the best with another point. A loss of NaN is never better."""
         better = (success > self.success) | (success == self.success) & (loss > self.loss)
         return self._replace(
             image=jnp.where(better, image, self.image),
@@ -59,14 +59,14 @@ class Best(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the network says of a point."""
+    """The loss at a point, and whether the network misclassifies it."""
 
     loss: Array
     success: Array
 
 
 def measured(target: Target, point: Array, loss: str, number: Array | int = 0) -> tuple[Array, Seen]:
-    """The loss at a point in some attempt; and again, with whether the network is fooled, as jax.value_and_grad wants it."""
+    """The loss at a point in attempt `number`, and `Seen`, as jax.value_and_grad with has_aux expects."""
     logits = target.network(point)
     if loss == TARGETED:
         value = towards(logits, target.label, target.others[number % len(target.others)])
@@ -78,11 +78,11 @@ def measured(target: Target, point: Array, loss: str, number: Array | int = 0) -
 def attempts(
     attempt: Callable[[Array, Array, Best], tuple[Array, Best]], target: Target, key: Array, epsilon: Number, search: Search
 ) -> Found:
-    """The best of all attempts on one image, which ends once it is done.
+    """The best of all attempts on one image.
 
     Args:
-        attempt: from its number, a start and the best yet to the last point, which nobody has looked at, and the best.
-        key: of the starts: attempt i has the same whatever the number of attempts.
+        attempt: maps its number, a start and the best so far to its last point, not yet evaluated, and the best.
+        key: draws the starts. The start of attempt i does not depend on the number of attempts.
     """
 
     def body(state: tuple[Array, Best]) -> tuple[Array, Best]:
@@ -103,5 +103,5 @@ def attempts(
 
 
 def goes_on(target: Target, best: Best, search: Search) -> Array:
-    """Whether there is anything to look for: not for images called wrongly at first, nor for those that are by now."""
+    """Whether the search continues: not for images misclassified at first, nor, with `early_stop`, after a success."""
     return target.right & ~best.success if search.early_stop else target.right

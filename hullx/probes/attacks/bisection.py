@@ -34,21 +34,21 @@ def smallest_budget(
     halvings: int = 10,
     settings: APGD = DEFAULT,
 ) -> Attacked:
-    """The nearest point of each image that Auto-PGD finds called wrongly: an upper bound of the distance to the boundary.
+    """The nearest misclassified point that Auto-PGD finds for each image: an upper bound of the distance to the boundary.
 
-    First with the largest budget; then with ε halfway between the largest that failed, 0 at first, and the distance of the
-    nearest success, again and again.
+    The first attack has the largest budget. Each further one takes ε halfway between the largest that failed, initially 0, and
+    the distance of the nearest success.
 
     Args:
-        largest: the norm, and the ε to begin with.
-        halvings: after which the two are no farther apart than ε / 2^halvings; static.
-        settings: of the attack with each budget; by default 3 targeted attempts of 30 steps. On a linear network it is exact
-            with a "targeted" attempt for each other class; cross entropy leads to several classes at once, the margin to the
-            one with the largest logit.
+        largest: the norm, and the first ε.
+        halvings: of the interval, whose final length is at most ε / 2^halvings; static.
+        settings: of the attack with each budget; by default 3 targeted attempts of 30 steps. On a linear network one "targeted"
+            attempt per other class is exact. Cross entropy leads to several classes at once, the margin to the one with the
+            largest logit.
         apply, variables, images, labels, key: as for `pgd`.
 
     Returns:
-        The nearest points. Without success with the largest budget, the best point of that attempt.
+        The nearest points; where the largest budget fails, the best point of that attack.
 
     Raises:
         ArgumentError, ArgumentTypeError: as `pgd`.
@@ -88,7 +88,7 @@ def _run(
             nearest, low, high = state
             first = i == 0
             tried = jnp.where(first, epsilon, (low + high) / 2)
-            # What failed with the largest budget is given up.
+            # Images that resist the largest budget are not attacked further.
             wanted = target._replace(right=target.right & (first | nearest.success))
             found = attempts(partial(climbed, wanted, tried, search), wanted, jax.random.fold_in(mine, i), tried, search)
             better = first | found.success

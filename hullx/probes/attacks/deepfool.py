@@ -1,4 +1,4 @@
-"""DeepFool: step by step to the nearest border of the network made linear, for the smallest change in L2."""
+"""DeepFool: small changes in L2 by steps to the nearest decision boundary of the linearised network."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class DeepFool:
     """Settings of `deepfool`.
 
     Attributes:
-        overshoot: η ≥ 0 and below 1: points are x + (1 + η) Σ r, so that they come to lie behind the border; may be traced.
-        steps: at most; each takes the gradients of all candidates; static.
-        candidates: how many other classes, those with the largest logits at the image; None for all; static.
-        bounded: whether images are in [0, 1], and points are clipped to it; static.
+        overshoot: η in [0, 1): points are x + (1 + η) Σ r, which lie beyond the boundary; may be traced.
+        steps: most steps; each takes the gradients of all candidates; static.
+        candidates: number of other classes, those with the largest logits at the image; None for all; static.
+        bounded: whether images are in [0, 1] and points are clipped to it; static.
         together: images in lockstep; static.
 
     Example:
@@ -50,10 +50,10 @@ def deepfool(
     labels: Int[Array, "n"],
     settings: DeepFool = DeepFool(),
 ) -> Attacked:
-    """Images moved across a border nearby, which is an upper bound of the distance to the nearest; distances are L2.
+    """Images moved across a nearby decision boundary; the L2 distance is an upper bound of that to the nearest one.
 
-    With z the logits of a point, w_j the gradient of z_j − z_y there, the next change is the shortest that would make z_j = z_y
-    for one class j, were the network linear: |z_j − z_y| / ‖w_j‖² · w_j, with j for which |z_j − z_y| / ‖w_j‖ is least.
+    z are the logits of a point, and w_j is the gradient of z_j − z_y there. The next change is the shortest that makes
+    z_j = z_y for one class j in the linearised network: |z_j − z_y| / ‖w_j‖² · w_j, where j minimises |z_j − z_y| / ‖w_j‖.
 
     Args:
         apply, variables, images, labels: as for `pgd`.
@@ -83,7 +83,7 @@ def deepfool(
 
 
 class _Setting(NamedTuple):
-    """What is static."""
+    """Static settings."""
 
     steps: int
     candidates: int
@@ -91,7 +91,7 @@ class _Setting(NamedTuple):
 
 
 class _State(NamedTuple):
-    """The point after some steps, their sum, and whether the network was fooled there."""
+    """Number of steps, the point, the sum of its steps, and whether the network misclassifies it."""
 
     number: Array
     point: Array
@@ -118,7 +118,7 @@ def _crossed(target: Target, *, overshoot: Array, setting: _Setting) -> Found:
         values, pull, logits = jax.vjp(ahead, state.point, has_aux=True)
         (across,) = jax.vmap(pull)(jnp.eye(setting.candidates, dtype=values.dtype))
         fooled = target.fooled(logits)
-        # On the border itself a step would be 0: the logits' rounding is taken to be before it.
+        # At the boundary itself a step would be 0. Adding the logits' rounding error lengthens it.
         rounding = 4 * jnp.finfo(logits.dtype).eps * jnp.abs(logits).max()
         lengths = norm(across.reshape(setting.candidates, -1))
         distances = jnp.where(lengths > 0, (jnp.abs(values) + rounding) / jnp.where(lengths > 0, lengths, 1), jnp.inf)

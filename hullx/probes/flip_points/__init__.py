@@ -1,4 +1,4 @@
-"""Flip points: of each image the nearest point at which a network is of two minds.
+"""Flip points: the nearest point to each image where two classes share the largest logit.
 
 found = flip_points(model.apply, variables, images)
 found.distance[found.verified]

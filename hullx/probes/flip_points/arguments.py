@@ -1,4 +1,4 @@
-"""What `flip_points` is given, checked."""
+"""Argument checks of `flip_points`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hullx.types import Array
 
 
 def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
-    """Finite images as NumPy's, in the dtype that they and float32 promote to.
+    """Finite images as a NumPy array, in the dtype that they and float32 promote to.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they are no such array, or there are none.
+        ArgumentTypeError, ArgumentError: they are not such an array, or there are none.
     """
     check_array(name, images)
     if images.ndim < 2 or 0 in images.shape:
@@ -34,33 +34,33 @@ def checked_images(name: str, images: Any) -> Float[np.ndarray, "m *shape"]:
 
 
 def check_apply(apply: Callable[[Any, Array], Any], variables: Any, images: Float[np.ndarray, "m *shape"]) -> int:
-    """How many classes there are: two or more.
+    """The number of classes, two or more.
 
     Raises:
-        ArgumentError: apply does not take such images, or returns no logits.
+        ArgumentError: apply does not accept such images, or does not return logits.
     """
     try:
         found = jax.eval_shape(apply, variables, images[:1])
     except Exception as error:
         raise ArgumentError(
             f"images: got shape {images.shape}, expected images that apply takes with these variables: "
-            "give them as the network was trained on them, flattened or not"
+            "use the shape of the training images"
         ) from error
     shape = getattr(found, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != 1 or shape[1] < 2:
         what = f"shape {shape}" if shape is not None else type(found).__name__
         raise ArgumentError(
             f"apply: got {what} for one image, expected logits (1, k) of 2 classes or more: "
-            "give a function that returns one logit for each class, and nothing else"
+            "give a function that returns only one logit per class"
         )
     return shape[1]
 
 
 def checked_region(images: Float[np.ndarray, "m *shape"], within: tuple[float, float] | Float[Array, "n d"] | None) -> Region:
-    """Where flip points are looked for.
+    """The region of the search for flip points.
 
     Raises:
-        ArgumentTypeError, ArgumentError: the range is empty or does not hold the images, or points do not match them.
+        ArgumentTypeError, ArgumentError: the range is empty or does not contain the images, or the points do not match them.
     """
     if within is None:
         return Everywhere()
@@ -68,13 +68,11 @@ def checked_region(images: Float[np.ndarray, "m *shape"], within: tuple[float, f
         return _hull(images, within)
     low, high = map(float, within)
     if not low < high:
-        raise ArgumentError(
-            f"within: got ({low}, {high}), expected a number and a larger one: exchange them, or None for no limits"
-        )
+        raise ArgumentError(f"within: got ({low}, {high}), expected low < high: swap them, or give None for no limits")
     if images.min() < low or images.max() > high:
         raise ArgumentError(
             f"within: got ({low}, {high}) for images from {images.min():.6g} to {images.max():.6g}, "
-            "expected all of them in it: widen it, or None for no limits"
+            "expected all images inside: widen it, or give None for no limits"
         )
     return Box(jnp.asarray(low, images.dtype), jnp.asarray(high, images.dtype))
 
@@ -93,10 +91,10 @@ def _hull(images: np.ndarray, within: Any) -> HullRegion:
 
 
 def checked_others(images: Float[np.ndarray, "m *shape"], towards: Any) -> Float[np.ndarray, "t *shape"]:
-    """Other images of the same shape.
+    """Other images, checked to have the same shape.
 
     Raises:
-        ArgumentTypeError, ArgumentError: they are not.
+        ArgumentTypeError, ArgumentError: they have another shape, a wrong type or are not finite.
     """
     found = checked_images("towards", towards)
     if found.shape[1:] != images.shape[1:]:

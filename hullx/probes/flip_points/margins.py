@@ -1,7 +1,7 @@
-"""How far a classifier is from calling points otherwise: margins, linearisations, and where labels change on segments.
+"""Margins of a classifier, their linearisations, and changes of label on segments.
 
-The margin is g(y) = z_c(y) − max z_k(y) over k ≠ c, in logits: at most 0 where the label is no longer c. Here points are rows
-(l, d), `logits` is a function of any number of rows, and `own` holds c for each.
+The margin is g(y) = z_c(y) − max z_k(y) over k ≠ c, in logits. Where g ≤ 0, the label is no longer c. Points are rows (l, d),
+`logits` is a function of any number of rows, and `own` holds c for each row.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from hullx.types import Array
 
 # Steps of false position from a point beyond the change of label back to it.
 BACK = 5
-# Parts of a segment at which one round looks together, and rounds after which less is left than float32 resolves.
+# Parts of a segment in one round, and rounds after which the segment is shorter than float32 resolves.
 PARTS, ROUNDS = 16, 7
 
 Logits = Callable[[Array], Array]
 
 
 def margins(logits: Float[Array, "... k"], own: Int[Array, "..."]) -> Float[Array, "..."]:
-    """g: a class's logit less the largest other one.
+    """g: a class's logit minus the largest other one.
 
     Example:
         >>> margins(jnp.array([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]]), jnp.array([0, 2]))
@@ -44,7 +44,7 @@ def margins_of_each(logits: Logits, points: Float[Array, "l p d"], own: Int[Arra
 def linearised(
     logits: Logits, points: Float[Array, "l d"], own: Int[Array, "l"]
 ) -> tuple[Float[Array, "l d"], Float[Array, "l"]]:
-    """The half-spaces {normal · y ≤ limit} in which g's linearisation at each point is at most 0, as `half_spaces`."""
+    """Half-spaces {normal · y ≤ limit} where g's linearisation at each point is at most 0, as from `half_spaces`."""
 
     def gap(points: Array) -> tuple[Array, Array]:
         found = margins(logits(points), own)
@@ -57,7 +57,7 @@ def linearised(
 def half_spaces(
     points: Float[Array, "l d"], values: Float[Array, "l"], gradients: Float[Array, "l d"]
 ) -> tuple[Float[Array, "l d"], Float[Array, "l"]]:
-    """{y: value + gradient · (y − point) ≤ 0} as {normal · y ≤ limit}: normals of length 1; both 0 where there is no gradient.
+    """{y: value + gradient · (y − point) ≤ 0} as {normal · y ≤ limit}, with unit normals; both 0 where there is no gradient.
 
     Example:
         >>> half_spaces(jnp.array([[1.0, 0.0]]), jnp.array([2.0]), jnp.array([[4.0, 0.0]]))  # y₁ ≤ 1/2
@@ -72,7 +72,7 @@ def half_spaces(
 
 
 def between(origin: Float[Array, "l d"], points: Float[Array, "l d"], places: Float[Array, "l"]) -> Float[Array, "l d"]:
-    """The points at places from 0 at the origin to 1, which are the points themselves, exactly."""
+    """Points on the segments: place 0 is the origin, place 1 exactly the given point."""
     share = places[:, None]
     return jnp.where(share < 1, origin + share * (points - origin), points)
 
@@ -80,10 +80,10 @@ def between(origin: Float[Array, "l d"], points: Float[Array, "l d"], places: Fl
 def drawn_back(
     logits: Logits, origin: Float[Array, "l d"], points: Float[Array, "l d"], values: Float[Array, "l"], own: Int[Array, "l"]
 ) -> Float[Array, "l d"]:
-    """Points where g ≤ 0 as near to the change of label as false position (Illinois) gets them on the way to the origin.
+    """Points where g ≤ 0, moved towards the origin to near the change of label by false position (Illinois).
 
     Args:
-        points: where g ≤ 0; of others, which may be returned too, nothing is said.
+        points: where g ≤ 0; the result for other points is unspecified.
         values: g there.
     """
 
@@ -93,7 +93,7 @@ def drawn_back(
         middle = low + jnp.clip(at_low / jnp.where(drop > 0, drop, 1), 0, 1) * (high - low)
         found = margins(logits(between(origin, points, middle)), own)
         beyond = found <= 0
-        # The end that stays counts for half the next time, or it would stay for ever.
+        # Halving the value at the end that stays prevents false position from stalling there.
         return (
             jnp.where(beyond, low, middle),
             jnp.where(beyond, middle, high),
@@ -109,9 +109,9 @@ def drawn_back(
 def first_change(
     logits: Logits, origin: Float[Array, "l d"], points: Float[Array, "l d"], own: Int[Array, "l"], *, rounds: int = ROUNDS
 ) -> tuple[Float[Array, "l d"], Float[Array, "l d"]]:
-    """On segments to points where g ≤ 0, the points just before and just behind the first change of label that is seen.
+    """Points just before and just behind the first change of label found on segments to points where g ≤ 0.
 
-    Each round looks at 15 places between, up to the first of which g ≤ 0 the next one looks closer.
+    Each round evaluates 15 inner places; the next round refines the part that ends at the first place with g ≤ 0.
     """
     shares = jnp.arange(1, PARTS, dtype=points.dtype) / PARTS
 

@@ -1,9 +1,9 @@
-"""Flip points: the nearest images that a classifier can no more call what it calls an image.
+"""Flip points: for each image, the nearest point where another class has the same, largest logit.
 
     min ‖x − x̂‖   subject to   z_c(x̂) = z_j(x̂),   z_k(x̂) ≤ z_c(x̂) for all other classes k
 
-with c what the network calls the image x, over all other classes j. How they are found is said in `search`; a
-distance is that of a point that was found and verified, so an upper bound of the least one.
+where c is the predicted class of the image x, and j ranges over all other classes. `search` describes the method. The distance
+is that of a point found and verified, so it is an upper bound of the least distance.
 
 Reference: Yousefzadeh and O'Leary (2019), "Interpreting neural networks using flip points", arXiv 1903.08789, eq. 3–5.
 """
@@ -25,22 +25,22 @@ from hullx.probes.flip_points.program import Apply, Searched, search
 from hullx.probes.flip_points.regions import HullRegion
 from hullx.types import Array
 
-# Images searched for together, and images that are called what they are together.
+# Images per search program, and images per evaluation of labels.
 TOGETHER, CALLED = 32, 512
-# A flip point's top two logits differ by no more than this share of all logits' range.
+# The top two logits of a flip point differ by at most this share of the range of all logits.
 TOLERANCE = 1e-4
 
 
 class FlipPoints(NamedTuple):
     """The flip points of m images.
 
-    - points: of the images' shape and dtype; the image itself where none was found.
-    - distance: from `origin` to them in the images' units, ≥ 0; infinite where none was found.
-    - called: c, what the network calls the origin.
-    - other: j, the class whose logit is as large.
-    - origin: what the distance is taken from: the image, or with `within` its projection onto the hull.
-    - gap: |z_c − z_j| by the range of all logits (of two classes: their range at the origin), at the points as they are
-      returned; ≥ 0, NaN where that range is 0.
+    - points: in the images' shape and dtype; the image itself where none was found.
+    - distance: from `origin` to the points in the images' units, ≥ 0; infinite where none was found.
+    - called: c, the predicted class of the origin.
+    - other: j, the class with an equal logit.
+    - origin: where the distance starts: the image, or with `within` its projection onto the hull.
+    - gap: |z_c − z_j| at the returned points, divided by the range of all logits (for two classes: their range at the origin);
+      ≥ 0, NaN where that range is 0.
     - verified: whether a point was found and its gap is at most 1e-4; then c and j are the top two.
     - steps: gradients of the network taken, over all starts.
     """
@@ -67,32 +67,32 @@ def flip_points(
     towards: Float[Array, "t *shape"] | None = None,
     key: Array | None = None,
 ) -> FlipPoints:
-    """The nearest point found to each image where its class and another have equal logits and no class a larger one.
+    """The nearest point found to each image where its class and another share the largest logit.
 
-    Several searches are made for an image, and the nearest point kept. A search takes one gradient of the network a step, and
-    its products are of full precision. Networks are not convex, so that something nearer may have been missed: more searches
-    (`classes`, `towards`, `key`) find it with some luck.
+    hullx runs several searches per image and returns the nearest point. A step takes one gradient of the network, with matrix
+    products in full precision. Networks are not convex, so a nearer point may exist: more searches (`classes`, `towards`,
+    `key`) may find it.
 
     Args:
-        apply: variables and images (b, *shape) to logits (b, k), k ≥ 2, such as a Flax model's `apply`; static: any hashable
-            function of which JAX can take the gradient. What an image's logits are must not depend on the others.
+        apply: maps variables and images (b, *shape) to logits (b, k), k ≥ 2, such as a Flax model's `apply`; static. Any
+            hashable function that JAX can differentiate. The logits of an image must not depend on the other images.
         variables: its first argument.
-        images: finite, m ≥ 1, of at least one axis after the first, floating point.
-        classes: how many of the most likely classes are considered, the image's own among them, 2 or more; each of the others
-            is one start. Other classes are found on the way as well.
-        steps: most steps of a search, 1 or more; few need so many.
-        within: a range (low, high) of all coordinates; or points (n, d), d being the numbers of an image, to whose convex hull
-            the search is confined; None for no limits. An image outside the hull is replaced by its projection onto it, from
-            which distances are taken and whose class is c. One start goes to the nearest of these points of another class.
-        towards: other images, such as the training set; one start goes to the nearest that is called otherwise, or to
-            its projection onto where the search is confined.
-        key: adds as many starts again, from random places around an image. Its results depend on it and on the image's row.
+        images: finite, floating point, m ≥ 1, with at least one axis after the first.
+        classes: number of most likely classes to consider, the image's own included, 2 or more. Each other one gives one
+            start. The search may find further classes.
+        steps: most steps of a search, 1 or more; few searches need all of them.
+        within: a range (low, high) of all coordinates; or points (n, d), where d is the size of an image, whose convex hull
+            confines the search; None for no limits. An image outside the hull is replaced by its projection onto it, which is
+            the origin of distances and has the class c. One start is the nearest of these points of another class.
+        towards: other images, such as the training set. One start is the nearest of another class, or its projection onto the
+            range or hull.
+        key: doubles the starts, with new ones at random places around an image. Results depend on key and image row.
 
     Returns:
-        `FlipPoints` of NumPy arrays, in the dtype that images and float32 promote to, float64 only with jax.enable_x64.
+        `FlipPoints` of NumPy arrays, in the dtype that images and float32 promote to; float64 needs jax.enable_x64.
 
     Raises:
-        ArgumentTypeError, ArgumentError: images, `within` or `towards` are of a wrong type, shape or not finite, images lie
+        ArgumentTypeError, ArgumentError: images, `within` or `towards` have a wrong type or shape or are not finite, images lie
             outside the range, the range is empty, or a number is too small.
 
     Example:
@@ -126,9 +126,9 @@ _keys = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
 
 
 def _verified(apply: Apply, variables: Any, found: Searched) -> FlipPoints:
-    """The points with what the network says of them, asked once more, as they are returned."""
+    """The result for points found, from logits of the points as they are returned."""
     logits = np.asarray(_logits(apply, variables, found.points), np.float64)
-    # Of two logits that are to be equal the range says nothing: then it is that at the origin.
+    # At a flip point the range of two logits is near 0; for two classes the range at the origin serves.
     ranged = logits if logits.shape[1] > 2 else np.asarray(_logits(apply, variables, found.origin), np.float64)
     extent = ranged.max(1) - ranged.min(1)
     at, rest = np.arange(len(logits)), logits.copy()
@@ -143,7 +143,7 @@ def _verified(apply: Apply, variables: Any, found: Searched) -> FlipPoints:
 
 
 def _with_labels(apply: Apply, variables: Any, images: Array) -> tuple[Array, Array]:
-    """Images as rows, and what the network calls them."""
+    """Images as rows, and their predicted classes."""
     size = min(CALLED, len(images))
     parts = [fill(images[i : i + size], size) for i in range(0, len(images), size)]
     labels = np.concatenate([np.asarray(_logits(apply, variables, part)).argmax(1) for part in parts])[: len(images)]

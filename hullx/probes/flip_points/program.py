@@ -1,4 +1,4 @@
-"""The compiled program behind `flip_points`: of some images, all searches at once, and the nearest point that they find."""
+"""The compiled program of `flip_points`: all searches of a block of images, and the nearest points."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Apply = Callable[[Any, Array], Any]
 
 
 class Searched(NamedTuple):
-    """What is found for b images.
+    """Results for b images.
 
     - points: on the boundary, or the origin where none was found.
     - origin: the image's nearest point in the region.
@@ -56,12 +56,12 @@ def search(
     classes: int,
     steps: int,
 ) -> Searched:
-    """The nearest flip points that are found in a region.
+    """The nearest flip points found in a region.
 
     Args:
-        others: rows, and what they are called, the nearest of which that is called otherwise is a start.
-        keys: one an image, for random starts.
-        apply, classes, steps: as for `flip_points`; static. No more classes than there are.
+        others: rows and their labels; the nearest row of another label is a start.
+        keys: one per image, for random starts.
+        apply, classes, steps: as for `flip_points`; static. At most as many classes as the network has.
     """
     count = len(images)
 
@@ -94,7 +94,7 @@ def search(
 
 
 def _starts(logits: Logits, region: Region, centre: Array, ranked: Array, keys: Array | None) -> _Starts:
-    """From the image towards each class but its own, and if there are keys as many from places around it."""
+    """Starts from the image towards each other class, and with keys the same number from random places around it."""
     (count, dimension), called, aims = centre.shape, ranked[:, 0], ranked[:, 1:]
     begin = jnp.repeat(centre[:, None], aims.shape[1], 1)
     if keys is not None:

@@ -1,11 +1,11 @@
-"""Convex sets in which a nearest point is looked for: all of space, a box, the hull of points.
+"""Convex regions of the search for flip points: all of space, a box, the hull of points.
 
-The nearest point to x of such a set C that also satisfies some linear constraints A y ≤ b is
+The nearest point to x in a set C that also satisfies linear constraints A y ≤ b is
 
     y(λ) = P_C(x − Aᵀλ),   where λ ≥ 0,   A y(λ) ≤ b,   λ·(A y(λ) − b) = 0
 
-(P_C the projection onto C), so that only the few multipliers λ are unknown. y(λ) is piecewise smooth, and a set says what it
-is and how it changes: Newton's method for λ solves one small problem after another.
+where P_C is the projection onto C. Only the few multipliers λ are unknown. y(λ) is piecewise smooth, and a region computes it
+and its derivative. Newton's method for λ then solves a sequence of small problems.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hullx.types import Array
 
 # Passes over the multipliers of one Newton step.
 SWEEPS = 20
-# Added to the diagonal of Newton's matrix: where the set leaves a constraint's normal, which has length 1, hardly any room.
+# Least diagonal of Newton's matrix, for constraints along whose unit normal the set leaves little room.
 DAMPING = 1e-4
 
 
@@ -31,7 +31,7 @@ class Region(Protocol):
 
     @property
     def newton_steps(self) -> int:
-        """Steps of Newton's method for the multipliers, each of which is one call of `tangents`."""
+        """Steps of Newton's method for the multipliers; each calls `tangents` once."""
         ...
 
     def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
@@ -39,12 +39,12 @@ class Region(Protocol):
         ...
 
     def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
-        """The nearest points of the set (l, d), and how they change as `points` go in some directions (l, q, d)."""
+        """The nearest points of the set (l, d), and their derivatives in given directions (l, q, d)."""
         ...
 
 
 class Everywhere(NamedTuple):
-    """No constraint at all."""
+    """All of space."""
 
     @property
     def newton_steps(self) -> int:
@@ -58,7 +58,7 @@ class Everywhere(NamedTuple):
 
 
 class Box(NamedTuple):
-    """All coordinates between two numbers."""
+    """The box in which all coordinates lie between two numbers."""
 
     low: Float[Array, ""]
     high: Float[Array, ""]
@@ -71,13 +71,13 @@ class Box(NamedTuple):
         return jnp.clip(points, self.low, self.high)
 
     def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
-        # A coordinate on an end counts as free: then Newton's steps are too short rather than too long.
+        # A coordinate at a limit counts as free, so Newton's steps are too short, not too long.
         free = (points >= self.low) & (points <= self.high)
         return self.project(points), jnp.where(free[:, None], directions, 0)
 
 
 class HullRegion(NamedTuple):
-    """The convex hull of points, one a row."""
+    """The convex hull of points, one per row."""
 
     points: Float[Array, "n d"]
 
@@ -102,17 +102,17 @@ def multipliers(
 ) -> tuple[Float[Array, "l q"], Float[Array, "l d"], Float[Array, "l"]]:
     """λ of the nearest points of a region to `start` where normals · y ≤ limits, and y of the last λ but one.
 
-    Where there are no such points λ is large, and y goes as far that way as the region does. Newton's method begins with λ as
-    it would be were there no region, which is free of cost, for `start` is in the region, and stretches it.
+    If no such point exists, λ is large, and y lies at the edge of the region in that direction. Newton's method starts from
+    the λ without the region, scaled by `stretch`. That λ is cheap, because `start` is in the region.
 
     Args:
         start: points of the region.
-        normals: of length 1, or 0 for a constraint that does not count.
-        limits: of each constraint; 0 where the normal is.
-        stretch: by how much λ is expected to be larger than without a region, such as it was in a similar problem.
+        normals: of length 1, or 0 for an unused constraint.
+        limits: of each constraint; 0 where the normal is 0.
+        stretch: expected ratio of λ to its value without a region, for example from a similar problem.
 
     Returns:
-        λ, y of the last λ but one, and the factor by which λ is larger than it would be without a region.
+        λ, y of the last λ but one, and the ratio of λ to its value without a region.
 
     Example:
         >>> square, normal = Box(jnp.float32(0), jnp.float32(1)), jnp.array([[[0.6, 0.8]]])
@@ -148,7 +148,7 @@ def combined(multipliers: Float[Array, "l q"], normals: Float[Array, "l q d"]) -
 
 
 def _nonnegative(matrix: Array, wanted: Array, start: Array) -> Array:
-    """min ½ μᵀ M μ − wᵀ μ over μ ≥ 0, by coordinates in turn."""
+    """min ½ μᵀ M μ − wᵀ μ over μ ≥ 0, by coordinate descent."""
     diagonal = jnp.maximum(jnp.diagonal(matrix, axis1=1, axis2=2), DAMPING)
 
     def sweep(_: int, found: Array) -> Array:

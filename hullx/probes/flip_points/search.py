@@ -1,19 +1,19 @@
-"""The search for flip points: from a start beyond the boundary ever nearer to the image, by linearisations.
+"""The search for flip points: linearisations lead from a start beyond the boundary to nearer and nearer points.
 
-The aim is the point of a region nearest to x where the margin g = z_c − max z_k (`margins`) is at most 0. A search has one
-start of one image; its best point y so far has g(y) ≤ 0. A step
+The search looks for the point of a region nearest to x where the margin g = z_c − max z_k (`margins`) is at most 0. A search
+has one start and one image; its best point y so far has g(y) ≤ 0. A step
 
-1. finds the points of the region nearest to x where linearisations of g are at most 0: the one at y; that and the latest other;
-   all that are remembered. The first is sequential quadratic programming with the objective's own Hessian (Hasofer and Lind
-   1974, Rackwitz and Fiessler 1978, who look for the same point in structural reliability). The others are cutting planes: the
-   boundaries of networks of rectifiers have edges, where gradients jump, and the nearest point may be on one;
-   All are moved outwards until they are hardly nearer than y, to see whether their direction leads to a nearer point;
-2. tries them, and points between them and y;
-3. goes from the most promising one that lies beyond the boundary back towards x, to where the label changes: the next y. If
-   there is none, the linearisation at one of the targets is remembered;
-4. so takes one gradient.
+1. computes three targets: the points of the region nearest to x where linearisations of g are at most 0. They use the
+   linearisation at y; that and the latest other; all stored ones. The first is sequential quadratic programming with the
+   objective's own Hessian (Hasofer and Lind 1974, Rackwitz and Fiessler 1978, for the same problem in structural reliability).
+   The others are cutting planes: boundaries of ReLU networks have edges, where gradients jump, and the nearest point may be on
+   one. All targets are moved outwards until they are only slightly nearer than y, to test their directions;
+2. evaluates g at the targets, and at points between them and y;
+3. picks the most promising of those beyond the boundary, and moves it towards x to where the label changes: the next y. If
+   none is beyond, the search stores the linearisation at one of the targets;
+4. takes one gradient in total.
 
-The best point of a search never moves away from x, and its label is always another than that of x.
+The best point of a search never moves away from x, and its label always differs from that of x.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from hullx.probes.flip_points.margins import Logits, drawn_back, first_change, l
 from hullx.probes.flip_points.regions import Region, combined, multipliers
 from hullx.types import Array
 
-# Linearisations that a search remembers, and how many of them make a target.
+# Linearisations that a search stores, and the numbers of them used for the targets.
 REMEMBERED = 4
 COUNTS = (1, 2, REMEMBERED)
-# Shares of the way from y to a target that are tried; share of the way on to y's distance by which a target is moved outwards.
+# Shares of the way from y to a target to evaluate. A target moves outwards by this share of the room up to y's distance.
 SHARES = (1.0, 0.5, 0.2, 0.05)
 OUTWARDS = 0.9
 # A search has settled after `IDLE` steps that each shorten the distance by a smaller share than `NEARER`.
@@ -45,11 +45,11 @@ ROUNDS = 3
 class Searches(NamedTuple):
     """l searches in progress.
 
-    - best: where the label has changed, the nearest points found.
-    - distance: from the origin to them; infinite for a search without any.
+    - best: the nearest points found where the label has changed.
+    - distance: from the origin to them; infinite if none was found.
     - normals, limits: half-spaces {normal · y ≤ limit} of g's linearisations, the one at `best` first; 0 for none.
-    - stretch: of the multipliers of each of `COUNTS` targets, as `multipliers` returned it last.
-    - idle: steps since `best` became notably nearer.
+    - stretch: of the multipliers of each of `COUNTS` targets, as last returned by `multipliers`.
+    - idle: steps since the last notable decrease of `distance`.
     - steps: gradients taken.
     """
 
@@ -71,10 +71,10 @@ def opened(
     *,
     own: Int[Array, "l"],
 ) -> Searches:
-    """New searches, whose best points are near the first change of label between the origins and given points.
+    """New searches, with best points near the first change of label between the origins and the given points.
 
     Args:
-        beyond: whether the label at the points differs from `own`; where it does not, the search never finds anything.
+        beyond: whether the label at the points differs from `own`; if not, the search finds nothing.
         steps: gradients taken so far.
     """
     points = first_change(logits, origin, points, own, rounds=ROUNDS)[1]
@@ -98,7 +98,7 @@ def refined(
     searches: Searches,
     steps: Int[Array, ""] | int,
 ) -> Searches:
-    """The searches after `steps` steps, or as soon as all have settled."""
+    """The searches after `steps` steps, or once all have settled."""
 
     def going(state: tuple[Array, Searches]) -> Array:
         return (state[0] < steps) & (state[1].idle < IDLE).any()
@@ -118,7 +118,7 @@ def _step(logits: Logits, region: Region, origin: Array, own: Array, searches: S
     tried = (best + shares * (targets[:, :, None] - best)).reshape(len(own), -1, origin.shape[1])
     values = margins_of_each(logits, tried, own)
     away = norm(tried - origin[:, None])
-    # Where the label would change on the way back, were g linear on it.
+    # Estimates where the label changes on the way back, if g is linear there.
     inside = jnp.maximum(margins(logits(origin), own), 0)[:, None]
     nearer = (values <= 0) & (away < searches.distance[:, None])
     promise = jnp.where(nearer, away * inside / jnp.where(inside > values, inside - values, 1), jnp.inf)
@@ -126,7 +126,7 @@ def _step(logits: Logits, region: Region, origin: Array, own: Array, searches: S
     candidate = drawn_back(logits, origin, tried[at, chosen], values[at, chosen], own)
     length = norm(candidate - origin)
     better = nearer[at, chosen] & (length < searches.distance)
-    # Where nothing is better, what is linearised next are the targets in turn.
+    # Without a better point, the targets are linearised in turn.
     failed = targets[at, jnp.minimum(searches.idle, len(COUNTS) - 1)]
     new = linearised(logits, _where(better, candidate, failed), own)
     old = searches.normals[:, 0], searches.limits[:, 0]
@@ -144,10 +144,10 @@ def _step(logits: Logits, region: Region, origin: Array, own: Array, searches: S
 
 
 def _targets(region: Region, origin: Array, searches: Searches) -> tuple[Array, Array]:
-    """What is tried in full, for each of `COUNTS`, (l, t, d), and how its multipliers are stretched, (l, t)."""
+    """The target for each of `COUNTS`, (l, t, d), and the stretch of its multipliers, (l, t)."""
     count, (_, dimension) = len(COUNTS), origin.shape
     used = jnp.arange(REMEMBERED) < jnp.asarray(COUNTS)[:, None]
-    # All of them at once: what is stacked is one program, and in a hull a large one.
+    # Stacked, so that `multipliers` compiles once: its program is large for a hull.
     normals = jnp.where(used[..., None], searches.normals[:, None], 0).reshape(-1, REMEMBERED, dimension)
     limits = jnp.where(used, searches.limits[:, None], 0).reshape(-1, REMEMBERED)
     origins, distance = jnp.repeat(origin, count, 0), jnp.repeat(searches.distance, count)

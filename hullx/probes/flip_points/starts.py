@@ -1,4 +1,4 @@
-"""Where searches for flip points start: beyond the boundary, each in its own direction."""
+"""Starts of searches for flip points: points beyond the boundary, in different directions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hullx.probes.flip_points.margins import Logits, half_spaces, margins, margi
 from hullx.probes.flip_points.regions import Region, multipliers
 from hullx.types import Array
 
-# Steps towards a class, each so much longer than linear theory says; then doublings of the whole way.
+# Steps towards a class, the factor by which each exceeds the linear prediction, and doublings of the whole way afterwards.
 STEPS, OVERSHOOT, DOUBLINGS = 10, 1.05, 6
 
 
@@ -24,13 +24,13 @@ def towards_classes(
     own: Int[Array, "l"],
     classes: Int[Array, "l"],
 ) -> tuple[Float[Array, "l d"], Bool[Array, "l"], Int[Array, "l"]]:
-    """From each start towards a class, by linearisations, until the label is no longer `own`.
+    """Points reached from each start towards a class by linearisations, until the label is no longer `own`.
 
     Returns:
         Points of the region, whether the label has changed there, and the steps taken.
 
-    Reference: Moosavi-Dezfooli et al. (2016), "DeepFool: a simple and accurate method to fool deep neural networks", here one
-    class at a time.
+    Reference: Moosavi-Dezfooli et al. (2016), "DeepFool: a simple and accurate method to fool deep neural networks", here for
+    one class at a time.
     """
 
     def going(state: tuple[Array, Array, Array]) -> Array:
@@ -63,12 +63,12 @@ def around(
     keys: Array,
     count: int,
 ) -> Float[Array, "m s d"]:
-    """Random starts about each origin, as far from it as a class's boundary is by the linearisation there.
+    """Random starts around each origin, at the distance of a class's boundary in the linearisation there.
 
     Args:
-        classes: whose boundary it is.
-        keys: one an origin, so that what is drawn for one does not depend on the others.
-        count: s.
+        classes: the class of that boundary, for each origin.
+        keys: one per origin, so that the starts of an origin do not depend on the others.
+        count: s, starts per origin.
     """
     values, gradients, _ = _leads(logits, origin, own, classes)
     length = norm(gradients)
@@ -85,14 +85,14 @@ def around(
 def nearest_called_otherwise(
     origin: Float[Array, "m d"], own: Int[Array, "m"], rows: Float[Array, "n d"], labels: Int[Array, "n"]
 ) -> tuple[Float[Array, "m d"], Bool[Array, "m"]]:
-    """The nearest rows of another label, and whether there are any.
+    """The nearest row of another label to each origin, and whether one exists.
 
     Example:
         >>> rows, labels = jnp.array([[0.0], [1.0], [3.0]]), jnp.array([0, 0, 1])
         >>> nearest_called_otherwise(jnp.zeros((1, 1)), jnp.array([0]), rows, labels)[0]
         Array([[3.]], dtype=float32)
     """
-    # ‖row − origin‖² up to what does not depend on the row; nothing but a choice hangs on its rounding.
+    # ‖row − origin‖² up to a term without the row. Its rounding affects only which row is chosen.
     squares = (rows**2).sum(1) - 2 * jnp.matmul(origin, rows.T, precision="highest")
     squares = jnp.where(labels == own[:, None], jnp.inf, squares)
     nearest = squares.argmin(1)
@@ -100,7 +100,7 @@ def nearest_called_otherwise(
 
 
 def _leads(logits: Logits, points: Array, own: Array, classes: Array) -> tuple[Array, Array, Array]:
-    """z_own − z_class at each point, its gradient, and whether the label is another than own."""
+    """z_own − z_class at each point, its gradient, and whether the label differs from own."""
 
     def lead(points: Array) -> tuple[Array, tuple[Array, Array]]:
         found, at = logits(points), jnp.arange(len(points))
