@@ -1,8 +1,7 @@
-"""The driver outside jit: queries wait in a queue for rounds of column generation, until each is decided.
+"""The driver outside jit: a queue of queries that runs rounds of column generation until each query is decided.
 
-Batches of one shape are taken from the queue and given a round; queries not yet decided go back. A query whose support
-outgrows the capacity of its stage moves to a stage with more capacity; a query that its arithmetic cannot decide moves to one
-with more precision.
+The driver takes a batch of fixed shape, runs one round, and puts undecided queries back. A query whose support outgrows its
+stage moves to a stage with more capacity. A query that its arithmetic cannot decide moves to one with more precision.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ class Start(NamedTuple):
 
 
 class Work(NamedTuple):
-    """The source of a queue, its stages, the goal, and the callbacks."""
+    """The source, stages, goal and callbacks of a queue."""
 
     source: HostSource
     stages: list[Stage]
     goal: Goal
-    record: Callable[[QueryState], None]  # called with the states of queries that ended
+    record: Callable[[QueryState], None]  # called with the states of finished queries
     tally: Tally
 
 
@@ -56,7 +55,7 @@ class Queue:
 
     fresh: np.ndarray
     waiting: list[QueryState | None]
-    entry: int = 0  # the stage at which queries begin
+    entry: int = 0  # the first stage of a fresh query
 
     def put(self, state: QueryState, to: np.ndarray, stages: list[Stage]) -> None:
         """Add queries, each to a stage given by its index."""
@@ -65,7 +64,7 @@ class Queue:
             self.waiting[stage] = moving if here is None else _join(here, moving)
 
     def take(self, stages: list[Stage], begin: Callable[[np.ndarray], None]) -> tuple[int, QueryState] | None:
-        """The next batch and its stage: a full batch if possible, after adding fresh queries, else an incomplete one."""
+        """The stage and state of the next batch: a full one if possible, adding fresh queries, else an incomplete one."""
         while True:
             waiting = [0 if state is None else len(state.row) for state in self.waiting]
             full = [i for i, count in enumerate(waiting) if count >= stages[i].batch]
@@ -107,7 +106,7 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, be
         now, state = taken
         found = _advance(source, state, goal, stages[now])
         to = _onwards(stages, now, found.status)
-        # A query ends if no stage has what it needs.
+        # A query also ends if no stage has the capacity or precision that it needs.
         over = (found.status >= 0) | ((found.status != GOING) & (to == now))
         ended = some(found, over)
         ended = ended._replace(status=final_status(ended.status))
@@ -130,7 +129,7 @@ def _advance(source: HostSource, state: QueryState, goal: Goal, stage: Stage) ->
 
 
 def _onwards(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray:
-    """The stage of each query's next round: more capacity if CROWDED, more precision if STUCK."""
+    """The stage of each query's next round: more capacity if CROWDED, more precision if STUCK, else the same."""
     wider, better = following(stages, now)
     return np.where(status == CROWDED, wider, np.where(status == STUCK, better, now))
 
@@ -148,7 +147,7 @@ def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[
     weights[weights.sum(1) == 0, 0] = 1  # queries without weights start on the first point
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
-    # A coarse start, or an earlier result, may have a larger support than the solver allows.
+    # A coarse start or an earlier result may have a larger support than the solver allows.
     weights, support = weights[:, : stages[0].most], support[:, : stages[0].most]
     size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
     stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)

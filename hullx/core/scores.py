@@ -1,4 +1,4 @@
-"""The points with the highest scores, which become candidates."""
+"""Scores of all points, and the points with the highest scores, which become candidates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hullx.core.precision.slices import EXTENDED
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
-# twice as fast at n = 60,000 as top_k on all).
+# Scores are first reduced to maxima over groups of rows, so that top_k sorts a sixteenth of them (measured: twice as fast at
+# n = 60,000 as top_k on all).
 GROUP = 16
-# Bytes of points in float64 at once.
+# Maximum bytes of points in float64 at once.
 CHUNK_BYTES = 2**26
-# Bytes of slices at once.
+# Maximum bytes of slices at once.
 SLICE_BYTES = 2**26
 
 
@@ -45,15 +45,15 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
 def farthest(
     frame: Frame, points: Float[Array, "n d"], queries: Float[Array, "b d"], along: Any, *, count: int
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The points that fall least short of the slab along each query's residual, in extended precision.
+    """The points that violate each query's slab most (or come nearest to that), in extended precision.
 
     Args:
         points: raw, n ≥ count.
         queries: raw.
-        along: of the solutions.
+        along: residuals of the solutions.
 
     Returns:
-        How far they are beyond the slab (minus `Slices.beyond`), in descending order, and their rows.
+        Violations (minus `Slices.beyond`) in descending order, and rows.
     """
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
@@ -67,7 +67,7 @@ def farthest(
 
 
 def proved(frame: Frame, queries: Float[Array, "b d"], beyond: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
-    """The lower bounds of distances, from how far the `farthest` point is beyond each slab."""
+    """Lower bounds of distances, from the largest violation of each slab (`farthest`)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     return jax.vmap(partial(EXTENDED.proved, frame))(queries.astype(wide), -beyond, along)
 
@@ -92,8 +92,8 @@ def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Arra
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The `count` largest scores of each query, in descending order, and their columns: exact, in two stages."""
-    # Without the barriers, XLA computes parts of this again for each use (measured in loops: twice as slow in all). One barrier
+    """The `count` largest scores of each query, in descending order, and their columns; exact, in two steps."""
+    # Without the barriers, XLA recomputes parts of this for each use (measured in loops: twice as slow overall). One barrier
     # around both arrays makes XLA abort when it partitions top_k over devices.
     values, columns = _top(scores, count)
     return lax.optimization_barrier(values), lax.optimization_barrier(columns)
@@ -114,7 +114,7 @@ def _top(scores: Array, count: int) -> tuple[Array, Array]:
 
 
 def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
-    """Which candidates are in the support, or repeat an earlier candidate."""
+    """Mask of the candidates that are in the support or repeat an earlier candidate."""
     earlier = jnp.tri(len(candidates), k=-1, dtype=bool)
     again = ((candidates[:, None] == candidates) & earlier).any(1)
     return again | ((candidates[:, None] == support) & (weights > 0)).any(1)
