@@ -20,7 +20,7 @@ from hullx.runs.progress import Tally
 from hullx.types import Projection, decided
 
 # Small problems run all rounds of a stage in one program, because the host takes about a millisecond per round. Limits: queries
-# and numbers of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
+# and entries of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
 # times as fast as rounds from the host, for 64 to 1,024 queries.)
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
 # Batches are padded to one of these sizes, so that few programs are compiled.
@@ -66,7 +66,7 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
     if not m:
         return empty(0, problem.d, queries.dtype)
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
-    # A single query is limited by reading the points; one program reads them fewest times.
+    # A single query is limited by reading the points, which one program reads least often.
     few = start is None and (m == 1 or (few and problem.directions is None))
 
     def run(part: slice, tally: Tally) -> Projection:

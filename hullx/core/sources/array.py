@@ -1,4 +1,4 @@
-"""The points as arrays, as a source of rounds: pure functions, to be compiled."""
+"""A source of points in arrays: pure functions for compiled rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
-# The last queries of a batch, at most FEW, are scored on their own: the last rounds have few.
+# If at most FEW queries of a batch are active, as in the last rounds, only these are scored.
 FEW = 32
 
 
@@ -28,12 +28,12 @@ class ArraySource(NamedTuple):
 
     @property
     def frame(self) -> Frame:
-        """The hull's."""
+        """The hull's frame."""
         return self.hull.frame
 
     @property
     def rows(self) -> int:
-        """Points and padding."""
+        """Number of points, including padding."""
         return len(self.hull.placed)
 
     def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution:
@@ -48,7 +48,7 @@ class ArraySource(NamedTuple):
         return solve(self.hull.frame, queries, raw, placed, start, left, stage=stage)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.PointSource`; a padding row, which is no point, becomes row 0."""
+        """As `rounds.PointSource`; padding rows become row 0."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
             values, rows = top(scores_in_double(hull.frame, hull.points, vectors), min(count, len(hull.points)))
@@ -68,7 +68,7 @@ class ArraySource(NamedTuple):
 
         if nearest or len(vectors) <= FEW:
             return of(vectors)
-        # Those that count come first.
+        # Active queries first.
         _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
         _, back = lax.top_k(-order.astype(jnp.float32), len(vectors))
         return lax.cond(active.sum() <= FEW, of_few, lambda: of(vectors))

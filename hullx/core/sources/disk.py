@@ -1,4 +1,4 @@
-"""Points that do not fit in memory: one chunk at a time is read, and the rows of the pools."""
+"""A source of points that do not fit in memory: it reads one chunk at a time, and the rows of the pools."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hullx.types import Array
 
 
 class DiskSource(gathered.Gathered):
-    """Chunks of points, for a sweep: `rounds.PointSource`.
+    """Chunks of points for a sweep, as a `rounds.PointSource`.
 
     Raises:
         ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
@@ -64,7 +64,7 @@ class DiskSource(gathered.Gathered):
     def _merged(
         self, of: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` largest values of a function of each chunk, in falling order, and their rows."""
+        """The `count` largest values of a function over all chunks, in descending order, and their rows."""
         values, rows = np.zeros((queries, 0), dtype), np.zeros((queries, 0), np.int64)
         for start, chunk in self.chunks:
             more = of(chunk)

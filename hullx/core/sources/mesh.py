@@ -1,8 +1,8 @@
-"""The points of a sweep on many devices: rows sharded over the mesh axis "points", queries over the axis "queries".
+"""A source of points on many devices: rows sharded over the mesh axis "points", queries over the axis "queries".
 
-Each program either works on what its device has or moves data, never both: a collective waits for all devices, and a CPU whose
-threads are busy computing for some of them would keep it waiting for ever (XLA's in-process rendezvous). The host calls
-them in turn. With several processes each calls `sweep` with the same arguments, and gets the same result.
+Each program either computes on local data or moves data, never both. A collective waits for all devices; on a CPU it would
+wait for ever if all threads were busy computing for some of them (XLA's in-process rendezvous). The host calls the programs in
+turn. With several processes, each calls `sweep` with the same arguments and gets the same result.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ AXES = ("points", "queries")
 
 
 class MeshSource(gathered.Gathered):
-    """Points sharded over a mesh, for a sweep: `rounds.PointSource`; each process reads the rows of its own devices only.
+    """Points sharded over a mesh, as a `rounds.PointSource`; each process reads only the rows of its own devices.
 
     Raises:
-        ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
+        ArgumentError: the mesh has axes other than "points" and "queries", or the points hold NaN or infinity, or numbers of a
             size that their dtype cannot compute with.
     """
 
@@ -46,7 +46,7 @@ class MeshSource(gathered.Gathered):
                 f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both: name them so, "
                 "jax.make_mesh((4, 2), ('points', 'queries'))"
             )
-        # What is split here is split by shard_map and by placement: to the compiler every axis is automatic, whatever it was.
+        # Arrays are sharded by shard_map and by placement, so every axis becomes automatic for the compiler.
         self.mesh = mesh = Mesh(mesh.devices, mesh.axis_names)
         self.count, self.frame = chunks.count, chunks.frame()
         step = mesh.shape.get("points", 1) * GROUP
@@ -100,21 +100,21 @@ class MeshSource(gathered.Gathered):
         return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
 
     def _filled(self, rows: np.ndarray) -> np.ndarray:
-        """A batch filled up to a multiple of the devices."""
+        """The batch padded to a multiple of the number of devices."""
         return fill(np.asarray(rows), -(-len(rows) // self.mesh.size) * self.mesh.size)
 
     def _everywhere(self, values: Any) -> Any:
-        """What all devices have found, on the host."""
+        """The results of all devices, on the host."""
         return jax.tree.map(np.asarray, _replicated(jax.block_until_ready(values), mesh=self.mesh))
 
 
 def _everywhere(mesh: Mesh) -> P:
-    """A batch of queries split over all devices: a refinement of the split over "queries", so that no data move."""
+    """The spec of queries sharded over all devices; it refines the sharding over "queries", so that no data move."""
     return P(tuple(axis for axis in ("queries", "points") if axis in mesh.axis_names))
 
 
 def _split(mesh: Mesh) -> tuple[P, P]:
-    """How points and queries are split."""
+    """The specs of points and of queries."""
     points, queries = (P(axis) if axis in mesh.axis_names else P() for axis in AXES)
     return points, queries
 
@@ -141,7 +141,7 @@ _proved = jax.jit(proved)
 def _best(
     frame: Frame, points: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
 ) -> tuple[Array, Array]:
-    """Every shard's largest scores; the points are placed, or raw for vectors in float64."""
+    """The largest scores of each shard; the points are placed, or raw for vectors in float64."""
 
     def local(points: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
         if vectors.dtype == jnp.float64:
@@ -153,14 +153,14 @@ def _best(
 
 @partial(jax.jit, static_argnames=("mesh", "count"))
 def _farthest(frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int) -> tuple[Array, Array]:
-    """Every shard's points that fall least short of the slabs."""
+    """The points of each shard that violate the slabs most."""
     return _of_shards(lambda *each: farthest(frame, *each, count=count), (raw,), (queries, along), mesh)
 
 
 def _of_shards(
     local: Callable[..., tuple[Array, Array]], points: tuple[Array, ...], batch: tuple[Any, ...], mesh: Mesh
 ) -> tuple[Array, Array]:
-    """What a function finds of each shard's points for each query, as values and rows, side by side."""
+    """Values and rows that a function returns for each shard's points and each query, concatenated over shards."""
     along_points, queries = _split(mesh)
     beside = P(queries[0] if queries else None, along_points[0] if along_points else None)
 
@@ -174,7 +174,7 @@ def _of_shards(
 
 @partial(jax.jit, static_argnames=("mesh",))
 def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
-    """Points by row number: each comes from the shard that owns it."""
+    """Points by row number, each from the shard that owns it."""
     points, queries = _split(mesh)
 
     def local(raw: Array, wanted: Array) -> Array:
