@@ -12,7 +12,7 @@ from hullx.types import Array
 def widened(numbers: Array, dtype: np.dtype) -> Array:
     """The same numbers in a wider dtype, including subnormal numbers; differentiable.
 
-    A subnormal float32 is a normal float64, but a processor that flushes subnormal numbers to 0 does so before the conversion.
+    A subnormal float32 is a normal float64, but a processor that flushes subnormal numbers to 0 does that before converting.
 
     Args:
         numbers: float16, bfloat16, float32 or float64, of any shape.
