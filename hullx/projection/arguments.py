@@ -67,7 +67,7 @@ def given(queries: Any, points: Any) -> Given:
 
 
 def check_points(points: Array) -> None:
-    """Check that points have shape (n, d), n and d at least 1.
+    """Check that points have shape (n, d) with n and d at least 1.
 
     Raises:
         ArgumentError: they do not.

@@ -1,4 +1,4 @@
-"""Points prepared for projections: placed in their frame once for many calls."""
+"""Prepare points for projections: place them in their frame once for many calls."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ SMALL, COPIED_BYTES = 2**14, 2**26
 def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
-    Each call with points starts by placing them in a frame, which takes longer than a projection of one query. A prepared hull
-    does this once. Outside jit, where the points have 384 coordinates or more, it also holds their coordinates in the 192
-    directions of largest variance, for a coarse start of the search.
+    Each call with points first places them in a frame, which takes longer than projecting one query. A prepared hull does this
+    once. Outside jit, for points of 384 coordinates or more, it also holds their coordinates in the 192 directions of largest
+    variance, for a coarse start of the search.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 
@@ -68,7 +68,7 @@ def traced(points: Array, dtype: np.dtype) -> Hull:
 
 
 def on_device(points: Array, dtype: np.dtype) -> Hull:
-    """The hull of concrete points in a dtype that holds them, padded, without principal directions; under x64.
+    """The padded hull of concrete points in a dtype that holds them, without principal directions; needs x64.
 
     Raises:
         ArgumentError: the points are not finite or of a size that their dtype cannot compute with.

@@ -42,17 +42,16 @@ def project(
     lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED means
     distance − lower ≤ rtol · distance.
 
-    Outside jit NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
-    twice its digits if a query needs them, and rounded outwards to the dtype of the result.
-    Supports may have any size.
+    Outside jit, NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
+    twice its digits if a query needs them, and rounded outwards to the dtype of the result. Supports may have any size.
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
-    brackets are computed in slices of float32, for which 1e-6 is within reach, and some queries in mixed units end with
-    Status.ROUNDING. So do queries within rounding error of the hull where more than 128 points can carry weight, unless
-    `solvers.ActiveSet(last_resort=True)` asks for extended precision, which takes longer to compile.
+    brackets are computed in slices of float32, which reach 1e-6; some queries in mixed units end with Status.ROUNDING.
+    Queries within rounding error of the hull also do if more than 128 points can carry weight.
+    `solvers.ActiveSet(last_resort=True)` then adds extended precision, which takes longer to compile.
 
-    distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
-    lower is a constant.
+    distance, point, weights and direction are differentiable in queries and points to any order (`projection.derivatives`);
+    lower is constant.
 
     Args:
         queries: one query (d,) or any batch of them (..., d). Floating-point arrays of NumPy or JAX; outside jit also integers,

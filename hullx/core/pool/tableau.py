@@ -43,8 +43,8 @@ STEPS = 4
 # squared distance. Scores are off by a few such units at most, usually far less. Smaller violations are missed; a row that
 # enters through rounding gets no weight.
 NOISE_ULPS = 0.25
-# An entering row counts as affinely dependent on the support if its pivot, its squared distance from the support's affine hull,
-# is lost in rounding: a few units in the last place of its squared distance from the first row (Higham 2002, theorem 10.3).
+# An entering row counts as affinely dependent on the support if its pivot, its squared distance from that affine hull, is
+# lost in rounding: a few units in the last place of its squared distance from the first row (Higham 2002, theorem 10.3).
 PIVOT_ULPS = 16
 # A row counts as well independent if its pivot exceeds eps^(1/2) of that squared distance, half of the digits: accumulated
 # rounding errors of the tableau stay below that.
