@@ -90,7 +90,7 @@ def upper_bound(
         γ_(2k+4) Σ w_i ‖q − x_i‖ + lost
 
     because w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product; a difference has one
-    rounding; and the sum has those of one product and k − 1 additions; two are spare. The norms are upper bounds (`norm_bound`).
+    rounding; the sum has those of one product and k − 1 additions; two are spare. The norms are upper bounds (`norm_bound`).
 
     Args:
         weights: ≥ 0, divided by their computed sum.

@@ -16,7 +16,7 @@ from hullx.runs.fingerprint import digest, reserved_for
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
-# Queries per batch, the maximum loss at an interruption. Large batches have a small share of incomplete rounds.
+# Queries per batch, the maximum loss at an interruption. Larger batches have a smaller share of incomplete rounds.
 BATCH = 2048
 
 
@@ -29,7 +29,7 @@ def in_batches(
     run: Callable[[slice, Tally], Projection],
     tally: Tally,
 ) -> Projection:
-    """Run `run` for each batch of queries missing in the folder; return the concatenated results of all batches.
+    """Project each batch of queries missing in the folder; return the results of all batches, concatenated.
 
     The name of a batch's file has a hash of its contents and of the fingerprint. Damaged files are reported with a warning,
     and their batches are recomputed.

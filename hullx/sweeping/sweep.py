@@ -49,8 +49,8 @@ def sweep(
 
     Gives the same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not
     differentiable, with threads, a coarse start, progress and resume folders.
-    Memory: two copies of the points (three if they are not C-contiguous and aligned to 64 bytes, as from `hullx.data.load`),
-    the result, and on a CPU about 0.5 GB for compiled programs and scores.
+    Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
+    `hullx.data.load` are), and on a CPU about 0.5 GB for compiled programs and scores.
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
@@ -122,6 +122,6 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
 
 
 def _start(earlier: Projection) -> Start:
-    """An earlier result as the start; the first candidates are its supports."""
+    """An earlier result as the start; the first candidates are the heaviest support points."""
     support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
     return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))
