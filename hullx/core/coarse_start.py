@@ -35,7 +35,7 @@ def coarse(hull: Hull) -> Coarse | None:
     if hull.points.shape[1] < WORTHWHILE:
         return None
     directions = basis(hull.placed, int(hull.n))
-    return Coarse(jnp.asarray(directions), *_turn(hull.placed, directions, hull.half_squares))
+    return Coarse(jnp.asarray(directions), *_project(hull.placed, directions, hull.half_squares))
 
 
 def basis(placed: Array, count: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def basis(placed: Array, count: int) -> np.ndarray:
 
 
 @jax.jit
-def _turn(placed: Array, directions: Array, squares: Array) -> tuple[Array, Array]:
+def _project(placed: Array, directions: Array, squares: Array) -> tuple[Array, Array]:
     rows = jnp.matmul(placed, directions, precision="highest")
     return rows, jnp.where(jnp.isfinite(squares), half_squares(rows), jnp.inf)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hullx.core.coarse_start import coarse_source, coarse_start
 from hullx.core.hull import Hull
-from hullx.core.parallel import side_by_side
+from hullx.core.parallel import run_in_threads
 from hullx.core.queue import Start, Work, run_queue
 from hullx.core.results import empty, record
 from hullx.core.sources import HostSource
@@ -72,7 +72,7 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
     def run(part: slice, tally: Tally) -> Projection:
         return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few)
 
-    return side_by_side(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+    return run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
 
 
 def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool) -> Projection:
@@ -86,17 +86,17 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
         result = record(result, state, float(source.frame.scale))
 
     if few and isinstance(source, DeviceSource):
-        begun = _search(queries, source, goal, stages[0])
-        over = begun.status >= 0
-        keep(some(begun, over))
-        first, certified_first = int(over.sum()), int(decided(begun.status).sum())
+        first_round = _search(queries, source, goal, stages[0])
+        over = first_round.status >= 0
+        keep(some(first_round, over))
+        first, certified_first = int(over.sum()), int(decided(first_round.status).sum())
         tally(first, certified_first)
 
         def further(done: int, certified: int) -> None:
             tally(first + done, certified_first + certified)
 
         if not over.all():
-            run_queue(queries[~over], Work(source, stages, goal, keep, further), begun=some(begun, ~over))
+            run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=some(first_round, ~over))
         return result
     if start is None and problem.directions is not None and problem.hull is not None:
         start = coarse_start(queries, problem.hull, problem.directions, goal, tally)

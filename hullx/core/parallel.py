@@ -15,7 +15,7 @@ from hullx.runs.progress import Tally
 from hullx.types import Projection
 
 
-def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
+def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
     """Run equal parts in threads; keep the queries' order.
 
     The parts are interleaved, so that slow queries are spread evenly.

@@ -24,7 +24,7 @@ from hullx.core.hull import Frame
 from hullx.core.pool.solve import Solution
 from hullx.core.stages import Method, Stage
 from hullx.core.state import Goal, QueryState
-from hullx.core.verdict import Evidence, progressed, verdict
+from hullx.core.verdict import Evidence, made_progress, verdict
 from hullx.types import Array
 
 
@@ -100,7 +100,7 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
     upper, lower = solution.upper.astype(dtype), found.lower.astype(dtype)
     better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
     before = Evidence(state.upper, state.lower, *[state.idle] * 4)
-    idle = jnp.where(progressed(before, upper, lower, solution.entered), 0, state.idle + 1)
+    idle = jnp.where(made_progress(before, upper, lower, solution.entered), 0, state.idle + 1)
     size, steps = (solution.weights > 0).sum(1), state.steps + solution.steps
 
     def keep(new: Array, old: Array) -> Array:

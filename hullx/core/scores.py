@@ -42,7 +42,7 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
     return in_chunks(points, max(CHUNK_BYTES // (8 * points.shape[1]), 1), scores).T
 
 
-def farthest(
+def worst_violators(
     frame: Frame, points: Float[Array, "n d"], queries: Float[Array, "b d"], along: Any, *, count: int
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The points that violate each query's slab most (or come nearest to that), in extended precision.
@@ -53,23 +53,23 @@ def farthest(
         along: residuals of the solutions.
 
     Returns:
-        Violations (minus `Slices.beyond`) in descending order, and rows.
+        Violations (minus `Slices.slack`) in descending order, and rows.
     """
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
 
     def one(query: Array, along: Any) -> tuple[Array, Array]:
-        found = in_chunks(points, size, lambda rows: EXTENDED.beyond(frame, query, rows.astype(wide), along))
+        found = in_chunks(points, size, lambda rows: EXTENDED.slack(frame, query, rows.astype(wide), along))
         values, rows = lax.top_k(-found, count)
         return values, rows
 
     return jax.vmap(one)(queries.astype(wide), along)
 
 
-def proved(frame: Frame, queries: Float[Array, "b d"], beyond: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
-    """Lower bounds of distances, from the largest violation of each slab (`farthest`)."""
+def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
+    """Lower bounds of distances, from the largest violation of each slab (`worst_violators`)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    return jax.vmap(partial(EXTENDED.proved, frame))(queries.astype(wide), -beyond, along)
+    return jax.vmap(partial(EXTENDED.lower_bound, frame))(queries.astype(wide), -violation, along)
 
 
 def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
@@ -113,7 +113,7 @@ def _top(scores: Array, count: int) -> tuple[Array, Array]:
     return values, jnp.take_along_axis(members, order, 1)
 
 
-def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
+def is_repeat(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
     """Mask of the candidates that are in the support or repeat an earlier candidate."""
     earlier = jnp.tri(len(candidates), k=-1, dtype=bool)
     again = ((candidates[:, None] == candidates) & earlier).any(1)

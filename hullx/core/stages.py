@@ -22,11 +22,11 @@ from hullx.types import Array
 FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
 # The stages with more precision: the first capacity, its growth from stage to stage, and extra rows.
-FIRST, GROWTH, EXTRA_LATER = 128, 4, 128
+FIRST_LATER, GROWTH_LATER, EXTRA_LATER = 128, 4, 128
 # The last stage may have up to this factor more slots, which saves one more stage.
-LITTLE_MORE = 1.5
+LAST_STAGE_FACTOR = 1.5
 # Under tracing: the capacity of one small stage, and extra rows of a second one for any support.
-TRACED, WIDE_EXTRA = 128, 64
+TRACED_CAPACITY, WIDE_EXTRA = 128, 64
 # Queries in a batch. Below SMALLEST_BATCH a product gets no cheaper: its time goes into reading the points. On a CPU a product
 # of 64 is about as fast per query as any (a tenth slower than 128), and small batches waste less in the last, partly filled
 # rounds.
@@ -66,7 +66,7 @@ class Method(Enum):
         return 3 if self is Method.EXTENDED else 1
 
 
-def arithmetic(method: Method, data: DTypeLike) -> np.dtype:
+def working_dtype(method: Method, data: DTypeLike) -> np.dtype:
     """The dtype of residuals and brackets: float64 if it is available."""
     return np.dtype(data) if method is Method.SLICED else jax.dtypes.canonicalize_dtype(np.float64)
 
@@ -115,20 +115,22 @@ def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
-    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _sizes(FLOAT32, most)]
-    grown = [FIRST]
+    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _capacities(FLOAT32, most)]
+    grown = [FIRST_LATER]
     while grown[-1] < most:
-        grown.append(GROWTH * grown[-1])
+        grown.append(GROWTH_LATER * grown[-1])
     for method in (Method.FLOAT64, Method.EXTENDED):
-        found += [Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _sizes(grown, most)]
+        found += [
+            Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _capacities(grown, most)
+        ]
     return [_fit(stage, independent, rows) for stage in found]
 
 
-def _sizes(sizes: Sequence[int], most: int) -> list[int]:
+def _capacities(sizes: Sequence[int], most: int) -> list[int]:
     """The capacities of stages for supports of at most `most` points."""
     found = list[int]()
     for size in sizes:
-        if most <= LITTLE_MORE * size:
+        if most <= LAST_STAGE_FACTOR * size:
             return [*found, most]
         found.append(size)
     return found
@@ -149,7 +151,7 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
     wide = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
-    first, later = min(most, TRACED), min(batch, LATER_BATCH)
+    first, later = min(most, TRACED_CAPACITY), min(batch, LATER_BATCH)
     found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, most, solver=setup.own)]
     if most > first:
         found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
@@ -177,7 +179,7 @@ def batch_size(m: int, most: int, rows: int) -> int:
     return batch
 
 
-def following(stages: list[Stage], now: int) -> tuple[int, int]:
+def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
     """Indices of the next stage with more capacity, and of the next with more precision; `now` if there is none.
 
     Args:
@@ -186,7 +188,7 @@ def following(stages: list[Stage], now: int) -> tuple[int, int]:
     Example:
         >>> first = Stage(64, 96, Method.FLOAT32, 128, 785)
         >>> table = [first, first._replace(capacity=128), first._replace(capacity=128, method=Method.FLOAT64)]
-        >>> following(table, 0), following(table, 2)
+        >>> next_stages(table, 0), next_stages(table, 2)
         ((1, 2), (2, 2))
     """
     here, later = stages[now], range(now + 1, len(stages))

@@ -46,7 +46,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     return jnp.where(decided < 0, needs, decided).astype(jnp.int32)
 
 
-def progressed(before: Evidence, upper: Array, lower: Array, entered: Array) -> Array:
+def made_progress(before: Evidence, upper: Array, lower: Array, entered: Array) -> Array:
     """Whether a round made progress: it halved the bracket, or added a row and lowered the upper bound.
 
     Args:

@@ -95,19 +95,19 @@ def _finite(field: Array) -> Array:
 
 
 def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    apart = query_dot - _mixed(found, queries, points, points_dot)
+    apart = query_dot - _weighted_tangents(found, queries, points, points_dot)
     slope = (direction(found, queries, points) * apart).sum(1)
     return jnp.where(_outside(found), slope, 0)
 
 
 def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    return _on_support(found, queries, points, query_dot, points_dot)[0]
+    return _support_tangents(found, queries, points, query_dot, points_dot)[0]
 
 
 def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    _, moved, mixed = _on_support(found, queries, points, query_dot, points_dot)
+    _, moved, mixed = _support_tangents(found, queries, points, query_dot, points_dot)
     inside = found.status == Status.INSIDE
-    axes = _axes(inside.any(), lax.stop_gradient(points))
+    axes = _hull_directions(inside.any(), lax.stop_gradient(points))
     along = jnp.matmul(jnp.matmul(query_dot - mixed, axes.T, precision="highest"), axes, precision="highest")
     return jnp.where(inside[:, None], along + mixed, moved)
 
@@ -130,7 +130,7 @@ def _outside(found: Projection) -> Array:
     return (found.status != Status.INSIDE) & (found.status != Status.NONFINITE)
 
 
-def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
+def _weighted_tangents(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
     """Σ w_i ẋ_i: (m, d)."""
     if points_dot is None:
         return jnp.zeros_like(queries)
@@ -145,7 +145,7 @@ def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array |
     return _in_narrow_slots(mixed, found)
 
 
-def _on_support(
+def _support_tangents(
     found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None
 ) -> tuple[Array, Array, Array]:
     """ẇ, ṗ and Σ w_i ẋ_i of the projections onto the affine hulls of their supports: (m, s), (m, d) and (m, d)."""
@@ -215,7 +215,7 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
 
 
 @custom_vmap
-def _axes(needed: Array, points: Array) -> Array:
+def _hull_directions(needed: Array, points: Array) -> Array:
     """An orthonormal basis of the hull's directions, one per row, padded with zeros, if needed: (min(n, d), d)."""
 
     def directions(points: Array) -> Array:
@@ -229,11 +229,11 @@ def _axes(needed: Array, points: Array) -> Array:
     return lax.cond(needed, directions, lambda points: loop_start(jnp.zeros(size, points.dtype), points), points)
 
 
-@_axes.def_vmap
+@_hull_directions.def_vmap
 @with_jax_defaults
 def _(size: int, batched: list[bool], needed: Array, points: Array) -> tuple[Array, bool]:
     """One basis for all queries of one hull; for several hulls, one after the other, only where needed."""
     if not batched[1]:
-        return _axes(needed.any(), points), False
+        return _hull_directions(needed.any(), points), False
     needed = jnp.broadcast_to(needed, (size,)) if not batched[0] else needed
-    return lax.map(lambda hull: _axes(*hull), (needed, points)), True
+    return lax.map(lambda hull: _hull_directions(*hull), (needed, points)), True

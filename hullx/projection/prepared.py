@@ -17,7 +17,7 @@ from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
 from hullx.jax_settings import with_jax_defaults
-from hullx.numerics.conversion import widened
+from hullx.numerics.conversion import upcast
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
 
@@ -63,7 +63,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
 
 def traced(points: Array, dtype: np.dtype) -> Hull:
     """The hull of points under tracing, differentiable in its points."""
-    points = widened(points, dtype)
+    points = upcast(points, dtype)
     return hull_of(constant(points), len(points), rows=len(points))._replace(points=points)
 
 
@@ -113,7 +113,7 @@ def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:
     wide, frame = jax.dtypes.canonicalize_dtype(np.float64), hull.frame
     if hull.points.dtype != dtype:
         centre = jnp.asarray(frame.centre).astype(dtype)
-        hull, frame = hull._replace(points=lax.stop_gradient(widened(hull.points, dtype))), frame._replace(centre=centre)
+        hull, frame = hull._replace(points=lax.stop_gradient(upcast(hull.points, dtype))), frame._replace(centre=centre)
     if frame.scale.dtype != wide:
         frame = frame._replace(scale=jnp.asarray(frame.scale).astype(wide), radius=jnp.asarray(frame.radius).astype(wide))
     return hull._replace(frame=frame)

@@ -20,7 +20,7 @@ from hullx.core.stages import Setup, Stage, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
 from hullx.jax_settings import with_jax_defaults, without_mesh
-from hullx.numerics.conversion import widened
+from hullx.numerics.conversion import upcast
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, constant, given, settings
 from hullx.types import Array, Projection
@@ -79,8 +79,8 @@ def project(
     arXiv 2203.10366.
     """
     mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
-    found, slots = _found(mine, setup, rtol, max_iter), _slots(mine, setup)
-    return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
+    found, slots = _solve(mine, setup, rtol, max_iter), _slots(mine, setup)
+    return _attach_derivatives(found, *_arrays(mine), slots=slots) if mine.differentiated else _reshape(found, mine, slots)
 
 
 @with_jax_defaults
@@ -110,13 +110,13 @@ def distance(
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
     mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
-    found = _found(mine, setup, rtol, max_iter)
-    return _distance(found, *_arrays(mine)) if mine.differentiated else _shaped(found, mine, 1).distance
+    found = _solve(mine, setup, rtol, max_iter)
+    return _distance(found, *_arrays(mine)) if mine.differentiated else _reshape(found, mine, 1).distance
 
 
-def _found(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     """The projections of the flattened queries, as constants, in the dtype of the result."""
-    return _eager(mine, setup, rtol, max_iter) if mine.concrete else _traced(mine, setup, rtol, max_iter)
+    return _solve_eager(mine, setup, rtol, max_iter) if mine.concrete else _solve_traced(mine, setup, rtol, max_iter)
 
 
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
@@ -125,7 +125,7 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
     return step_limit(n, d) if setup.own is None else 2**30
 
 
-def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve_eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     result_dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
     with without_mesh(), jax.enable_x64(True):
         points = constant(mine.points)
@@ -142,9 +142,9 @@ def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Proj
     return round_outwards(found, result_dtype, rtol)
 
 
-def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve_traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
-    queries, points = widened(constant(mine.queries), dtype), constant(mine.points)
+    queries, points = upcast(constant(mine.queries), dtype), constant(mine.points)
     hull = points if isinstance(points, Hull) else prepared.traced(points, dtype)
     if np.dtype(hull.points.dtype).itemsize > np.dtype(dtype).itemsize:
         raise ArgumentError(
@@ -184,7 +184,7 @@ def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int,
 def _arrays(mine: Given) -> tuple[Array, Array]:
     """Queries and points as JAX arrays of the result's dtype, with their derivatives."""
     dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
-    return widened(mine.queries, dtype), widened(mine.raw, dtype)
+    return upcast(mine.queries, dtype), upcast(mine.raw, dtype)
 
 
 def _slots(mine: Given, setup: Setup) -> int:
@@ -198,7 +198,7 @@ def _count(hull: Hull) -> int:
     return int(hull.n) if is_concrete(hull.n) else len(hull.points)
 
 
-def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
+def _reshape(found: Projection, mine: Given, slots: int) -> Projection:
     """Results of flattened queries, reshaped to the queries' leading shape."""
     shape = np.shape(mine.queries)[:-1]
     found = pad_support(found, slots)
@@ -207,7 +207,7 @@ def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
 
 
 @partial(jax.jit, static_argnames="slots")
-def _attached(found: Projection, queries: Array, points: Array, *, slots: int) -> Projection:
+def _attach_derivatives(found: Projection, queries: Array, points: Array, *, slots: int) -> Projection:
     found = derivatives.differentiable(found, queries.reshape(-1, queries.shape[-1]), points)
     found = pad_support(found, slots)
     return jax.tree.map(lambda field: field.reshape(*queries.shape[:-1], *field.shape[1:]), found)

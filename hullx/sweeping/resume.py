@@ -72,7 +72,7 @@ def _stem(start: int) -> str:
     return f"queries-{start:09d}"
 
 
-def _packed(part: Projection) -> bytes:
+def _to_bytes(part: Projection) -> bytes:
     data = io.BytesIO()
     np.savez(data, **part._asdict())
     return data.getvalue()

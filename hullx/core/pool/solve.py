@@ -18,8 +18,8 @@ from hullx.core.pool import tableau
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import Solved
 from hullx.core.precision.slices import EXTENDED
-from hullx.core.scores import repeated
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.scores import is_repeat
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair
 from hullx.types import Array
@@ -49,7 +49,7 @@ class Solution(NamedTuple):
 
 def pool(support: Array, weights: Array, candidates: Array) -> Pool:
     """The pool of a query, as long as its candidates: the support, then the best candidates outside it."""
-    key = jnp.concatenate([jnp.where(weights > 0, 2, 0), jnp.where(repeated(candidates, support, weights), 0, 1)])
+    key = jnp.concatenate([jnp.where(weights > 0, 2, 0), jnp.where(is_repeat(candidates, support, weights), 0, 1)])
     # top_k keeps the order of equal keys.
     kinds, first = lax.top_k(key.astype(jnp.float32), len(candidates))
     weights = jnp.concatenate([weights, jnp.zeros(len(candidates), weights.dtype)])[first]
@@ -68,16 +68,16 @@ def solve(
         start: the pools.
         left: maximum steps of each query, (b,).
     """
-    method, dtype = stage.method, arithmetic(stage.method, queries.dtype)
+    method, dtype = stage.method, working_dtype(stage.method, queries.dtype)
     queries, raw = queries.astype(dtype), raw.astype(dtype)
     if method is Method.EXTENDED:
-        pools = jax.vmap(partial(_extended_problem, frame))(queries, raw, start)
+        pools = jax.vmap(partial(_extended_pool_problem, frame))(queries, raw, start)
     else:
         members = frame.place(raw) if placed is None else placed
         members = members.astype(jnp.float32) if method.narrow else members
-        pools = jax.vmap(_problem)(frame.place(queries), members, start)
-    solved = jax.vmap(partial(_solved, stage))(pools, left)
-    refined = jax.vmap(partial(method.precision.refined, frame))(queries, raw, solved, pools.gram)
+        pools = jax.vmap(_pool_problem)(frame.place(queries), members, start)
+    solved = jax.vmap(partial(_solve_pool, stage))(pools, left)
+    refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram)
     return Solution(
         support=start.members,
         weights=refined.weights,
@@ -91,7 +91,7 @@ def solve(
     )
 
 
-def _problem(query: Array, members: Array, start: Pool) -> PoolProblem:
+def _pool_problem(query: Array, members: Array, start: Pool) -> PoolProblem:
     """The problem of a pool in the dtype of its members, (c, d); query and members are in the frame."""
     weights, centred = start.weights.astype(members.dtype), members - members[0]
     gram = jnp.matmul(centred, centred.T, precision="highest")
@@ -101,7 +101,7 @@ def _problem(query: Array, members: Array, start: Pool) -> PoolProblem:
     return PoolProblem(gram, scores, weights, residual @ residual, start.blocked)
 
 
-def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
+def _extended_pool_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
     """The problem of a pool in pairs, from raw numbers, without rounding errors of their dtype."""
     weights, how = start.weights.astype(raw.dtype), extended.slicing(raw.dtype, EXTENDED.slices)
     # Differences of placed numbers are at most 2; `cut` expects numbers of at most 1.
@@ -112,7 +112,7 @@ def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> Po
     return PoolProblem(gram, scores, weights, jnp.zeros((), raw.dtype), start.blocked)
 
 
-def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
+def _solve_pool(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     if stage.solver is None:
         return tableau.solve_pool(pool, left, most=stage.most)
     weights, steps = stage.solver.solve(pool, left)
@@ -123,14 +123,14 @@ def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     total = weights.sum()
     # On invalid weights, keep the starting ones.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)
-    return _on_support(pool, weights, steps, left)
+    return _solve_on_support(pool, weights, steps, left)
 
 
-def _on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
+def _solve_on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
     """The solve of a pool, restricted to the rows with weight in other weights, its start."""
-    shifted, swapped = tableau.about(pool, weights, jnp.zeros_like(weights))
+    shifted, swapped = tableau.recentre(pool, weights, jnp.zeros_like(weights))
     shifted = shifted._replace(closed=jnp.ones_like(pool.closed))
-    return tableau.swap(tableau.solve_pool(shifted, left - steps), swapped, steps)
+    return tableau.restore_order(tableau.solve_pool(shifted, left - steps), swapped, steps)
 
 
 def heaviest(weights: Array, count: int) -> Array:

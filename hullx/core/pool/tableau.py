@@ -48,7 +48,7 @@ NOISE_ULPS = 0.25
 PIVOT_ULPS = 16
 # A row counts as well independent if its pivot exceeds eps^(1/2) of that squared distance, half of the digits: accumulated
 # rounding errors of the tableau stay below that.
-NEAR = 0.5
+INDEPENDENT_POWER = 0.5
 # Maximum number of builds of a tableau of pairs per pool.
 BUILDS = 4
 
@@ -96,9 +96,9 @@ def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None) 
 
     def again(state: tuple[Solved, Array, Array]) -> tuple[Solved, Array, Array]:
         found, _, builds = state
-        shifted, swapped = about(pool, found.weights, found.rest)
+        shifted, swapped = recentre(pool, found.weights, found.rest)
         more = _solve(shifted, found.rest[swapped], max_steps - found.steps, most)
-        return swap(more, swapped, found.steps), more.steps > 0, builds + 1
+        return restore_order(more, swapped, found.steps), more.steps > 0, builds + 1
 
     none = jnp.zeros_like(pool.weights)
     empty = jax.tree.map(jnp.zeros_like, pool.gram)
@@ -107,7 +107,7 @@ def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None) 
     return lax.while_loop(lambda state: state[1] & (state[2] < BUILDS), again, going)[0]
 
 
-def about(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, Array]:
+def recentre(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, Array]:
     """The pool's problem about other weights, with their heaviest row first, and the order of its rows.
 
     Args:
@@ -129,7 +129,7 @@ def about(pool: PoolProblem, weights: Array, rest: Array) -> tuple[PoolProblem, 
     ), swapped
 
 
-def swap(found: Solved, swapped: Array, steps: Array) -> Solved:
+def restore_order(found: Solved, swapped: Array, steps: Array) -> Solved:
     """A solution about other weights in the pool's own row order, with earlier steps added."""
     inverse = take(take(found.inverse, swapped), (slice(None), swapped))
     return Solved(found.weights[swapped], found.rest[swapped], inverse, steps + found.steps)
@@ -144,7 +144,7 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
     squares = jnp.where(places[:, None] == places, high(gram), 0).sum(0)
     # The rounding level of a squared distance from the affine hull of other rows.
     lost = PIVOT_ULPS * eps * squares
-    table, values, used = _enter(gram, scores, weights, eps**NEAR * squares if well else lost)
+    table, values, used = _initial_tableau(gram, scores, weights, eps**INDEPENDENT_POWER * squares if well else lost)
     # A step to the minimiser corrects the weights; dependent rows pass on theirs, which also changes the scores.
     held = Pair(weights, rest) if isinstance(gram, Pair) else weights
     values = plus(values, product(table, select(~used, held, 0)), select(used, held, 0))
@@ -205,7 +205,7 @@ def _inverse(table: Numbers, used: Array) -> Numbers:
     return Pair(-table.high, -table.low) if isinstance(table, Pair) else -table
 
 
-def _enter(gram: Numbers, scores: Numbers, weights: Array, lost: Array) -> tuple[Numbers, Numbers, Array]:
+def _initial_tableau(gram: Numbers, scores: Numbers, weights: Array, lost: Array) -> tuple[Numbers, Numbers, Array]:
     """The tableau with the rows with weight in use, entered heaviest first; the values of a step; the mask of those rows.
 
     Rows that depend on heavier ones are left out. The values are eliminated together with the tableau: multiplying the scores
@@ -246,5 +246,5 @@ def _pivot(
 def inverse(pool: PoolProblem) -> Solved:
     """The pool's weights, and N of the rows with weight; 0 for rows that depend on heavier ones up to rounding."""
     gram, weights = pool.gram, pool.weights
-    table, _, used = _enter(gram, pool.scores, weights, PIVOT_ULPS * epsilon(gram) * jnp.diagonal(high(gram)))
+    table, _, used = _initial_tableau(gram, pool.scores, weights, PIVOT_ULPS * epsilon(gram) * jnp.diagonal(high(gram)))
     return Solved(weights, jnp.zeros_like(weights), _inverse(table, used), jnp.zeros((), jnp.int32))

@@ -20,7 +20,7 @@ CORRECTIONS = 2
 class Float64:
     """`Precision` of float64; `along` is the direction."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """As `Precision`; `upper` is `certificate.upper_bound`."""
         weights = solved.weights.astype(jnp.float64)
         weights = weights / weights.sum()

@@ -46,7 +46,7 @@ class Refined(NamedTuple):
 class Precision(Protocol):
     """Functions of one query (d,) and of rows, all raw, in the dtype of the arithmetic."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """The projection on a support, from approximate weights.
 
         Args:

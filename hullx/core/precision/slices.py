@@ -63,7 +63,7 @@ class Slices:
     slices: int
     corrections: int
 
-    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """As `Precision`.
 
         With S = Σ w_i, r = S q − Σ w_i x_i is S times (q − a point of the hull), so the distance is at most ‖r‖ / S.
@@ -126,7 +126,7 @@ class Slices:
         return self._scores(sliced, value, weights)
 
     def _residual(self, frame: Frame, query: Array, rows: Array, weights: Array) -> _Residual:
-        how, place, others = extended.slicing(query.dtype, self.slices), placed(query, frame), placed(rows, frame)
+        how, place, others = extended.slicing(query.dtype, self.slices), place_exactly(query, frame), place_exactly(rows, frame)
         sliced = extended.cut(others, how)
         excess = extended.total(jnp.concatenate([weights, -jnp.ones(1, weights.dtype)])).high
         mixed = extended.product(extended.cut(Pair(weights, jnp.zeros_like(weights)), how)[:, None], sliced, how)
@@ -135,7 +135,7 @@ class Slices:
 
     def _scores(self, sliced: Array, value: Pair, weights: Array) -> Pair:
         how = extended.slicing(value.high.dtype, self.slices)
-        ahead, factor = enlarged(value, how)
+        ahead, factor = enlarge(value, how)
         found = extended.product(sliced, ahead[..., None], how)
         high, low = (part[:, 0] for part in found)
         # Scores of a support differ by little, and only the differences matter.
@@ -145,21 +145,21 @@ class Slices:
 
     def slab(self, frame: Frame, query: Array, rows: Array, along: Along) -> Array:
         """As `Precision`."""
-        return self.proved(frame, query, self.beyond(frame, query, rows, along).min(), along)
+        return self.lower_bound(frame, query, self.slack(frame, query, rows, along).min(), along)
 
-    def beyond(self, frame: Frame, query: Array, rows: Array, along: Along) -> Float[Array, "c"]:
+    def slack(self, frame: Frame, query: Array, rows: Array, along: Along) -> Float[Array, "c"]:
         """⟨q − x_j, e⟩ − ⟨r, e⟩ of raw rows: negative for rows inside the slab of width ‖r‖ between query and hull."""
         how = extended.slicing(query.dtype, self.slices)
         column = along.slices[..., None]
-        ours, factor = enlarged(placed(query, frame), how)
+        ours, factor = enlarge(place_exactly(query, frame), how)
         ours = extended.product(ours[:, None], column, how)
-        theirs = extended.product(extended.cut(placed(rows, frame), how), column, how)
+        theirs = extended.product(extended.cut(place_exactly(rows, frame), how), column, how)
         square = Pair(*(part / along.factor for part in along.square))
         highs, lows = ((q[:, 0] / factor, -x[:, 0], -e) for q, x, e in zip(ours, theirs, square, strict=True))
         return extended.total(jnp.stack(jnp.broadcast_arrays(*highs, *lows))).high
 
-    def proved(self, frame: Frame, query: Array, least: Array, along: Along) -> Array:
-        """A lower bound of the distance, from the least value of `beyond`; 0 if the bound is negative.
+    def lower_bound(self, frame: Frame, query: Array, least: Array, along: Along) -> Array:
+        """A lower bound of the distance, from the least value of `slack`; 0 if the bound is negative.
 
         Any vector e proves the bound min_j ⟨q − x_j, e⟩ / ‖e‖, which is ‖r‖ plus the least value over ‖e‖. Its errors: those
         of the products with the query (made smaller by a power of two), with the rows, and with the residual (‖e‖² has this
@@ -167,7 +167,7 @@ class Slices:
         """
         dtype, d = query.dtype, len(query)
         how, eps = extended.slicing(dtype, self.slices), float(jnp.finfo(dtype).eps)
-        place, factor = placed(query, frame).high, along.factor
+        place, factor = place_exactly(query, frame).high, along.factor
         e = jnp.where(along.length.high > 0, along.length.high, 1)
         length, short = along.length.high / factor, least / e
         # The query's distance from the centre is at most the hull's radius plus its distance.
@@ -188,14 +188,14 @@ class Slices:
 EXTENDED = Slices(5, 2)
 
 
-def placed(rows: Float[Array, "... d"], frame: Frame) -> Pair:
+def place_exactly(rows: Float[Array, "... d"], frame: Frame) -> Pair:
     """(x − centre) / scale of raw rows, without error."""
     high, low = extended.difference(rows, frame.centre.astype(rows.dtype))
     scale = frame.scale.astype(rows.dtype)
     return Pair(high / scale, low / scale)
 
 
-def enlarged(value: Pair, how: Slicing) -> tuple[Float[Array, "c d"], Float[Array, ""]]:
+def enlarge(value: Pair, how: Slicing) -> tuple[Float[Array, "c d"], Float[Array, ""]]:
     """Slices of a vector times the power of two that makes its largest entry about 1, and that power."""
     factor = 1 / power_of_two(jnp.abs(value.high).max())
     return extended.cut(Pair(value.high * factor, value.low * factor), how), factor
@@ -203,7 +203,7 @@ def enlarged(value: Pair, how: Slicing) -> tuple[Float[Array, "c d"], Float[Arra
 
 def length_of(value: Pair, how: Slicing) -> Along:
     """The residual enlarged, and its length."""
-    slices, factor = enlarged(value, how)
+    slices, factor = enlarge(value, how)
     found = extended.product(slices[:, None], slices[..., None], how)
     square = Pair(found.high[0, 0], found.low[0, 0])
     root = jnp.sqrt(square.high)

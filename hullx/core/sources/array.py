@@ -11,8 +11,8 @@ from jax import lax
 
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
-from hullx.core.scores import farthest, nearness, proved, scores_in_double, top
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.scores import lower_bounds, nearness, scores_in_double, top, worst_violators
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
@@ -53,13 +53,13 @@ class ArraySource(NamedTuple):
         if vectors.dtype != hull.placed.dtype:
             values, rows = top(scores_in_double(hull.frame, hull.points, vectors), min(count, len(hull.points)))
             missing = ((0, 0), (0, count - rows.shape[1]))
-            return jnp.pad(values, missing, mode="edge"), self._points_only(jnp.pad(rows, missing, mode="edge"))
+            return jnp.pad(values, missing, mode="edge"), self._replace_padding(jnp.pad(rows, missing, mode="edge"))
 
         offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
 
         def of(vectors: Array) -> tuple[Array, Array]:
             values, rows = top(nearness(vectors, hull.placed, offset), count)
-            return values, self._points_only(rows)
+            return values, self._replace_padding(rows)
 
         def of_few() -> tuple[Array, Array]:
             missing = (0, len(vectors) - FEW), (0, 0)
@@ -75,7 +75,7 @@ class ArraySource(NamedTuple):
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
         """As `rounds.PointSource`."""
-        frame, points, dtype = self.hull.frame, self.hull.points, arithmetic(method, queries.dtype)
+        frame, points, dtype = self.hull.frame, self.hull.points, working_dtype(method, queries.dtype)
 
         def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
             slab = method.precision.slab(frame, query.astype(dtype), points[rows].astype(dtype), along)
@@ -86,11 +86,11 @@ class ArraySource(NamedTuple):
     def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
         frame, points = self.hull.frame, self.hull.points
-        beyond, rows = farthest(frame, points, queries, along, count=min(count, len(points)))
+        violation, rows = worst_violators(frame, points, queries, along, count=min(count, len(points)))
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
-        return proved(frame, queries, beyond[:, 0], along), self._points_only(rows)
+        return lower_bounds(frame, queries, violation[:, 0], along), self._replace_padding(rows)
 
-    def _points_only(self, rows: Array) -> Array:
+    def _replace_padding(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)
 
 

@@ -47,17 +47,17 @@ class DeviceSource:
 
     def nearest(self, queries: Array, count: int) -> Array:
         """`rounds.nearest`."""
-        return self._one_by_one(("nearest", len(queries), count), partial(_nearest, self.source, queries, count=count))
+        return self._run(("nearest", len(queries), count), partial(_nearest, self.source, queries, count=count))
 
     def advance(self, state: QueryState, active: Array, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""
-        return self._one_by_one(stage, partial(_advance, self.source, state, active, goal, stage=stage))
+        return self._run(stage, partial(_advance, self.source, state, active, goal, stage=stage))
 
     def search(self, queries: Array, count: int, goal: Goal, stage: Stage) -> QueryState:
         """All rounds of one stage in one program (`core.search`)."""
-        return self._one_by_one((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
+        return self._run((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
 
-    def _one_by_one(self, shape: Any, run: Callable[[], Any]) -> Any:
+    def _run(self, shape: Any, run: Callable[[], Any]) -> Any:
         """Run a program; for a new shape, threads wait for one of them to compile it."""
         with nullcontext() if shape in self._compiled else self._compiling:
             found = jax.block_until_ready(run())

@@ -16,7 +16,7 @@ from hullx.core import rounds
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Pool, Solution, pool
 from hullx.core.pool.solve import solve as solve_pools
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
@@ -24,7 +24,7 @@ from hullx.types import Array
 _pools = jax.jit(jax.vmap(pool))
 
 
-class Gathered:
+class GatheringSource:
     """The base class of a `rounds.PointSource` whose rounds are several programs."""
 
     batch, threads = 1024, 1
@@ -43,7 +43,7 @@ def pools(state: QueryState) -> Pool:
     return jax.tree.map(np.asarray, _pools(state.support, state.weights, state.candidates))
 
 
-def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def merge_top(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The `count` largest scores of each query, in descending order, and their rows: (b, count) each.
 
     Args:
@@ -53,7 +53,7 @@ def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray
     return np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def points_only(rows: np.ndarray, n: int) -> np.ndarray:
+def replace_padding(rows: np.ndarray, n: int) -> np.ndarray:
     """The rows, with padding rows (n or more) replaced by row 0."""
     return np.where(rows < n, rows, 0).astype(np.int32)
 
@@ -83,7 +83,7 @@ def certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, 
         along: residuals of the solution.
         rest: (b,), lower bounds of the slabs of all other points (`rounds.bound_of_others`).
     """
-    dtype = arithmetic(method, queries.dtype)
+    dtype = working_dtype(method, queries.dtype)
 
     def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
         return jnp.minimum(method.precision.slab(frame, query.astype(dtype), rows.astype(dtype), along), rest)
