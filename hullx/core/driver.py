@@ -14,7 +14,7 @@ from hullx.core.results import empty, record
 from hullx.core.sources import HostSource
 from hullx.core.sources.device import DeviceSource
 from hullx.core.stages import SMALLEST_BATCH, Setup, Stage, batch_size, host_stages
-from hullx.core.state import Goal, QueryState, some, to_host
+from hullx.core.state import Goal, QueryState, subset, to_host
 from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import Projection, decided
@@ -88,7 +88,7 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
     if few and isinstance(source, DeviceSource):
         first_round = _search(queries, source, goal, stages[0])
         over = first_round.status >= 0
-        keep(some(first_round, over))
+        keep(subset(first_round, over))
         first, certified_first = int(over.sum()), int(decided(first_round.status).sum())
         tally(first, certified_first)
 
@@ -96,7 +96,7 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
             tally(first + done, certified_first + certified)
 
         if not over.all():
-            run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=some(first_round, ~over))
+            run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
         return result
     if start is None and problem.directions is not None and problem.hull is not None:
         start = coarse_start(queries, problem.hull, problem.directions, goal, tally)

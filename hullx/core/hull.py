@@ -87,9 +87,9 @@ def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) 
     # difference, the sum does not overflow.
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     sample = points[:: max(1, len(points) // SAMPLE)]
-    apart = sample - points[0]
-    unit = power_of_two(jnp.abs(apart).max())
-    centre = points[0] + (apart / unit).mean(0) * unit
+    differences = sample - points[0]
+    unit = power_of_two(jnp.abs(differences).max())
+    centre = points[0] + (differences / unit).mean(0) * unit
     # The largest |x − centre|, because rounding is monotonic; this avoids an array of all differences.
     scale = power_of_two(jnp.maximum(points.max(0) - centre, centre - points.min(0)).max())
     placed = ((points - centre) / scale).astype(jnp.float32)
@@ -99,7 +99,7 @@ def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) 
     real = jnp.arange(rows) < n
     placed = lax.optimization_barrier(jnp.where(real[:, None], placed, 0))
     squares = half_squares(placed)
-    # No coordinate exceeds 1, so nothing overflows. XLA's maximum on a CPU drops NaN, hence the check.
+    # The largest coordinate is about 1, so its square neither overflows nor underflows. XLA's maximum on a CPU drops NaN.
     radius = jnp.sqrt(2 * squares.max()) * (1 + gamma(points.shape[1] + 8, jnp.float32))
     radius = jnp.where(jnp.isfinite(squares).all(), radius, jnp.nan)
     frame = Frame(centre, scale.astype(wide), radius.astype(wide))

@@ -15,7 +15,7 @@ import numpy as np
 
 from hullx.core.sources import HostSource
 from hullx.core.stages import Method, Stage, next_stages, working_dtype
-from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, final_status, init, pad_slots, reopen, some, to_host
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, final_status, init, pad_slots, reopen, subset, to_host
 from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import decided
@@ -60,7 +60,7 @@ class Queue:
     def put(self, state: QueryState, to: np.ndarray, stages: list[Stage]) -> None:
         """Add queries, each to a stage given by its index."""
         for stage in np.unique(to):
-            moving, here = pad_slots(some(state, to == stage), stages[stage].candidates), self.waiting[stage]
+            moving, here = pad_slots(subset(state, to == stage), stages[stage].candidates), self.waiting[stage]
             self.waiting[stage] = moving if here is None else _concatenate(here, moving)
 
     def take(self, stages: list[Stage], begin: Callable[[np.ndarray], None]) -> tuple[int, QueryState] | None:
@@ -76,8 +76,8 @@ class Queue:
         if now is None or (state := self.waiting[now]) is None:
             return None
         batch = stages[now].batch
-        self.waiting[now] = some(state, slice(batch, None)) if len(state.row) > batch else None
-        return now, some(state, slice(batch))
+        self.waiting[now] = subset(state, slice(batch, None)) if len(state.row) > batch else None
+        return now, subset(state, slice(batch))
 
 
 def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, undecided: QueryState | None = None) -> None:
@@ -108,10 +108,10 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, un
         to = _next_stage(stages, now, found.status)
         # A query also ends if no stage has the capacity or precision that it needs.
         over = (found.status >= 0) | ((found.status != GOING) & (to == now))
-        ended = some(found, over)
+        ended = subset(found, over)
         ended = ended._replace(status=final_status(ended.status))
         record(ended)
-        queue.put(some(reopen(found, to != now), ~over), to[~over], stages)
+        queue.put(subset(reopen(found, to != now), ~over), to[~over], stages)
         wider, _ = next_stages(stages, now)
         crowded = (found.status == CROWDED).mean() > CROWDED_SHARE
         if now == queue.entry and stages[wider].method is Method.FLOAT32 and crowded:

@@ -72,21 +72,21 @@ def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Ar
     return jax.vmap(partial(EXTENDED.lower_bound, frame))(queries.astype(wide), -violation, along)
 
 
-def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
+def in_chunks(points: Float[Array, "n d"], size: int, function: Callable[[Array], Array]) -> Float[Array, "n ..."]:
     """A function's values at all points, computed in chunks.
 
     Args:
         size: maximum points per chunk.
-        of: maps rows (k, d) to results (k, ...).
+        function: maps rows (k, d) to results (k, ...).
     """
     n = len(points)
     chunk = min(size, n)
 
     def body(i: Array, found: Array) -> Array:
         first = jnp.minimum(i * chunk, n - chunk)
-        return lax.dynamic_update_slice_in_dim(found, of(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
+        return lax.dynamic_update_slice_in_dim(found, function(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
 
-    shape = jax.eval_shape(of, points[:chunk])
+    shape = jax.eval_shape(function, points[:chunk])
     empty = jnp.zeros((n, *shape.shape[1:]), shape.dtype)
     return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points))
 

@@ -95,8 +95,8 @@ def _finite(field: Array) -> Array:
 
 
 def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    apart = query_dot - _weighted_tangents(found, queries, points, points_dot)
-    slope = (direction(found, queries, points) * apart).sum(1)
+    relative_dot = query_dot - _weighted_tangents(found, queries, points, points_dot)
+    slope = (direction(found, queries, points) * relative_dot).sum(1)
     return jnp.where(_outside(found), slope, 0)
 
 

@@ -155,11 +155,11 @@ def loss(weights: Array, rows: Array, query: Array) -> Array:
 
 
 @lru_cache
-def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
+def jaxopt_solver(objective: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
     """jaxopt's solver for a loss, scaled so that its gradient's Lipschitz constant is 1.
 
     Args:
-        of: `loss` or `pool_loss`.
+        objective: `loss` or `pool_loss`.
         max_iter: maximum steps of its `run`.
         tol: step length at which `run` stops.
 
@@ -172,5 +172,5 @@ def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 
         import jaxopt
         from jaxopt.projection import projection_simplex
     return jaxopt.ProjectedGradient(
-        of, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
+        objective, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

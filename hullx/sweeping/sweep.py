@@ -62,8 +62,8 @@ def sweep(
             processes call with the same arguments and get the same result. None for JAX's default device.
         resume: a folder for finished batches of queries. The same call after an interruption resumes there, with results
             bitwise identical to those of an uninterrupted run. Damaged batch files are detected, reported and recomputed.
-        warm_start: an earlier result for the same queries, for example on the last epoch's features, where the search starts.
-            It changes the work, not the answer.
+        warm_start: an earlier result for the same queries, for example on the last epoch's features, as the start of the
+            search. It changes the work, not the answer.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:

@@ -39,12 +39,12 @@ from hullx.types import Array, Count
 
 # Maximum steps per row of a pool: a healthy solve takes fewer than one.
 STEPS = 4
-# A score this much above the support's counts as rounding, not as a violation, in units in the last place of the largest
-# squared distance. Scores are off by a few such units at most, usually far less. Smaller violations are missed; a row that
-# enters through rounding gets no weight.
+# A score up to this far above the support's counts as rounding, not as a violation, in units in the last place of the
+# largest squared distance. Scores are off by a few such units at most, usually far less. Smaller violations are missed; a row
+# that enters through rounding gets no weight.
 NOISE_ULPS = 0.25
-# An entering row counts as affinely dependent on the support if its pivot, its squared distance from that affine hull, is
-# lost in rounding: a few units in the last place of its squared distance from the first row (Higham 2002, theorem 10.3).
+# An entering row counts as affinely dependent on the support if rounding hides its pivot, the squared distance from the
+# support's affine hull: a few units in the last place of its squared distance from the first row (Higham 2002, theorem 10.3).
 PIVOT_ULPS = 16
 # A row counts as well independent if its pivot exceeds eps^(1/2) of that squared distance, half of the digits: accumulated
 # rounding errors of the tableau stay below that.
@@ -140,11 +140,11 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
     gram, scores, weights, _, closed = pool
     max_steps = jnp.minimum(max_steps, STEPS * len(weights))
     dtype, places = high(gram).dtype, jnp.arange(len(weights), dtype=jnp.int32)
-    eps, well = epsilon(gram), isinstance(gram, Pair)
+    eps, in_pairs = epsilon(gram), isinstance(gram, Pair)
     squares = jnp.where(places[:, None] == places, high(gram), 0).sum(0)
     # The rounding level of a squared distance from the affine hull of other rows.
     lost = PIVOT_ULPS * eps * squares
-    table, values, used = _initial_tableau(gram, scores, weights, eps**INDEPENDENT_POWER * squares if well else lost)
+    table, values, used = _initial_tableau(gram, scores, weights, eps**INDEPENDENT_POWER * squares if in_pairs else lost)
     # A step to the minimiser corrects the weights; dependent rows pass on theirs, which also changes the scores.
     held = Pair(weights, rest) if isinstance(gram, Pair) else weights
     values = plus(values, product(table, select(~used, held, 0)), select(used, held, 0))

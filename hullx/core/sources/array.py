@@ -57,21 +57,21 @@ class ArraySource(NamedTuple):
 
         offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
 
-        def of(vectors: Array) -> tuple[Array, Array]:
+        def score(vectors: Array) -> tuple[Array, Array]:
             values, rows = top(nearness(vectors, hull.placed, offset), count)
             return values, self._replace_padding(rows)
 
-        def of_few() -> tuple[Array, Array]:
+        def score_few() -> tuple[Array, Array]:
             missing = (0, len(vectors) - FEW), (0, 0)
-            values, rows = (jnp.pad(found, missing)[back] for found in of(vectors[order[:FEW]]))
+            values, rows = (jnp.pad(found, missing)[back] for found in score(vectors[order[:FEW]]))
             return values, rows
 
         if nearest or len(vectors) <= FEW:
-            return of(vectors)
+            return score(vectors)
         # Active queries first.
         _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
         _, back = lax.top_k(-order.astype(jnp.float32), len(vectors))
-        return lax.cond(active.sum() <= FEW, of_few, lambda: of(vectors))
+        return lax.cond(active.sum() <= FEW, score_few, lambda: score(vectors))
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
         """As `rounds.PointSource`."""

@@ -41,10 +41,10 @@ class DiskSource(gathered.GatheringSource):
         """As `rounds.PointSource`."""
         vectors = np.asarray(vectors)
 
-        def of(chunk: Array) -> tuple[Array, Array]:
+        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
             return _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
 
-        return self._merge_chunks(of, len(vectors), count, vectors.dtype)
+        return self._merge_chunks(best_of_chunk, len(vectors), count, vectors.dtype)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
@@ -55,19 +55,19 @@ class DiskSource(gathered.GatheringSource):
     def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
 
-        def of(chunk: Array) -> tuple[Array, Array]:
+        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
             return _worst_violators(self.frame, chunk, queries, along, count=min(count, len(chunk)))
 
-        violation, rows = self._merge_chunks(of, len(queries), count, np.dtype(np.float64))
+        violation, rows = self._merge_chunks(best_of_chunk, len(queries), count, np.dtype(np.float64))
         return _lower_bounds(self.frame, queries, violation[:, 0], along), rows
 
     def _merge_chunks(
-        self, of: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
+        self, function: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
     ) -> tuple[np.ndarray, np.ndarray]:
         """The `count` largest values of a function over all chunks, in descending order, and their rows."""
         values, rows = np.zeros((queries, 0), dtype), np.zeros((queries, 0), np.int64)
         for start, chunk in self.chunks:
-            more = of(chunk)
+            more = function(chunk)
             both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
             values, rows = gathered.merge_top(*both, count)
         return values, gathered.replace_padding(rows, self.chunks.count)
