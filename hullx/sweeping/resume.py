@@ -53,15 +53,15 @@ def in_batches(
     with reserved_for(folder, mine, "resume", proved=proved):
         parts, certified = [], 0
         for start in starts:
-            batch, further = slice(start, start + BATCH), partial(_further, tally, start, certified)
+            batch, further = slice(start, start + BATCH), partial(_add_earlier, tally, start, certified)
             data = sealed.computed_once(
                 folder,
                 _stem(start),
                 mine,
-                lambda batch=batch, further=further: _packed(run(batch, further)),
+                lambda batch=batch, further=further: _to_bytes(run(batch, further)),
                 again="its queries are projected again",
             )
-            part = _unpacked(data)
+            part = _from_bytes(data)
             parts.append(part)
             certified += int(part.decided.sum())
             tally(min(start + BATCH, len(queries)), certified)
@@ -78,12 +78,12 @@ def _to_bytes(part: Projection) -> bytes:
     return data.getvalue()
 
 
-def _unpacked(data: bytes) -> Projection:
+def _from_bytes(data: bytes) -> Projection:
     with np.load(io.BytesIO(data)) as file:
         return Projection(**{name: file[name] for name in Projection._fields})
 
 
-def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
+def _add_earlier(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
     tally(done_before + done, certified_before + certified)
 
 
