@@ -1,8 +1,8 @@
 """A coarse start of the search: projections in the 192 directions of largest variance.
 
 Their supports nearly equal the final ones, at a fraction of the cost: 784 or 3,072 dimensions cost 4 or 16 times as much as
-192. (Measured on 64 test images: of the final supports 99.7% are among its 96 best points on MNIST, 94% among its 128 best on
-CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the speed, not
+192. (Measured on 64 test images: 99.7% of the final support points are among the 96 best coarse ones on MNIST, 94% among the
+128 best on CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the speed, not
 the answer.
 """
 

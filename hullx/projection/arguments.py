@@ -83,7 +83,7 @@ def constant(value: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.core.Tracer) else leaf, value)
 
 
-def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
+def check_settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
     """Check the settings of a projection; return the solver object.
 
     Raises:

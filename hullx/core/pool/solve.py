@@ -127,7 +127,7 @@ def _solve_pool(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
 
 
 def _solve_on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
-    """The solve of a pool, restricted to the rows with weight in other weights, its start."""
+    """The solve of a pool from other weights, restricted to their rows."""
     shifted, swapped = tableau.recentre(pool, weights, jnp.zeros_like(weights))
     shifted = shifted._replace(closed=jnp.ones_like(pool.closed))
     return tableau.restore_order(tableau.solve_pool(shifted, left - steps), swapped, steps)
