@@ -2,8 +2,8 @@
 
 Their supports nearly equal the final ones, at a fraction of the cost: 784 or 3,072 dimensions cost 4 or 16 times as much as
 192. (Measured on 64 test images: 99.7% of the final support points are among the 96 best coarse ones on MNIST, 94% among the
-128 best on CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the speed, not
-the answer.
+128 best on CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the
+speed, not the answer.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from hullx.types import decided
 
 # The growth of a starting support that its first stage must allow.
 GROWTH = 1.2
-# Queries begin in a wider stage once this share of a batch has outgrown the first.
+# Fresh queries begin in a stage with more capacity once this share of a batch outgrows the first stage.
 CROWDED_SHARE = 0.25
 
 

@@ -80,9 +80,9 @@ def project(
     """
     inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, max_iter))
     found, slots = _solve(inputs, setup, rtol, max_iter), _slots(inputs, setup)
-    return (
-        _attach_derivatives(found, *_arrays(inputs), slots=slots) if inputs.differentiated else _reshape(found, inputs, slots)
-    )
+    if inputs.differentiated:
+        return _attach_derivatives(found, *_arrays(inputs), slots=slots)
+    return _reshape(found, inputs, slots)
 
 
 @with_jax_defaults
