@@ -1,13 +1,13 @@
 """Certificates: bounds of the distance of a query to a hull, from any weight vector.
 
-Formulas only, no solver. With p = Σ_i a_i x_i a point of the hull and r = q − p,
+This file has formulas only, no solver. With p = Σ_i a_i x_i a point of the hull and r = q − p,
 
     upper:  distance ≤ ‖r‖,                         since p is in the hull;
     lower:  distance ≥ min_j ⟨q − x_j, u⟩ / ‖u‖      for every vector u: the slab between q and the hull along u.
 
 With u = r the lower bound is ‖r‖ − gap/‖r‖, where gap = max_j ⟨x_j, r⟩ − ⟨p, r⟩ ≥ 0 is Frank and Wolfe's duality gap
-(Jaggi 2013, "Revisiting Frank-Wolfe", eq. 2), and ‖p − p*‖² ≤ gap. Both bounds hold for all u and a, so the
-rounding errors of a solver do not matter; those of evaluating the two formulas are bounded below, after
+(Jaggi 2013, "Revisiting Frank-Wolfe", eq. 2), and ‖p − p*‖² ≤ gap. Both bounds hold for all u and a, so a solver's
+rounding errors do not matter. The functions below bound the rounding errors of evaluating the two formulas, after
 Higham (2002), "Accuracy and Stability of Numerical Algorithms", section 3.1.
 """
 
@@ -37,7 +37,7 @@ class Hyperplane(NamedTuple):
 def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Array, "n"]) -> Float[Array, ""]:
     """The duality gap max_j ⟨x_j, r⟩ − ⟨p, r⟩ ≥ 0 of one query, for any weights on all n points.
 
-    0 exactly at the projection, up to rounding, which this formula does not bound: see `lower_bound`.
+    The gap is 0 exactly at the projection, up to rounding. This formula does not bound rounding; see `lower_bound`.
 
     Args:
         query: q.
@@ -59,7 +59,7 @@ def gap(query: Float[Array, "d"], points: Float[Array, "n d"], weights: Float[Ar
 
 
 def underflow(dimension: int, terms: int | Array, scale: Array, data_dtype: DTypeLike, dtype: DTypeLike) -> Array:
-    """Bound of the underflow error, as a length in the frame's units.
+    """An upper bound of the underflow error, as a length in the frame's units.
 
     Compiled code flushes numbers below the smallest normal number to 0: entries of q, of x_i and of their differences to the
     centre, which count 1/s times in the frame; the placed entry; and each of the summed products.
@@ -89,8 +89,8 @@ def upper_bound(
 
         γ_(2k+4) Σ w_i ‖q − x_i‖ + lost
 
-    because w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product, a difference by one, and the
-    sum by one product and k − 1 additions; two are spare. The norms are upper bounds (`norm_bound`).
+    because w_i differs from w̃_i by the roundings of k − 1 additions, a reciprocal and a product; a difference has one
+    rounding; the sum has those of one product and k − 1 additions; two are spare. The norms are upper bounds (`norm_bound`).
 
     Args:
         weights: ≥ 0, divided by their computed sum.
@@ -133,11 +133,11 @@ def lower_bound(
 
 
 def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
-    """Bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
+    """A bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
 
-    Valid for any order of summation, with or without fused multiply-add. Of the + 8, placing x takes one rounding, rounding u
-    to the dtype of the products one, adding the bound to the largest score one, and the difference of two scores two, to the
-    extent that `lower_bound` does not cover them; ‖u‖ ≠ 1 costs a relative γ of the bound itself. The rest is spare.
+    Valid for any order of summation, with or without fused multiply-add. The + 8 covers placing x (one rounding), rounding u
+    to the products' dtype (one), adding the bound to the largest score (one) and the difference of two scores (two), as far as
+    `lower_bound` does not cover them; ‖u‖ ≠ 1 costs a relative γ of the bound itself. The rest is spare.
 
     Args:
         dimension: d.
@@ -158,8 +158,9 @@ def reproduces(
 ) -> Bool[Array, ""]:
     """Whether a convex combination reproduces every coordinate of a query to that coordinate's own rounding.
 
-    A coordinate q_k is given to one unit in its last place; Σ_i w_i (q_k − x_ik) over t points has an error of at most γ_(2t+4)
-    times Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, have no effect.
+    A coordinate q_k is given to one unit in its last place. Σ_i w_i (q_k − x_ik) over t points has an error of at most
+    γ_(2t+4) Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, have no
+    effect.
 
     Args:
         residual: Σ_i w_i (q_k − x_ik), as computed.
@@ -183,7 +184,7 @@ def reproduces(
 def status(
     upper: Float[Array, "..."], lower: Float[Array, "..."], inside: Bool[Array, "..."], rtol: Number
 ) -> Int[Array, "..."]:
-    """CONVERGED or INSIDE if the bracket decides the query, NONFINITE if it is not finite, else −1.
+    """CONVERGED or INSIDE if the bracket decides the query, NONFINITE if the bracket is not finite, else −1.
 
     Args:
         upper, lower: of the bracket.
@@ -203,7 +204,7 @@ def status(
 def separating_hyperplane(points: Float[Array, "n d"], direction: Float[Array, "d"]) -> Hyperplane:
     """The hyperplane with the given normal that touches the hull: ⟨normal, x_j⟩ ≤ offset for every point.
 
-    A query q with ⟨normal, q⟩ > offset is outside the hull, by ⟨normal, q⟩ − offset if the normal has length 1; one
+    A query q with ⟨normal, q⟩ > offset is outside the hull, by at least ⟨normal, q⟩ − offset if the normal has length 1. One
     matrix product checks this.
 
     Args:

@@ -21,7 +21,7 @@ import hullx
 from hullx import Status
 from hullx.core import driver, stages
 from hullx.core.stages import Method
-from hullx.numerics.conversion import widened
+from hullx.numerics.conversion import upcast
 
 DIMENSIONS = (3, 10)
 # How far a direction, rounded to its dtype, may fall short of what `lower` claims, in units of the farthest point's distance.
@@ -157,5 +157,5 @@ def test_subnormal_numbers_keep_their_value_in_a_wider_dtype(narrow: str) -> Non
             for query, lower, upper in zip(np.asarray(queries), result.lower, result.distance, strict=True):
                 assert Fraction(float(lower)) ** 2 <= squared_distance(query, exact) <= Fraction(float(upper)) ** 2
         # The conversion is differentiable, at 0 and at subnormal numbers as elsewhere.
-        slope = jax.grad(lambda narrow: widened(narrow, np.dtype(np.float64)).sum())(points)
+        slope = jax.grad(lambda narrow: upcast(narrow, np.dtype(np.float64)).sum())(points)
         np.testing.assert_array_equal(slope.astype(np.float64), 1)

@@ -11,7 +11,7 @@ from oracles import check_bracket, nnls_distance
 
 import hullx
 from hullx.core import coarse_start
-from hullx.core.parallel import side_by_side
+from hullx.core.parallel import run_in_threads
 from hullx.core.results import empty
 from hullx.runs import sealed
 from hullx.sweeping import resume
@@ -136,7 +136,7 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
         tally(0, 0)
         return hullx.Projection(*(field[part] for field in whole))
 
-    np.testing.assert_array_equal(side_by_side(run, 10, 3, lambda done, certified: None).distance, whole.distance)
+    np.testing.assert_array_equal(run_in_threads(run, 10, 3, lambda done, certified: None).distance, whole.distance)
     tallies = []
 
     def failing(part: slice, tally) -> hullx.Projection:
@@ -148,7 +148,7 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
             tally(0, 0)
 
     with pytest.raises(ArithmeticError, match="the first part"):
-        side_by_side(failing, 10, 3, lambda done, certified: None)
+        run_in_threads(failing, 10, 3, lambda done, certified: None)
     assert tallies
 
 

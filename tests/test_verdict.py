@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from hullx import Status
-from hullx.core.stages import Method, Setup, Stage, following, host_stages, traced_stages
+from hullx.core.stages import Method, Setup, Stage, host_stages, next_stages, traced_stages
 from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status
-from hullx.core.verdict import Evidence, progressed, verdict
+from hullx.core.verdict import Evidence, made_progress, verdict
 
 SMALL = Stage(4, 8, Method.FLOAT32, 8, 16)
 # A bracket that says nothing, of a query with a support of 3 after 10 steps that made progress.
@@ -64,7 +64,7 @@ def test_progress_is_a_closer_point_by_a_new_row_or_a_bracket_of_half_the_width(
     before = Evidence(*[jnp.asarray([1.0])] * 2, *[jnp.asarray([0])] * 4)._replace(lower=jnp.asarray([0.0]))
     cases = [(0.9, 0.0, True, True), (0.9, 0.0, False, False), (1.0, 0.5, False, True), (1.0, 0.4, True, False)]
     for upper, lower, entered, expected in cases:
-        assert bool(progressed(before, *map(jnp.asarray, ([upper], [lower], [entered])))[0]) is expected
+        assert bool(made_progress(before, *map(jnp.asarray, ([upper], [lower], [entered])))[0]) is expected
 
 
 def test_what_no_stage_can_settle_has_a_status() -> None:
@@ -89,10 +89,10 @@ def test_stages_reach_every_support(n: int, d: int, capacity: int | None) -> Non
         assert table[-1].enough == (capacity is None or capacity >= min(n, d + 1))
         # A query that is stuck, or crowded, everywhere meets the last stage, or the widest one.
         now = 0
-        while (better := following(table, now)[1]) != now:
+        while (better := next_stages(table, now)[1]) != now:
             now = better
         assert table[now].method is Method.EXTENDED
         now = 0
-        while (wider := following(table, now)[0]) != now:
+        while (wider := next_stages(table, now)[0]) != now:
             now = wider
         assert table[now].capacity == most

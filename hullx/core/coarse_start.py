@@ -1,9 +1,9 @@
-"""Where the search begins: the projections in the few directions in which the points vary most.
+"""A coarse start of the search: projections in the 192 directions of largest variance.
 
-They rest on nearly the same points, at a fraction of the price: 784 or 3,072 dimensions cost 4 or 16 times as much as 192.
-(Measured on 64 test images: of the final supports 99.7% are among its 96 best points on MNIST, 94% among its 128 best on
-CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they decide the speed and not the
-answer.
+Their supports nearly equal the final ones, at a fraction of the cost: 784 or 3,072 dimensions cost 4 or 16 times as much as
+192. (Measured on 64 test images: 99.7% of the final support points are among the 96 best coarse ones on MNIST, 94% among the
+128 best on CIFAR-10.) Sketches for hulls of images are due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the
+speed, not the answer.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from hullx.core.state import Goal, QueryState
 from hullx.runs.progress import Tally
 from hullx.types import Array
 
-# Directions.
+# Number of directions.
 DIMENSION = 192
-# Points in fewer dimensions than these are as well searched themselves.
+# In fewer dimensions than this, a coarse start saves no time.
 WORTHWHILE = 2 * DIMENSION
-# Relative width of the bracket at which a projection is good enough to begin with.
+# Relative width of the bracket at which a coarse projection is good enough.
 RTOL = 1e-3
-# Queries that are placed at a time, for they are placed in float64.
+# Queries placed at a time, which limits the memory for their float64 copies.
 PIECE = 256
 
 
 def coarse(hull: Hull) -> Coarse | None:
-    """The points in their principal directions, where that is worthwhile."""
+    """The points in their principal directions; None in low dimension."""
     if hull.points.shape[1] < WORTHWHILE:
         return None
     directions = basis(hull.placed, int(hull.n))
-    return Coarse(jnp.asarray(directions), *_turn(hull.placed, directions, hull.half_squares))
+    return Coarse(jnp.asarray(directions), *_project(hull.placed, directions, hull.half_squares))
 
 
 def basis(placed: Array, count: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def basis(placed: Array, count: int) -> np.ndarray:
 
     Args:
         placed: (w, d), in the frame.
-        count: those that are points.
+        count: number of points; later rows are padding.
     """
     sample = np.asarray(placed[: count : max(1, count // SAMPLE)])
     found = np.random.default_rng(0).standard_normal((placed.shape[1], DIMENSION), np.float32)
@@ -56,36 +56,36 @@ def basis(placed: Array, count: int) -> np.ndarray:
 
 
 @jax.jit
-def _turn(placed: Array, directions: Array, squares: Array) -> tuple[Array, Array]:
+def _project(placed: Array, directions: Array, squares: Array) -> tuple[Array, Array]:
     rows = jnp.matmul(placed, directions, precision="highest")
     return rows, jnp.where(jnp.isfinite(squares), half_squares(rows), jnp.inf)
 
 
 def coarse_source(hull: Hull) -> DeviceSource | None:
-    """The points in their principal directions as a source, if the hull has them."""
+    """The source of the points in their principal directions, or None if the hull has none."""
     if hull.coarse is None:
         return None
     _, rows, squares = hull.coarse
-    # In the units of the points' frame: raw and placed rows are one array, and nothing is proved there.
+    # In units of the points' frame, so raw and placed rows are one array. No bound computed here is used.
     frame = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(hull.frame.scale), hull.frame.radius)
     return DeviceSource(Hull(rows, rows, squares, hull.n, frame))
 
 
 def coarse_start(queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Goal, tally: Tally) -> Start:
-    """Where the search may begin: the projections in the principal directions.
+    """Supports, weights and candidates of the projections in the principal directions, as a start of the search.
 
     Args:
         queries: raw, (m, d).
-        hull: whose principal directions `source` has.
-        goal: of the search; this one stops at RTOL if that is wider.
-        tally: called with (0, 0) now and then, for it may end the search.
+        hull: the hull whose principal directions `source` has.
+        goal: of the full search; the coarse one uses RTOL if that is larger.
+        tally: called with (0, 0) between batches, so that it can end the search.
     """
     assert hull.coarse is not None
     directions, frame = np.asarray(hull.coarse.basis), jax.tree.map(np.asarray, hull.frame)
     pieces = np.array_split(queries, len(queries) // PIECE + 1)
     placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ directions for piece in pieces])
     n, batch = int(hull.n), batch_size(len(queries), source.batch, source.rows)
-    # A support that needs more than the first stage is a good enough start.
+    # An unfinished support is a good enough start, so use only the first stage.
     stages = host_stages(n, placed.shape[1], rows=source.rows, batch=batch, setup=Setup())[:1]
     slots, m = stages[0].candidates, len(queries)
     found = Start(np.zeros((m, slots), np.int32), np.zeros((m, slots)), np.zeros((m, slots), np.int32), np.zeros(m, np.int32))

@@ -8,19 +8,19 @@ import numpy as np
 
 from hullx.core.coarse_start import coarse_source, coarse_start
 from hullx.core.hull import Hull
-from hullx.core.parallel import side_by_side
+from hullx.core.parallel import run_in_threads
 from hullx.core.queue import Start, Work, run_queue
 from hullx.core.results import empty, record
 from hullx.core.sources import HostSource
 from hullx.core.sources.device import DeviceSource
 from hullx.core.stages import SMALLEST_BATCH, Setup, Stage, batch_size, host_stages
-from hullx.core.state import Goal, QueryState, some, to_host
+from hullx.core.state import Goal, QueryState, subset, to_host
 from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import Projection, decided
 
 # Small problems run all rounds of a stage in one program, because the host takes about a millisecond per round. Limits: queries
-# and numbers of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
+# and entries of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
 # times as fast as rounds from the host, for 64 to 1,024 queries.)
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
 # Batches are padded to one of these sizes, so that few programs are compiled.
@@ -66,13 +66,13 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
     if not m:
         return empty(0, problem.d, queries.dtype)
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
-    # A single query is limited by reading the points; one program reads them fewest times.
+    # A single query is limited by reading the points, which one program reads least often.
     few = start is None and (m == 1 or (few and problem.directions is None))
 
     def run(part: slice, tally: Tally) -> Projection:
         return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few)
 
-    return side_by_side(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+    return run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
 
 
 def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool) -> Projection:
@@ -86,17 +86,17 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
         result = record(result, state, float(source.frame.scale))
 
     if few and isinstance(source, DeviceSource):
-        begun = _search(queries, source, goal, stages[0])
-        over = begun.status >= 0
-        keep(some(begun, over))
-        first, certified_first = int(over.sum()), int(decided(begun.status).sum())
+        first_round = _search(queries, source, goal, stages[0])
+        over = first_round.status >= 0
+        keep(subset(first_round, over))
+        first, certified_first = int(over.sum()), int(decided(first_round.status).sum())
         tally(first, certified_first)
 
         def further(done: int, certified: int) -> None:
             tally(first + done, certified_first + certified)
 
         if not over.all():
-            run_queue(queries[~over], Work(source, stages, goal, keep, further), begun=some(begun, ~over))
+            run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
         return result
     if start is None and problem.directions is not None and problem.hull is not None:
         start = coarse_start(queries, problem.hull, problem.directions, goal, tally)

@@ -20,16 +20,16 @@ SAMPLE = 4096
 class Frame(NamedTuple):
     """Dimensionless coordinates: (x − centre) / scale.
 
-    Centring keeps rounding errors at the size of the hull (and first-order methods fast); the scale is a power of two, so
-    dividing by it is exact, and puts every coordinate into [−1, 1]. The radius is an upper bound of the norms of placed points.
+    Centring keeps rounding errors relative to the size of the hull, and first-order methods fast. The scale is a power of two,
+    so dividing by it is exact; it brings every coordinate into [−1, 1]. The radius is an upper bound of placed points' norms.
     """
 
-    centre: Float[Array, "d"]  # of the points' dtype
-    scale: Float[Array, ""]  # the scale and the radius in the widest dtype that there is
+    centre: Float[Array, "d"]  # in the points' dtype
+    scale: Float[Array, ""]  # scale and radius in the widest available dtype
     radius: Float[Array, ""]
 
     def place(self, rows: Float[Array, "... d"]) -> Float[Array, "... d"]:
-        """Rows in these coordinates, each number rounded once to their own dtype.
+        """Rows in these coordinates, each number rounded once to its dtype.
 
         Example:
             >>> Frame(jnp.array([1.0, 1.0]), jnp.array(2.0), jnp.array(1.0)).place(jnp.array([[1.0, 1.0], [3.0, 0.0]]))
@@ -40,7 +40,7 @@ class Frame(NamedTuple):
 
 
 class Coarse(NamedTuple):
-    """The points in few directions of largest variance (`core.coarse_start`).
+    """The points in the directions of largest variance (`core.coarse_start`).
 
     - basis: orthonormal directions, one per column.
     - rows, half_squares: as `Hull.placed` and its half squares, in these directions.
@@ -83,23 +83,23 @@ def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) 
         >>> hull.frame.centre, hull.frame.scale, hull.placed[0]
         (Array([12.,  1.], dtype=float32), Array(4., dtype=float32), Array([-0.5 , -0.25], dtype=float32))
     """
-    # Averaging differences to the first point keeps the average accurate far from the origin; in units of the largest, their
-    # sum does not overflow.
+    # Averaging differences to the first point keeps the average accurate far from the origin. In units of the largest
+    # difference, the sum does not overflow.
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     sample = points[:: max(1, len(points) // SAMPLE)]
-    apart = sample - points[0]
-    unit = power_of_two(jnp.abs(apart).max())
-    centre = points[0] + (apart / unit).mean(0) * unit
-    # The largest |x − centre|, for rounding is monotonic; differences of all points would be written down first.
+    differences = sample - points[0]
+    unit = power_of_two(jnp.abs(differences).max())
+    centre = points[0] + (differences / unit).mean(0) * unit
+    # The largest |x − centre|, because rounding is monotonic; this avoids an array of all differences.
     scale = power_of_two(jnp.maximum(points.max(0) - centre, centre - points.min(0)).max())
     placed = ((points - centre) / scale).astype(jnp.float32)
     placed = jnp.pad(placed, ((0, rows - len(points)), (0, 0)))
-    # A padding row is the centre, which never scores above all points: it cannot displace the worst violator. It may be nearer
-    # than all of them, and so lies at infinity where the nearest is asked for. Placed once, and not again for each use.
+    # Padding rows are the centre, which never scores above all points, so they cannot displace the worst violator. They may be
+    # nearer than all points, so their half squares are infinite. The barrier prevents placing the points again for each use.
     real = jnp.arange(rows) < n
     placed = lax.optimization_barrier(jnp.where(real[:, None], placed, 0))
     squares = half_squares(placed)
-    # No coordinate is above 1, and the largest about 1. A maximum may drop NaN: XLA's on a CPU does.
+    # The largest coordinate is about 1, so its square neither overflows nor underflows. XLA's maximum on a CPU drops NaN.
     radius = jnp.sqrt(2 * squares.max()) * (1 + gamma(points.shape[1] + 8, jnp.float32))
     radius = jnp.where(jnp.isfinite(squares).all(), radius, jnp.nan)
     frame = Frame(centre, scale.astype(wide), radius.astype(wide))
@@ -111,11 +111,11 @@ def half_squares(placed: Float[Array, "n d"]) -> Float[Array, "n"]:
     return (placed * placed).sum(1) / 2
 
 
-# The same for points that are too many for copies of all of them, or come a piece at a time.
+# The same for points that exceed memory when copied, or come in chunks.
 
 
 def centre_of(sample: np.ndarray) -> np.ndarray:
-    """A centre for points, in their dtype: any near them will do, and a sample's mean is one.
+    """The mean of a sample of the points, in their dtype; any nearby centre suffices.
 
     Args:
         sample: (k, d), k ≥ 1 of the points.
@@ -125,10 +125,10 @@ def centre_of(sample: np.ndarray) -> np.ndarray:
 
 
 def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
-    """The largest coordinate of rows about a centre, and a close bound of the largest norm, NaN if some are not finite.
+    """The largest |coordinate| of rows about a centre, and a tight upper bound of the largest norm; NaN if not finite.
 
     Args:
-        rows: (n, d), n ≥ 1, of NumPy or of JAX.
+        rows: (n, d), n ≥ 1, NumPy or JAX.
         centre: (d,), of the same dtype.
 
     Example:
@@ -143,22 +143,22 @@ def spread(rows: Array, centre: np.ndarray) -> tuple[float, float]:
 
 
 def frame_of(centre: np.ndarray, largest: float, radius: float) -> Frame:
-    """The frame of points that are spread so about a centre.
+    """The frame of points with a given centre and spread.
 
     Args:
         centre: (d,).
-        largest, radius: what `spread` returns; their maxima, for points that come in pieces.
+        largest, radius: results of `spread`; their maxima over all chunks.
     """
     scale = _scale(largest, centre.dtype)
     return Frame(centre, np.float64(scale), np.float64(radius / scale))
 
 
 def _scale(largest: float, dtype: np.dtype) -> float:
-    """`power_of_two` in the points' dtype, as a number of Python's."""
+    """`power_of_two` in the points' dtype, as a Python number."""
     return float(jax.jit(power_of_two)(np.asarray(largest, dtype)))
 
 
-# In the rows' own dtype and in two programs, or copies of all rows in float64 would be made on the way.
+# In the rows' own dtype and in two programs, to avoid copies of all rows in float64.
 @jax.jit
 def _largest(rows: Array, centre: Array) -> Array:
     return jnp.abs(rows - centre).max()
@@ -167,5 +167,5 @@ def _largest(rows: Array, centre: Array) -> Array:
 @jax.jit
 def _largest_norm(rows: Array, centre: Array, unit: Array) -> Array:
     squares = (((rows - centre) / unit) ** 2).sum(1)
-    # A maximum may drop NaN: XLA's on a CPU does.
+    # XLA's maximum on a CPU drops NaN.
     return jnp.where(jnp.isfinite(squares).all(), jnp.sqrt(squares.max()), jnp.nan)

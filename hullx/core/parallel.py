@@ -15,7 +15,7 @@ from hullx.runs.progress import Tally
 from hullx.types import Projection
 
 
-def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
+def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
     """Run equal parts in threads; keep the queries' order.
 
     The parts are interleaved, so that slow queries are spread evenly.
@@ -33,7 +33,7 @@ def side_by_side(run: Callable[[slice, Tally], Projection], count: int, threads:
     counts = np.zeros((threads, 2), int)
     lock, stopped, found = Lock(), False, {}
 
-    @with_jax_defaults  # each thread has JAX settings of its own
+    @with_jax_defaults  # each thread has its own JAX settings
     def one(part: int) -> None:
         def further(done: int, certified: int) -> None:
             if stopped:

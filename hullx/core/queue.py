@@ -1,8 +1,7 @@
-"""The driver outside jit: queries wait in a queue for rounds of column generation, until each is decided.
+"""The driver outside jit: a queue of queries that runs rounds of column generation until each query is decided.
 
-Batches of one shape are taken from the queue and given a round; queries not yet decided go back. A query whose support
-outgrows the capacity of its stage moves to a stage with more capacity; a query that its arithmetic cannot decide moves to one
-with more precision.
+The driver takes a batch of fixed shape, runs one round, and puts undecided queries back. A query whose support outgrows its
+stage moves to a stage with more capacity. A query that its arithmetic cannot decide moves to one with more precision.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ import jax
 import numpy as np
 
 from hullx.core.sources import HostSource
-from hullx.core.stages import Method, Stage, arithmetic, following
-from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, final_status, init, pad_slots, reopen, some, to_host
+from hullx.core.stages import Method, Stage, next_stages, working_dtype
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, final_status, init, pad_slots, reopen, subset, to_host
 from hullx.numerics.batching import fill
 from hullx.runs.progress import Tally
 from hullx.types import decided
 
 # The growth of a starting support that its first stage must allow.
 GROWTH = 1.2
-# Queries begin in a wider stage once this share of a batch has outgrown the first.
+# Fresh queries begin in a stage with more capacity once this share of a batch outgrows the first stage.
 CROWDED_SHARE = 0.25
 
 
@@ -41,12 +40,12 @@ class Start(NamedTuple):
 
 
 class Work(NamedTuple):
-    """The source of a queue, its stages, the goal, and the callbacks."""
+    """The source, stages, goal and callbacks of a queue."""
 
     source: HostSource
     stages: list[Stage]
     goal: Goal
-    record: Callable[[QueryState], None]  # called with the states of queries that ended
+    record: Callable[[QueryState], None]  # called with the states of finished queries
     tally: Tally
 
 
@@ -56,16 +55,16 @@ class Queue:
 
     fresh: np.ndarray
     waiting: list[QueryState | None]
-    entry: int = 0  # the stage at which queries begin
+    entry: int = 0  # the first stage of a fresh query
 
     def put(self, state: QueryState, to: np.ndarray, stages: list[Stage]) -> None:
         """Add queries, each to a stage given by its index."""
         for stage in np.unique(to):
-            moving, here = pad_slots(some(state, to == stage), stages[stage].candidates), self.waiting[stage]
-            self.waiting[stage] = moving if here is None else _join(here, moving)
+            moving, here = pad_slots(subset(state, to == stage), stages[stage].candidates), self.waiting[stage]
+            self.waiting[stage] = moving if here is None else _concatenate(here, moving)
 
     def take(self, stages: list[Stage], begin: Callable[[np.ndarray], None]) -> tuple[int, QueryState] | None:
-        """The next batch and its stage: a full batch if possible, after adding fresh queries, else an incomplete one."""
+        """The stage and state of the next batch: a full one if possible, adding fresh queries, else an incomplete one."""
         while True:
             waiting = [0 if state is None else len(state.row) for state in self.waiting]
             full = [i for i, count in enumerate(waiting) if count >= stages[i].batch]
@@ -77,24 +76,24 @@ class Queue:
         if now is None or (state := self.waiting[now]) is None:
             return None
         batch = stages[now].batch
-        self.waiting[now] = some(state, slice(batch, None)) if len(state.row) > batch else None
-        return now, some(state, slice(batch))
+        self.waiting[now] = subset(state, slice(batch, None)) if len(state.row) > batch else None
+        return now, subset(state, slice(batch))
 
 
-def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, begun: QueryState | None = None) -> None:
+def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, undecided: QueryState | None = None) -> None:
     """Project queries onto a source's points; record the state of each query when it ends.
 
     Args:
         queries: raw, (m, d).
         start: the initial supports; None for the nearest points.
-        begun: states of the queries left undecided by a first stage, instead of all queries.
+        undecided: states of the queries left undecided by a first stage, instead of all queries.
     """
     source, stages, goal, record, tally = work
-    fresh = np.flatnonzero(np.isfinite(queries).all(1)) if begun is None else np.zeros(0, np.int64)
+    fresh = np.flatnonzero(np.isfinite(queries).all(1)) if undecided is None else np.zeros(0, np.int64)
     queue = Queue(fresh, [None] * len(stages))
-    done, certified = len(queries) - len(fresh if begun is None else begun.row), 0
-    if begun is not None:
-        queue.put(reopen(begun, begun.status < 0), _onwards(stages, 0, begun.status), stages)
+    done, certified = len(queries) - len(fresh if undecided is None else undecided.row), 0
+    if undecided is not None:
+        queue.put(reopen(undecided, undecided.status < 0), _next_stage(stages, 0, undecided.status), stages)
 
     def begin(rows: np.ndarray) -> None:
         if start is None:
@@ -106,14 +105,14 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, be
     while (taken := queue.take(stages, begin)) is not None:
         now, state = taken
         found = _advance(source, state, goal, stages[now])
-        to = _onwards(stages, now, found.status)
-        # A query ends if no stage has what it needs.
+        to = _next_stage(stages, now, found.status)
+        # A query also ends if no stage has the capacity or precision that it needs.
         over = (found.status >= 0) | ((found.status != GOING) & (to == now))
-        ended = some(found, over)
+        ended = subset(found, over)
         ended = ended._replace(status=final_status(ended.status))
         record(ended)
-        queue.put(some(reopen(found, to != now), ~over), to[~over], stages)
-        wider, _ = following(stages, now)
+        queue.put(subset(reopen(found, to != now), ~over), to[~over], stages)
+        wider, _ = next_stages(stages, now)
         crowded = (found.status == CROWDED).mean() > CROWDED_SHARE
         if now == queue.entry and stages[wider].method is Method.FLOAT32 and crowded:
             queue.entry = wider
@@ -129,16 +128,16 @@ def _advance(source: HostSource, state: QueryState, goal: Goal, stage: Stage) ->
     return to_host(found, count)
 
 
-def _onwards(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray:
-    """The stage of each query's next round: more capacity if CROWDED, more precision if STUCK."""
-    wider, better = following(stages, now)
+def _next_stage(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray:
+    """The stage of each query's next round: more capacity if CROWDED, more precision if STUCK, else the same."""
+    wider, better = next_stages(stages, now)
     return np.where(status == CROWDED, wider, np.where(status == STUCK, better, now))
 
 
 def _on_nearest(source: HostSource, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> QueryState:
     """Initial states on the nearest point, with the nearest points as candidates."""
     candidates = np.asarray(source.nearest(fill(queries[rows], stage.batch), stage.candidates))[: len(rows)]
-    return init(rows, queries[rows], candidates, arithmetic(stage.method, queries.dtype))
+    return init(rows, queries[rows], candidates, working_dtype(stage.method, queries.dtype))
 
 
 def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]) -> tuple[QueryState, np.ndarray]:
@@ -148,12 +147,12 @@ def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[
     weights[weights.sum(1) == 0, 0] = 1  # queries without weights start on the first point
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
-    # A coarse start, or an earlier result, may have a larger support than the solver allows.
+    # A coarse start or an earlier result may have a larger support than the solver allows.
     weights, support = weights[:, : stages[0].most], support[:, : stages[0].most]
     size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
     stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)
     slots = max(stage.candidates for stage in (stages[i] for i in np.unique(stage_of)))
-    state = init(rows, queries[rows], start.candidates[rows], arithmetic(stages[0].method, queries.dtype))
+    state = init(rows, queries[rows], start.candidates[rows], working_dtype(stages[0].method, queries.dtype))
     state = pad_slots(state._replace(steps=start.steps[rows].astype(np.int32)), slots)
     width = min(state.support.shape[1], support.shape[1])
     weights = weights[:, :width] / weights[:, :width].sum(1, keepdims=True)
@@ -162,5 +161,5 @@ def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[
     return state, stage_of
 
 
-def _join(these: QueryState, those: QueryState) -> QueryState:
+def _concatenate(these: QueryState, those: QueryState) -> QueryState:
     return jax.tree.map(lambda *pair: np.concatenate(pair), these, those)

@@ -40,7 +40,7 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
     Args:
         result: modified in place, except support and weights, which are copied if they need more slots.
-        state: of k queries; those that are not finite are skipped.
+        state: states of k queries; nonfinite queries are skipped.
         scale: of the frame.
     """
     finite = state.status != Status.NONFINITE

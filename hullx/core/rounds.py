@@ -2,12 +2,12 @@
 
     nearest   one product of queries by points; each query's nearest points become its first candidates;
     advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
-              it certifies the query or names its worst violators, the next candidates.
+              it certifies the query or finds its worst violators, the next candidates.
 
-The products are in float32. The certificate has more digits all the same: a float32 score is off by at most γ_d ‖x‖, so the
-best candidates are scored again from the raw points (`core.precision`), and all other points enter with the bound of their
-score. Where more points than there are candidates lie on the face next to a query, that bound is what keeps it open: in
-extended precision all points are scored with more digits.
+The products are in float32, but the certificate is more precise. A float32 score has an error of at most γ_d ‖x‖. So the best
+candidates are scored again from the raw points (`core.precision`), and all other points enter with the bound of their score.
+If the face next to a query has more points than there are candidates, that bound leaves the query undecided. In extended
+precision all points are therefore scored precisely.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from hullx.core.hull import Frame
 from hullx.core.pool.solve import Solution
 from hullx.core.stages import Method, Stage
 from hullx.core.state import Goal, QueryState
-from hullx.core.verdict import Evidence, progressed, verdict
+from hullx.core.verdict import Evidence, made_progress, verdict
 from hullx.types import Array
 
 
 class PointSource(Protocol):
-    """Points, wherever they are, as rounds need them; `active`, (b,) bool, are the queries that count, and of others anything
-    may be said.
+    """Points in any storage, as rounds use them. `active`, (b,) bool, marks valid queries; others get arbitrary results.
 
     - solve(state, steps left (b,), active, stage): each query's solve on the pool of its support and candidates.
     - best(vectors (b, d), count, active, nearest): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
@@ -46,7 +45,7 @@ class PointSource(Protocol):
 
     @property
     def rows(self) -> int:
-        """Padded number of points, the most candidates there can be."""
+        """Padded number of points, the maximum number of candidates."""
         ...
 
     def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution: ...
@@ -69,7 +68,7 @@ class Round(NamedTuple):
 def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
     """Rows of the `count` points nearest to each query, up to float32 rounding: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    with np.errstate(over="ignore"):  # a query may be farther away than its dtype tells
+    with np.errstate(over="ignore"):  # the placed query may exceed float32's range
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True)[1]
 
@@ -101,7 +100,7 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
     upper, lower = solution.upper.astype(dtype), found.lower.astype(dtype)
     better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
     before = Evidence(state.upper, state.lower, *[state.idle] * 4)
-    idle = jnp.where(progressed(before, upper, lower, solution.entered), 0, state.idle + 1)
+    idle = jnp.where(made_progress(before, upper, lower, solution.entered), 0, state.idle + 1)
     size, steps = (solution.weights > 0).sum(1), state.steps + solution.steps
 
     def keep(new: Array, old: Array) -> Array:
@@ -124,28 +123,28 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
 
 @partial(jax.jit, static_argnames="rows")  # also where the host calls it
 def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Array, scores: Array, rows: int) -> Array:
-    """Lower bounds of the slabs between queries and all points but the candidates: (b,), infinite if there are no others.
+    """Lower bounds of the slabs between queries and all points except the candidates: (b,), infinite if there are none.
 
-    The bound is along u, the direction as given; the scores are along u rounded to their dtype, ũ. With x̃ the placed row,
+    The bound is along u, the direction as given; the scores are along ũ, u rounded to their dtype. With x̃ the placed row,
     rounded too, |⟨x, u⟩ − fl⟨x̃, ũ⟩| ≤ ‖x‖ (‖u − ũ‖ + γ_d) + ‖x − x̃‖, and each rounding is at most a unit roundoff of each
     entry: γ_(d+2) of the scores' dtype times ‖x‖. Adding the bound to the score costs one more (`certificate.score_error`).
 
     Args:
         queries: raw, (b, d).
         directions: (b, d), of length 1.
-        upper: bounds of the distances, (b,).
+        upper: upper bounds of the distances, (b,).
         scores: computed scores of the candidates, in descending order; no other point has a larger one.
         rows: number of points, including padding.
     """
     if scores.shape[1] >= rows:
         return jnp.full(len(queries), jnp.inf, directions.dtype)
     d = queries.shape[1]
-    # A prepared hull may have been placed in float32, whatever the queries are: then its scale is a normal float32.
+    # A prepared hull may have been placed in float32 for queries of any dtype; then its scale is a normal float32.
     tiny = float(jnp.finfo(jnp.float32).tiny)
     narrow, own = (certificate.underflow(d, d, frame.scale, dtype, jnp.float32) for dtype in (jnp.float32, queries.dtype))
     lost = jnp.where(frame.scale >= tiny, narrow, own)
     others = scores[:, -1] + certificate.score_error(d, frame.radius.astype(scores.dtype), scores.dtype)
     placed = frame.place(queries.astype(directions.dtype))
-    # A query is no farther from the centre than the hull's radius and its distance.
+    # A query's distance from the centre is at most the hull's radius plus its distance.
     error = certificate.score_error(d, 2.01 * frame.radius + 1.01 * upper, directions.dtype) + lost
     return certificate.lower_bound((placed * directions).sum(1), others.astype(directions.dtype), error, d)

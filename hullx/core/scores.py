@@ -1,4 +1,4 @@
-"""The points with the highest scores, which become candidates."""
+"""Scores of all points, and the points with the highest scores, which become candidates."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from hullx.core.precision.slices import EXTENDED
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# Scores are first reduced to maxima over this many rows, so that the sort behind top_k sees a sixteenth of them (measured:
-# twice as fast at n = 60,000 as top_k on all).
+# Scores are first reduced to maxima over groups of rows, so that top_k sorts a sixteenth of them (measured: twice as fast at
+# n = 60,000 as top_k on all).
 GROUP = 16
-# Bytes of points in float64 at once.
+# Maximum bytes of points in float64 at once.
 CHUNK_BYTES = 2**26
-# Bytes of slices at once.
+# Maximum bytes of slices at once.
 SLICE_BYTES = 2**26
 
 
@@ -42,58 +42,58 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
     return in_chunks(points, max(CHUNK_BYTES // (8 * points.shape[1]), 1), scores).T
 
 
-def farthest(
+def worst_violators(
     frame: Frame, points: Float[Array, "n d"], queries: Float[Array, "b d"], along: Any, *, count: int
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The points that fall least short of the slab along each query's residual, in extended precision.
+    """The points that violate each query's slab most (or come nearest to that), in extended precision.
 
     Args:
         points: raw, n ≥ count.
         queries: raw.
-        along: of the solutions.
+        along: residuals of the solutions.
 
     Returns:
-        How far they are beyond the slab (minus `Slices.beyond`), in descending order, and their rows.
+        Violations (minus `Slices.slack`) in descending order, and rows.
     """
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
 
     def one(query: Array, along: Any) -> tuple[Array, Array]:
-        found = in_chunks(points, size, lambda rows: EXTENDED.beyond(frame, query, rows.astype(wide), along))
+        found = in_chunks(points, size, lambda rows: EXTENDED.slack(frame, query, rows.astype(wide), along))
         values, rows = lax.top_k(-found, count)
         return values, rows
 
     return jax.vmap(one)(queries.astype(wide), along)
 
 
-def proved(frame: Frame, queries: Float[Array, "b d"], beyond: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
-    """The lower bounds of distances, from how far the `farthest` point is beyond each slab."""
+def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
+    """Lower bounds of distances, from the largest violation of each slab (`worst_violators`)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    return jax.vmap(partial(EXTENDED.proved, frame))(queries.astype(wide), -beyond, along)
+    return jax.vmap(partial(EXTENDED.lower_bound, frame))(queries.astype(wide), -violation, along)
 
 
-def in_chunks(points: Float[Array, "n d"], size: int, of: Callable[[Array], Array]) -> Float[Array, "n ..."]:
+def in_chunks(points: Float[Array, "n d"], size: int, function: Callable[[Array], Array]) -> Float[Array, "n ..."]:
     """A function's values at all points, computed in chunks.
 
     Args:
         size: maximum points per chunk.
-        of: maps rows (k, d) to results (k, ...).
+        function: maps rows (k, d) to results (k, ...).
     """
     n = len(points)
     chunk = min(size, n)
 
     def body(i: Array, found: Array) -> Array:
         first = jnp.minimum(i * chunk, n - chunk)
-        return lax.dynamic_update_slice_in_dim(found, of(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
+        return lax.dynamic_update_slice_in_dim(found, function(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
 
-    shape = jax.eval_shape(of, points[:chunk])
+    shape = jax.eval_shape(function, points[:chunk])
     empty = jnp.zeros((n, *shape.shape[1:]), shape.dtype)
     return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points))
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The `count` largest scores of each query, in descending order, and their columns: exact, in two stages."""
-    # Without the barriers, XLA computes parts of this again for each use (measured in loops: twice as slow in all). One barrier
+    """The `count` largest scores of each query, in descending order, and their columns; exact, in two steps."""
+    # Without the barriers, XLA recomputes parts of this for each use (measured in loops: twice as slow overall). One barrier
     # around both arrays makes XLA abort when it partitions top_k over devices.
     values, columns = _top(scores, count)
     return lax.optimization_barrier(values), lax.optimization_barrier(columns)
@@ -113,8 +113,8 @@ def _top(scores: Array, count: int) -> tuple[Array, Array]:
     return values, jnp.take_along_axis(members, order, 1)
 
 
-def repeated(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
-    """Which candidates are in the support, or repeat an earlier candidate."""
+def is_repeat(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:
+    """Mask of the candidates that are in the support or repeat an earlier candidate."""
     earlier = jnp.tri(len(candidates), k=-1, dtype=bool)
     again = ((candidates[:, None] == candidates) & earlier).any(1)
     return again | ((candidates[:, None] == support) & (weights > 0)).any(1)

@@ -12,7 +12,7 @@ from jax import lax
 from hullx.core import rounds
 from hullx.core.hull import Hull
 from hullx.core.sources.array import ArraySource
-from hullx.core.stages import Stage, arithmetic
+from hullx.core.stages import Stage, working_dtype
 from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, init, pad_slots, reopen
 from hullx.numerics.batching import over_batches
 from hullx.numerics.loops import loop_start
@@ -41,7 +41,7 @@ def _begin(hull: Hull, goal: Goal, stage: Stage, batch: tuple[Array, Array]) -> 
     finite = matter & jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
     queries = jnp.where(finite[:, None], queries, hull.frame.centre)
     candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates)
-    state = init(jnp.arange(len(queries)), queries, candidates, arithmetic(stage.method, queries.dtype))
+    state = init(jnp.arange(len(queries)), queries, candidates, working_dtype(stage.method, queries.dtype))
     return _run(state._replace(status=jnp.where(finite, GOING, Status.NONFINITE).astype(jnp.int32)), hull, goal, stage)
 
 

@@ -1,4 +1,4 @@
-"""The stages that a query may need: rounds of growing capacity, and then of more precision. One table for all drivers."""
+"""The stages of a query: rounds of growing capacity, then of more precision. All drivers share one table."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from hullx.core.precision.protocol import Precision
 from hullx.core.precision.slices import EXTENDED, Slices
 from hullx.types import Array
 
-# Support slots in the rounds whose pools are in float32, and extra rows of the pool. Supports are 7–46 on MNIST; on CIFAR-10 47
-# on average, up to 303. Each size is a program to compile: finer steps save a tenth of the time on MNIST and cost as much in
-# compilation.
+# Support slots of the stages with float32 pools, and extra rows of each pool. Supports have 7–46 points on MNIST, and on
+# CIFAR-10 47 on average, up to 303. Each size compiles one program: finer steps save a tenth of the time on MNIST but cost as
+# much in compilation.
 FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
-# The same in the rounds with more precision: at first, and from one of them to the next.
-FIRST, GROWTH, EXTRA_LATER = 128, 4, 128
-# A stage has up to this factor more slots where it is then the last one.
-LITTLE_MORE = 1.5
-# The same under tracing: one small stage, then one for any support.
-TRACED, WIDE_EXTRA = 128, 64
-# Queries in a batch: fewer make a product no cheaper, whose time goes into reading the points. On a CPU a product of 64 is as
-# fast per query as any (a tenth slower than 128), and the fewer there are, the less the last, partly filled rounds cost.
+# The stages with more precision: the first capacity, its growth from stage to stage, and extra rows.
+FIRST_LATER, GROWTH_LATER, EXTRA_LATER = 128, 4, 128
+# The last stage may have up to this factor more slots, which saves one more stage.
+LAST_STAGE_FACTOR = 1.5
+# Under tracing: the capacity of one small stage, and extra rows of a second one for any support.
+TRACED_CAPACITY, WIDE_EXTRA = 128, 64
+# Queries in a batch. Below SMALLEST_BATCH a product gets no cheaper: its time goes into reading the points. On a CPU a product
+# of 64 is about as fast per query as any (a tenth slower than 128), and small batches waste less in the last, partly filled
+# rounds.
 SMALLEST_BATCH, TRACED_BATCH, LATER_BATCH = 8, 64, 16
-# Bytes of a batch's scores.
+# Maximum bytes of a batch's scores.
 SCORE_BYTES = 2**27
 
 
 class Method(Enum):
-    """How a pool is solved, and with which precision it is refined and certified: each is slower than those before."""
+    """How a pool is solved, refined and certified; each method is slower than those before."""
 
     FLOAT32 = "pools in float32, certified in float64"
     FLOAT64 = "pools and all scores in float64"
@@ -44,7 +45,7 @@ class Method(Enum):
 
     @property
     def precision(self) -> Precision:
-        """What refines and certifies. Three slices are float32's digits once and a half."""
+        """The precision of refinement and certificate. Three slices have 1.5 times float32's digits."""
         if self is Method.EXTENDED:
             return EXTENDED
         return Slices(3, 2) if self is Method.SLICED else Float64()
@@ -56,47 +57,47 @@ class Method(Enum):
 
     @property
     def scores(self) -> DTypeLike:
-        """The dtype of the scores of all points, where they are no slices."""
+        """The dtype of the scores of all points, unless they are slices."""
         return np.float32 if self.narrow else jax.dtypes.canonicalize_dtype(np.float64)
 
     @property
     def patience(self) -> int:
-        """Rounds without progress after which a query is stuck: with all digits, a row that enters may pay a round later."""
+        """Rounds without progress until a query is stuck. In extended precision, a new row may help only some rounds later."""
         return 3 if self is Method.EXTENDED else 1
 
 
-def arithmetic(method: Method, data: DTypeLike) -> np.dtype:
-    """The dtype in which residuals and brackets are computed: float64 wherever there is one."""
+def working_dtype(method: Method, data: DTypeLike) -> np.dtype:
+    """The dtype of residuals and brackets: float64 if it is available."""
     return np.dtype(data) if method is Method.SLICED else jax.dtypes.canonicalize_dtype(np.float64)
 
 
 class PoolSolver(Protocol):
-    """A solver of pools: hashable, for it is static under jit."""
+    """A solver of pools; hashable, because it is static under jit."""
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """Weights (P,) on the pool, and the steps that they took."""
+        """Weights (P,) on the pool, and the number of steps."""
         ...
 
 
 class Stage(NamedTuple):
-    """The static shape of one compiled round, and how it solves."""
+    """The static shape and method of one compiled round."""
 
-    capacity: int  # points that may carry weight; a query whose support needs more moves on
+    capacity: int  # maximum support size; a query that needs more moves on
     candidates: int  # rows of the pool
     method: Method
     batch: int
-    most: int  # points that may carry weight in any stage
+    most: int  # maximum support size in any stage
     enough: bool = False  # whether no affinely independent support is larger
-    # Solves pools in place of the tableau, which polishes its answer.
+    # Solves pools instead of the tableau, which then polishes the result.
     solver: PoolSolver | None = None
 
 
 class Setup(NamedTuple):
-    """What a solver asks for.
+    """A solver's settings.
 
-    - capacity: most points that may carry weight, or None.
-    - own: a solver of pools in place of the tableau, or None.
-    - extended: whether a traced program has the stage in extended precision; None where supports are small.
+    - capacity: maximum support size, or None.
+    - own: a solver of pools instead of the tableau, or None.
+    - extended: whether a traced program has a stage in extended precision; None: only if supports are small.
     """
 
     capacity: int | None = None
@@ -108,47 +109,49 @@ def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[
     """The stages outside tracing: float32, then float64 and extended precision, each up to the largest independent support.
 
     Args:
-        n, d: points, and their dimension.
-        rows: of the source, padding included.
-        batch: of the first stages.
+        n, d: number of points, and their dimension.
+        rows: number of rows of the source, including padding.
+        batch: batch size of the first stages.
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
-    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _sizes(FLOAT32, most)]
-    grown = [FIRST]
+    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _capacities(FLOAT32, most)]
+    grown = [FIRST_LATER]
     while grown[-1] < most:
-        grown.append(GROWTH * grown[-1])
+        grown.append(GROWTH_LATER * grown[-1])
     for method in (Method.FLOAT64, Method.EXTENDED):
-        found += [Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _sizes(grown, most)]
+        found += [
+            Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _capacities(grown, most)
+        ]
     return [_fit(stage, independent, rows) for stage in found]
 
 
-def _sizes(sizes: Sequence[int], most: int) -> list[int]:
-    """The capacities of stages for supports of at most `most` points: a little more than a size has is given to it."""
+def _capacities(sizes: Sequence[int], most: int) -> list[int]:
+    """The capacities of stages for supports of at most `most` points."""
     found = list[int]()
     for size in sizes:
-        if most <= LITTLE_MORE * size:
+        if most <= LAST_STAGE_FACTOR * size:
             return [*found, most]
         found.append(size)
     return found
 
 
 def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[Stage]:
-    """The stages of one traced program: a small one, and one for what it leaves, which costs nothing where that is nothing.
+    """The stages of one traced program: a small one, and later ones that cost nothing if no query needs them.
 
-    Where the small one has room for any support, only precision can be lacking. Where it has not, the second has more room and
-    more precision, and extended precision is a third program to compile, for those who ask for it.
+    If the small stage has capacity for any support, a query can lack only precision. If not, the second stage has more
+    capacity and more precision; extended precision is a third stage to compile, on request.
 
     Args:
-        m, n, d: queries, points, and their dimension.
-        rows: of the points, padding included.
+        m, n, d: number of queries, of points, and their dimension.
+        rows: number of rows of the points, including padding.
     """
     independent = min(n, d + 1)
     most = min(independent, setup.capacity or n)
     wide = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
-    first, later = min(most, TRACED), min(batch, LATER_BATCH)
+    first, later = min(most, TRACED_CAPACITY), min(batch, LATER_BATCH)
     found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, most, solver=setup.own)]
     if most > first:
         found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
@@ -159,16 +162,16 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
 
 
 def _fit(stage: Stage, independent: int, rows: int) -> Stage:
-    """A stage whose pools have at most as many rows as there are points."""
+    """The stage with pools of at most as many rows as the points."""
     return stage._replace(candidates=min(stage.candidates, rows), enough=stage.most == independent)
 
 
 def batch_size(m: int, most: int, rows: int) -> int:
-    """How many of m queries go together: a power of two, as many as are of use and as their scores find room for.
+    """The batch size for m queries: a power of two, limited by the source and by SCORE_BYTES.
 
     Args:
-        most: batch that the source makes use of.
-        rows: of the source.
+        most: largest batch that the source can use.
+        rows: number of rows of the source.
     """
     batch = SMALLEST_BATCH
     while batch < min(m, most) and 2 * batch * rows * 4 <= SCORE_BYTES:
@@ -176,16 +179,16 @@ def batch_size(m: int, most: int, rows: int) -> int:
     return batch
 
 
-def following(stages: list[Stage], now: int) -> tuple[int, int]:
-    """Where a query goes on: the stage with more capacity, and the one with more precision; this one if there is none.
+def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
+    """Indices of the next stage with more capacity, and of the next with more precision; `now` if there is none.
 
     Args:
-        now: the stage at which it is, by its place in the table; so are those returned.
+        now: index of the current stage.
 
     Example:
         >>> first = Stage(64, 96, Method.FLOAT32, 128, 785)
         >>> table = [first, first._replace(capacity=128), first._replace(capacity=128, method=Method.FLOAT64)]
-        >>> following(table, 0), following(table, 2)
+        >>> next_stages(table, 0), next_stages(table, 2)
         ((1, 2), (2, 2))
     """
     here, later = stages[now], range(now + 1, len(stages))
@@ -195,10 +198,12 @@ def following(stages: list[Stage], now: int) -> tuple[int, int]:
 
 
 def step_limit(n: int, d: int) -> int:
-    """Most steps for a query: an active set takes a small multiple of its support's size in practice, and Lawson and Hanson
-    allow 3n; other solvers have limits of their own in each round.
+    """The default maximum of steps per query.
+
+    In practice an active set takes a small multiple of its support's size; Lawson and Hanson allow 3n. Other solvers have
+    their own limits per round.
 
     Args:
-        n, d: points, and their dimension.
+        n, d: number of points, and their dimension.
     """
     return 200 + 40 * min(n, d + 1)

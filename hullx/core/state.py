@@ -101,7 +101,7 @@ def reopen(state: QueryState, rows: Array) -> QueryState:
     return state._replace(status=xp.where(rows, GOING, state.status), idle=xp.where(rows, 0, state.idle))
 
 
-def some(state: QueryState, which: Any) -> QueryState:
+def subset(state: QueryState, which: Any) -> QueryState:
     """The states of some of the queries."""
     return jax.tree.map(lambda field: field[which], state)
 

@@ -34,7 +34,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     """A `Status`, or GOING, CROWDED or STUCK: (b,) int32.
 
     A bracket within tolerance takes precedence over all limits. A support larger than the capacity needs more capacity. A query
-    without progress needs more precision. A query without steps left ends.
+    without progress needs more precision. A query with no steps left ends.
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol)
     needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
@@ -46,7 +46,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     return jnp.where(decided < 0, needs, decided).astype(jnp.int32)
 
 
-def progressed(before: Evidence, upper: Array, lower: Array, entered: Array) -> Array:
+def made_progress(before: Evidence, upper: Array, lower: Array, entered: Array) -> Array:
     """Whether a round made progress: it halved the bracket, or added a row and lowered the upper bound.
 
     Args:

@@ -24,7 +24,7 @@ __all__ = ["numeric_array"]
 def numeric_array(name: str, value: Any) -> Numeric:
     """The value as an array of a real floating dtype that holds all its numbers exactly.
 
-    NumPy and JAX arrays of float16, bfloat16, float32 and float64 are returned unchanged, also tracers and shape structs.
+    NumPy and JAX arrays of float16, bfloat16, float32 and float64 are returned unchanged, as are tracers and shape structs.
     Integers and booleans become float32 if that holds them exactly, else float64; see `dtypes.floating`.
 
     Args:

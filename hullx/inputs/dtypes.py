@@ -23,9 +23,9 @@ def floating(name: str, array: Numeric) -> Numeric:
 
     - float16, bfloat16, float32 and float64 are kept; big-endian arrays are byte-swapped; float8 and narrower become float32.
     - Booleans and integers of up to 16 bits become float32.
-    - Wider integers become the narrower of float32 and float64 that holds all values, after a pass over them. float64
-      arrays are NumPy arrays while x64 is off. The values of tracers and shape structs are unknown, so their 32-bit integers
-      become float64, which needs x64.
+    - Wider integers become float32 if it holds all values, else float64, after a pass over them. float64 arrays are NumPy
+      arrays while x64 is off. The values of tracers and shape structs are unknown, so their 32-bit integers become float64,
+      which needs x64.
 
     Raises:
         ArgumentTypeError: no such dtype exists.

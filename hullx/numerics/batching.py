@@ -1,4 +1,4 @@
-"""A function of one query, mapped over many: a fixed number in lockstep, batch after batch."""
+"""Map functions over queries in batches of fixed size."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from jax import lax
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# Queries that `over_queries` solves in lockstep. The slowest of them decides when all are done, and each holds a pool's Gram
-# matrix (0.5 MB in float64); 64 keep two CPU cores' products efficient.
+# Queries that `over_queries` solves in lockstep. The slowest query determines the time, and each holds a pool's Gram matrix
+# (0.5 MB in float64); 64 keep two CPU cores' products efficient.
 LOCKSTEP = 64
-# The same on a CPU where solves are small steps on an inverse, which should stay in a core's cache (measured with 65 slots:
-# 10 µs a step with 4 queries, 16 with 8). Fewer, where their pools would not fit into a last-level cache of CACHE_BYTES.
+# The same for solves on a CPU: small steps on an inverse, which should stay in a core's cache (measured with 65 slots: 10 µs a
+# step with 4 queries, 16 with 8). Fewer if their pools do not fit into a last-level cache of CACHE_BYTES.
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
 # An accelerator gathers pools for as many queries as fit into POOL_BYTES.
 POOL_BYTES = 2**30
 
 
 def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP) -> Any:
-    """one(*query's) for each query of a batch: arrays, or trees of them, whose first axis is that of the queries.
+    """Map a function over the first axis of a batch, a fixed number of queries at a time.
 
     Args:
         one: a function of one query's arrays, without side effects.
         batch: arrays (m, ...), or trees of such, m ≥ 0.
-        together: how many in lockstep.
+        together: number of queries in lockstep.
 
     Returns:
-        What `one` returns, with a first axis of m.
+        The results of `one`, with a first axis of m.
 
     Example:
         >>> over_queries(lambda query: query.sum(), jnp.arange(6.0).reshape(3, 2))
@@ -43,12 +43,12 @@ def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP)
 
 
 def over_batches(batched: Callable[[Any], Any], batch: Any, size: int) -> Any:
-    """batched(part) for one part of a batch after the other, all of one size: one program to compile.
+    """Apply a function to a batch in parts of equal size, one after the other, as one compiled program.
 
     Args:
         batched: a function of trees of arrays whose first axis is that of the queries, without side effects.
         batch: a tree of arrays (m, ...), m ≥ 0.
-        size: of a part; the last one is filled up with its last query.
+        size: queries per part; the last part is padded with its last query.
     """
     count = len(jax.tree.leaves(batch)[0])
     size = max(min(size, count), 1)
@@ -65,13 +65,13 @@ def over_batches(batched: Callable[[Any], Any], batch: Any, size: int) -> Any:
 
 
 def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int, wanted: Array | None = None) -> Any:
-    """batched(*group's) for groups of a fixed number of queries of a batch, one after the other.
+    """Apply a function to groups of a fixed number of queries, one after the other.
 
     Args:
-        batched: a function of arrays whose first axis is that of queries.
+        batched: a function of arrays whose first axis is that of the queries.
         batch: arrays (b, ...), or trees of such.
-        together: divides b.
-        wanted: (b,) bool; groups none of which is wanted are left out, and get zeros. None for all.
+        together: queries per group; divides b.
+        wanted: (b,) bool; groups without a wanted query are skipped and get zeros. None for all.
 
     Example:
         >>> in_groups(lambda queries: queries.sum(1), (jnp.arange(8.0).reshape(4, 2),), 2)
@@ -83,7 +83,7 @@ def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int
         return over_batches(lambda group: batched(*group), batch, together)
     groups = wanted.reshape(-1, together).any(1)
     _, order = lax.top_k(groups.astype(jnp.float32), len(groups))
-    batched = jax.jit(batched)  # traced once, for its shape and for the loop
+    batched = jax.jit(batched)  # traced once, both for its shape and for the loop
 
     def group(first: Array | int) -> tuple[Any, ...]:
         return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, first, together), batch)
@@ -100,11 +100,11 @@ def in_groups(batched: Callable[..., Any], batch: tuple[Any, ...], together: int
 
 
 def lockstep(pool_bytes: int, batch: int) -> int:
-    """How many queries solve together: a power of two whose pools fit a CPU's cache, or an accelerator's memory.
+    """The number of queries to solve together: a power of two whose pools fit a CPU's cache or an accelerator's memory.
 
     Args:
-        pool_bytes: of one query's pool.
-        batch: queries; the result divides it.
+        pool_bytes: size of one query's pool.
+        batch: number of queries; the result divides it.
     """
     on_cpu = jax.default_backend() == "cpu"
     fit = 2 ** (max((CACHE_BYTES if on_cpu else POOL_BYTES) // pool_bytes, 1).bit_length() - 1)
@@ -112,7 +112,7 @@ def lockstep(pool_bytes: int, batch: int) -> int:
 
 
 def fill(rows: np.ndarray, count: int) -> np.ndarray:
-    """Rows filled up to a count with copies of the last one: programs are compiled for one shape.
+    """The rows padded to a count with copies of the last one, so that programs compile for one shape.
 
     Args:
         rows: (k, ...), k ≥ 1.

@@ -9,10 +9,10 @@ from jax import lax
 from hullx.types import Array
 
 
-def widened(numbers: Array, dtype: np.dtype) -> Array:
+def upcast(numbers: Array, dtype: np.dtype) -> Array:
     """The same numbers in a wider dtype, including subnormal numbers; differentiable.
 
-    A subnormal float32 is a normal float64, but a processor that flushes subnormal numbers to 0 does so before the conversion.
+    A subnormal float32 is a normal float64, but a processor that flushes subnormal numbers to 0 does that before converting.
 
     Args:
         numbers: float16, bfloat16, float32 or float64, of any shape.
@@ -20,7 +20,7 @@ def widened(numbers: Array, dtype: np.dtype) -> Array:
 
     Example:
         >>> with jax.enable_x64(True):
-        ...     widened(np.array([0.5, 1e-40], np.float32), np.dtype(np.float64))
+        ...     upcast(np.array([0.5, 1e-40], np.float32), np.dtype(np.float64))
         Array([5.00000...e-01, 9.9999...e-41], dtype=float64)
     """
     numbers = jnp.asarray(numbers)

@@ -1,12 +1,12 @@
-"""Differences and products of numbers as if their dtype had twice its digits, by matrix products alone.
+"""Differences and products with about twice the digits of a dtype, by matrix products alone.
 
-A number is cut into slices of few bits, multiples of 2^−b, 2^−2b, …; the product of two slices, summed over a block of an
-inner dimension, then fits into the dtype's digits and has no rounding error at all, in whatever order a library sums it (Ozaki,
-Ogita, Oishi and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
-multiplication"). So float32 gives about float64's digits where there is no float64, and float64 about twice as many.
+A number is cut into slices of few bits, multiples of 2^−b, 2^−2b, …. The product of two slices, summed over a block of an
+inner dimension, then fits into the dtype's digits. It has no rounding error, in any order of summation (Ozaki, Ogita, Oishi
+and Rump 2012, "Error-free transformations of matrix multiplication by using fast routines of matrix multiplication"). So
+float32 gives about float64's digits where float64 is unavailable, and float64 gives about twice as many.
 
-It needs IEEE arithmetic of the dtype, which CPUs and GPUs have; TPUs have it in float32 and emulate float64 with fewer bits. In
-float32 slices have 8 bits, which bfloat16 holds.
+This requires IEEE arithmetic of the dtype, which CPUs and GPUs have. TPUs have it in float32, and emulate float64 with fewer
+bits. In float32 slices have 8 bits, which bfloat16 holds.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from jaxtyping import Float
 from hullx.numerics.norms import gamma
 from hullx.types import Array, Count, Number
 
-# Products of slices whose places add up to less are added as pairs.
+# Products of slices i and j are added as pairs if i + j is less than this.
 LEADING = 4
 
 
 class Pair(NamedTuple):
-    """A number as the unevaluated sum of two of one shape, the second a rounding error of the first."""
+    """A number as the unevaluated sum of two of one shape; the second is a rounding error of the first."""
 
     high: Array
     low: Array
 
 
 class Slicing(NamedTuple):
-    """How numbers of magnitude ≤ 1 are cut: into slices of a fixed number of bits; the last slice is the rounded rest.
+    """How to cut numbers of magnitude ≤ 1 into slices of a fixed number of bits; the last slice is the rounded rest.
 
     Attributes:
-        bits: of a slice but the last, whose products are exact.
-        slices: how many.
-        block: most products of slices that are summed at once: block · 2^(2 bits) is at most 2^24, or 2^53.
+        bits: of each slice except the last; products of such slices are exact.
+        slices: number of slices.
+        block: maximum number of products of slices summed at once: block · 2^(2 bits) is at most 2^24, or 2^53.
     """
 
     bits: int
@@ -53,7 +53,7 @@ class Slicing(NamedTuple):
 
 
 def slicing(dtype: DTypeLike, slices: int = 5) -> Slicing:
-    """How numbers of a dtype are cut.
+    """The slicing of numbers of a dtype.
 
     Example:
         >>> slicing(jnp.float32)
@@ -65,17 +65,18 @@ def slicing(dtype: DTypeLike, slices: int = 5) -> Slicing:
 def product_error(
     a: Number, b: Number, terms: int, dtype: DTypeLike, how: Slicing, *, columns: int = 1, nonzero: Count | None = None
 ) -> Number:
-    """The largest error of a `product` over a number of terms: of an entry, or the length of a row of errors.
+    """An upper bound of the error of a `product`: of one entry, or the length of a row of errors.
 
-    The products of the first slices of each block are added as pairs, N of them: their highs are added without error but for
-    the N − 1 roundings that the lows gather, each at most u times a partial sum; adding these costs as many roundings of at
-    most N u of it. Slices of one number add up to at most 1 + 2^−7 of it in magnitude, which a quarter more pays for. The
-    products of later slices, of which each entry is at most 2^−(bits · LEADING), are added as they are. Where a last slice is
-    involved, it was rounded, and so is the sum over its block; it is no larger than what it is of.
+    The N products of the first slices of all blocks are added as pairs. Their highs are added without error; the lows collect
+    the N − 1 roundings, each at most u times a partial sum. Adding the lows costs N − 1 more roundings, each at most N u times
+    that sum. Slices of one number add up to at most 1 + 2^−7 of it in magnitude, which a quarter more covers. The products of
+    later slices, whose entries are at most 2^−(bits · LEADING), are added in the dtype. A product with a last slice has the
+    rounding of that slice and of the sum over its block; the last slice is no larger than its number.
 
     Args:
         a, b: Euclidean norms of a row of the first factor, and of the second with all its columns.
-        nonzero: most terms that are not 0; None for all.
+        terms: length of the inner dimension.
+        nonzero: maximum number of nonzero terms; None for all.
     """
     unit, blocks = float(jnp.finfo(dtype).eps) / 2, -(-terms // how.block)
     pairs = sum(i + j < LEADING for i in range(how.slices) for j in range(how.slices)) + 1
@@ -121,9 +122,9 @@ def total(terms: Float[Array, "t ..."]) -> Pair:
 
 
 def cut(number: Pair, how: Slicing) -> Float[Array, "c ..."]:
-    """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, and what is left.
+    """The slices of a number, the most significant first: multiples of 2^−bits, 2^−2bits, …, and the rest.
 
-    Each is the difference of the number rounded to the bits of this slice and to those of the slice before, which is exact.
+    Each slice is the difference of two roundings of the number, to its own bits and to those of the slice before; it is exact.
 
     Args:
         number: of magnitude ≤ 1, of any shape.
@@ -145,7 +146,7 @@ def product(a: Float[Array, "c n k"], b: Float[Array, "c k m"], how: Slicing) ->
 
     Args:
         a, b: slices (`cut`) of numbers of magnitude ≤ 1.
-        how: of both.
+        how: the slicing of both.
 
     Example:
         >>> how = slicing(jnp.float32)

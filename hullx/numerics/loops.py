@@ -1,4 +1,4 @@
-"""Loops inside of `jax.shard_map`: what they begin with must be of the type that they end with, place by place."""
+"""Loops inside `jax.shard_map`, whose initial values must have the same sharding type as their results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hullx.types import Array
 
 
 def loop_start(start: Any, *like: Array) -> Any:
-    """The same values, of a type that says: different on each device, if that is what an array like these is.
+    """The same values, typed as device-varying if one of the given arrays is.
 
-    `shard_map` tells constants, which are the same on all devices, from what is computed of split arrays, and a loop that turns
-    one into the other is an error. Elsewhere this does nothing, and in compiled programs nothing is left of it.
+    `shard_map` distinguishes constants, equal on all devices, from values computed from sharded arrays. A loop that turns one
+    into the other is an error. Outside `shard_map` this function does nothing; compilation removes it.
 
     Args:
-        start: what the loop begins with, a tree of arrays.
-        like: arrays of one element or more, from which the loop computes.
+        start: initial values of the loop, a tree of arrays.
+        like: arrays of at least one element, from which the loop computes.
     """
     never = jnp.asarray(False)
     for array in like:

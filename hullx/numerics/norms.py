@@ -30,10 +30,10 @@ def gamma(operations: int | Array, dtype: DTypeLike) -> float | Array:
 
 
 def power_of_two(magnitude: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The least power of two above a magnitude, and 1 for 0: dividing by it is exact.
+    """The least power of two above a magnitude, and 1 for 0; dividing by it is exact.
 
-    Near the ends of the dtype's range, it is the last power whose reciprocal is also normal: compiled code replaces divisions
-    by multiplications with the reciprocal, and flushes subnormal numbers to 0.
+    Near the ends of the dtype's range, it is the last power whose reciprocal is also normal, because compiled code replaces
+    divisions by multiplications with the reciprocal and flushes subnormal numbers to 0.
 
     Args:
         magnitude: ≥ 0.
@@ -69,8 +69,8 @@ def norm(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
 def norm_bound(vectors: Float[Array, "... d"]) -> Float[Array, "..."]:
     """An upper bound of the norm: `norm` plus a bound of its rounding error.
 
-    Squaring costs each term 1 u, summing d of them at most d − 1 more; the root halves that, and rounds, as does this product:
-    d/2 + 2. Two more are for sums of such bounds.
+    Squaring costs each term 1 u; summing d terms costs at most d − 1 more. The root halves that and adds one rounding, and so
+    does this product: d/2 + 2. Two more are for sums of such bounds.
 
     Example:
         >>> bool(5 < norm_bound(jnp.array([3.0, 4.0])) < 5.00001)

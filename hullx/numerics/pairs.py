@@ -1,8 +1,8 @@
 """Arithmetic on arrays or on pairs: a `Pair` has about twice the digits of its dtype.
 
-Every function takes arrays, for which it is the ordinary operation, or pairs. An algorithm written with them runs in either.
-Source: Dekker (1971), "A floating-point technique for extending the available precision"; a product has a relative error of a
-few u², u the unit roundoff. Nothing certified rests on these error bounds.
+Every function takes arrays, with the ordinary operation, or pairs, so an algorithm written with them runs in both precisions.
+Source: Dekker (1971), "A floating-point technique for extending the available precision". A product has a relative error of a
+few u², u the unit roundoff. No certificate depends on these error bounds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def high(numbers: Numbers) -> Array:
 
 
 def epsilon(numbers: Numbers) -> float:
-    """The relative spacing of these numbers: eps of an array's dtype, eps² of a pair's.
+    """The relative spacing of the numbers: eps of an array's dtype, eps² of a pair's.
 
     Example:
         >>> epsilon(jnp.zeros(2)) ** 2 == epsilon(Pair(jnp.zeros(2), jnp.zeros(2)))
@@ -57,7 +57,7 @@ def plus(*numbers: Numbers) -> Numbers:
 
 
 def minus(a: Numbers, *others: Numbers) -> Numbers:
-    """a less others, a pair if a is one."""
+    """a minus the others, a pair if a is one."""
     return plus(a, *(jax.tree.map(lambda part: -part, b) for b in others))
 
 
@@ -73,7 +73,7 @@ def times(a: Numbers, b: Numbers) -> Numbers:
 
 
 def minus_times(a: Numbers, b: Numbers, c: Numbers) -> Numbers:
-    """a − b · c, all arrays or all pairs: one sum, where `minus` and `times` are two."""
+    """a − b · c, all arrays or all pairs; one sum instead of the two of `minus` and `times`."""
     if not isinstance(a, Pair):
         return a - b * c
     terms, rest = _terms(jax.tree.map(lambda part: -part, b), c)
@@ -81,7 +81,7 @@ def minus_times(a: Numbers, b: Numbers, c: Numbers) -> Numbers:
 
 
 def reciprocal(numbers: Numbers) -> Numbers:
-    """1 / numbers; for a pair by one step of Newton's."""
+    """1 / numbers; for a pair by one Newton step."""
     if not isinstance(numbers, Pair):
         return 1 / numbers
     guess = 1 / numbers.high
@@ -99,10 +99,10 @@ def product(matrix: Numbers, vector: Numbers) -> Numbers:
 
 
 def _terms(a: Pair, b: Pair) -> tuple[list[Array], list[Array]]:
-    """Numbers that add up to a · b: some without rounding errors, and the rest, which is small.
+    """Terms that add up to a · b: exact ones, and small ones with rounding errors.
 
-    Products of halves are exact, so it makes no difference where a compiler contracts them with a sum. (The usual formula
-    subtracts the rounded product, which XLA may compute again, and not rounded.)
+    Products of halves are exact, so it does not matter whether a compiler contracts them with a sum. (The usual formula
+    subtracts the rounded product, which XLA may recompute without rounding.)
     """
     (a_top, a_rest), (b_top, b_rest) = _halves(a.high), _halves(b.high)
     return [a_top * b_top, a_top * b_rest, a_rest * b_top], [a_rest * b_rest + (a.high * b.low + a.low * b.high)]
@@ -111,13 +111,13 @@ def _terms(a: Pair, b: Pair) -> tuple[list[Array], list[Array]]:
 def _total(terms: list[Array], rest: list[Array]) -> Pair:
     """The sum of terms, and of small ones that may be added with rounding errors.
 
-    In few kernels: a compiler makes one of each difference without error, and one of a whole reduction.
+    One reduction compiles to one kernel, whereas each error-free difference would be a kernel of its own.
     """
     return extended.total(jnp.stack(jnp.broadcast_arrays(*terms, sum(rest[1:], rest[0]))))
 
 
 def _halves(numbers: Array) -> tuple[Array, Array]:
-    """Each number as the sum of two with half its digits: rounded to these, and the rest."""
+    """Two numbers with half the digits that add up to each number: the rounded number and the rest."""
     info = jnp.finfo(numbers.dtype)
     whole, cut = jnp.dtype(f"int{info.bits}"), info.nmant // 2 + 1
     bits = lax.bitcast_convert_type(numbers, whole) + jnp.asarray(1 << (cut - 1), whole)

@@ -67,7 +67,7 @@ def given(queries: Any, points: Any) -> Given:
 
 
 def check_points(points: Array) -> None:
-    """Check that points have shape (n, d), n and d at least 1.
+    """Check that points have shape (n, d) with n and d at least 1.
 
     Raises:
         ArgumentError: they do not.
@@ -83,7 +83,7 @@ def constant(value: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.core.Tracer) else leaf, value)
 
 
-def settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
+def check_settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
     """Check the settings of a projection; return the solver object.
 
     Raises:

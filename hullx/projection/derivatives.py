@@ -1,6 +1,6 @@
-"""Derivatives of projections: what JAX differentiates in place of the solver that found them.
+"""Derivatives of projections, by formulas that replace differentiating the solver.
 
-The solver runs on constants and leaves a support S with weights w. As long as S stays the support, the projection is that onto
+The solver runs on constants and returns a support S with weights w. While S stays the support, the projection is the one onto
 S's affine hull, a smooth function of the query q and of the points x_i, i ∈ S. With p = Σ w_i x_i, r = q − p, u = r/‖r‖,
 and dots for tangents,
 
@@ -13,16 +13,16 @@ where N is the inverse of the Gram matrix of S among weights that sum to 0 (`cor
 of p and P the projector onto the directions of S's affine hull: q̄ = P v, x̄_i = w_i (v − P v) + y_i r, Σ y_i = 0, and
 q̄ + Σ x̄_i = v.
 
-Each value is a `jax.custom_jvp` that returns what the solver found, so that it costs nothing unless it is differentiated, and
-whose rule is made of these same values, so that it can be differentiated again.
+Each value is a `jax.custom_jvp` that returns the solver's result, so it costs nothing unless it is differentiated. Its rule
+uses these same values, so it can be differentiated again.
 
-Where the projection is not differentiable, a choice is made, and never NaN:
+Where the projection is not differentiable, hullx returns a fixed, finite derivative:
 
-- a query in the hull, its boundary and its vertices included (Status.INSIDE): distance and direction have derivative 0, and
+- for a query in the hull, including its boundary and vertices (Status.INSIDE): distance and direction have derivative 0, and
   ṗ = P(q̇ − Σ w_i ẋ_i) + Σ w_i ẋ_i with P the projector onto the directions of the whole hull;
-- points that coincide or are affinely dependent: what they share goes to those that the solver chose (a nearest point that is
-  itself one of the points, though other points span a face around it, counts as a vertex);
-- a query of NaN or infinity: 0.
+- for points that coincide or are affinely dependent: the shared derivative goes to the points that the solver chose (a nearest
+  point that is itself one of the points counts as a vertex, even if other points span a face around it);
+- for a query with NaN or infinity: 0.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ from hullx.numerics.loops import loop_start
 from hullx.numerics.norms import power_of_two
 from hullx.types import Array, Projection, Status
 
-# Steps of iterative refinement of N t: N is as good as the support's condition lets it be.
+# Steps of iterative refinement of N t: the support's condition number limits the accuracy of N.
 REFINEMENTS = 2
-# Slots that most supports fit in.
+# Slots that suffice for most supports.
 NARROW = 128
 
 
 def differentiable(found: Projection, queries: Float[Array, "m d"], points: Float[Array, "n d"]) -> Projection:
-    """The same projections, their distance, point, weights and direction carrying derivatives in queries and points.
+    """The same projections with distance, point, weights and direction differentiable in queries and points.
 
     Args:
-        found: of all m queries, as constants.
+        found: projections of all m queries, as constants.
         queries: raw.
         points: raw.
     """
@@ -66,9 +66,9 @@ def differentiable(found: Projection, queries: Float[Array, "m d"], points: Floa
 
 
 def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Array, Array], Array]:
-    """value(found, queries, points): a field of `found`, whose derivative is tangent(found, queries, points, q̇, ẋ).
+    """A function value(found, queries, points): a field of `found` with derivative tangent(found, queries, points, q̇, ẋ).
 
-    Where points are constant, ẋ is None: zeros of their shape would cost more than all the rest.
+    ẋ is None for constant points, because zeros of their shape would cost more than everything else.
     """
 
     @jax.custom_jvp
@@ -78,7 +78,7 @@ def _value(name: str, tangent: Callable[..., Array]) -> Callable[[Projection, Ar
     @with_jax_defaults
     def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
         found, queries, points = primals
-        # A lane of NaN would spoil the derivatives in the points, which all lanes share.
+        # A query with NaN would spoil the derivatives in the points, which all queries share.
         clean = found._replace(
             **{field: _finite(getattr(found, field)) for field in ("distance", "point", "weights", "direction")}
         )
@@ -95,19 +95,19 @@ def _finite(field: Array) -> Array:
 
 
 def _distance_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    apart = query_dot - _mixed(found, queries, points, points_dot)
-    slope = (direction(found, queries, points) * apart).sum(1)
+    relative_dot = query_dot - _weighted_tangents(found, queries, points, points_dot)
+    slope = (direction(found, queries, points) * relative_dot).sum(1)
     return jnp.where(_outside(found), slope, 0)
 
 
 def _weights_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    return _on_support(found, queries, points, query_dot, points_dot)[0]
+    return _support_tangents(found, queries, points, query_dot, points_dot)[0]
 
 
 def _point_dot(found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None) -> Array:
-    _, moved, mixed = _on_support(found, queries, points, query_dot, points_dot)
+    _, moved, mixed = _support_tangents(found, queries, points, query_dot, points_dot)
     inside = found.status == Status.INSIDE
-    axes = _axes(inside.any(), lax.stop_gradient(points))
+    axes = _hull_directions(inside.any(), lax.stop_gradient(points))
     along = jnp.matmul(jnp.matmul(query_dot - mixed, axes.T, precision="highest"), axes, precision="highest")
     return jnp.where(inside[:, None], along + mixed, moved)
 
@@ -130,7 +130,7 @@ def _outside(found: Projection) -> Array:
     return (found.status != Status.INSIDE) & (found.status != Status.NONFINITE)
 
 
-def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
+def _weighted_tangents(found: Projection, queries: Array, points: Array, points_dot: Array | None) -> Array:
     """Σ w_i ẋ_i: (m, d)."""
     if points_dot is None:
         return jnp.zeros_like(queries)
@@ -145,12 +145,12 @@ def _mixed(found: Projection, queries: Array, points: Array, points_dot: Array |
     return _in_narrow_slots(mixed, found)
 
 
-def _on_support(
+def _support_tangents(
     found: Projection, queries: Array, points: Array, query_dot: Array, points_dot: Array | None
 ) -> tuple[Array, Array, Array]:
     """ẇ, ṗ and Σ w_i ẋ_i of the projections onto the affine hulls of their supports: (m, s), (m, d) and (m, d)."""
 
-    # Gathered rows are s × d a query, too much to keep for all of them: they are gathered again when they are needed again.
+    # Gathered rows take s × d numbers per query, too many to store for all queries, so the backward pass gathers them again.
     @jax.checkpoint
     def one(support: Array, weights: Array, query: Array, query_dot: Array) -> tuple[Array, Array, Array]:
         rows, used = points[support], weights > 0
@@ -178,7 +178,7 @@ def _on_support(
 
 
 def _in_narrow_slots(derivative: Callable[[Projection], Any], found: Projection) -> Any:
-    """A derivative on the first slots alone where no query uses more: a traced program has slots for any support."""
+    """A derivative on the first NARROW slots if no query uses more; a traced program has slots for any support."""
     if found.support.shape[1] <= NARROW:
         return derivative(found)
     narrow = found._replace(support=found.support[:, :NARROW], weights=found.weights[:, :NARROW])
@@ -192,9 +192,9 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
     Rows that are affinely dependent on others get 0.
 
     Args:
-        rows: X, about any origin near them; those without weight are zero.
-        weights: ≥ 0; of s slots, those in use are positive, and so is the first.
-        scores: t, 0 where there is no weight.
+        rows: X, about any nearby origin; rows without weight are zero.
+        weights: ≥ 0; positive in the used slots, which include the first.
+        scores: t, 0 for rows without weight.
     """
     constant = lax.stop_gradient(rows)
     centred = constant - constant[0]
@@ -215,13 +215,13 @@ def zero_sum_solution(rows: Float[Array, "s d"], weights: Float[Array, "s"], sco
 
 
 @custom_vmap
-def _axes(needed: Array, points: Array) -> Array:
-    """An orthonormal basis of the directions of the hull, one a row and zeros to fill, if it is needed: (min(n, d), d)."""
+def _hull_directions(needed: Array, points: Array) -> Array:
+    """An orthonormal basis of the hull's directions, one per row, padded with zeros, if needed: (min(n, d), d)."""
 
     def directions(points: Array) -> Array:
         centred = points - points[0]
         _, sizes, axes = jnp.linalg.svd(jnp.linalg.qr(centred, mode="r"), full_matrices=False)
-        # NumPy's matrix_rank takes the same level.
+        # NumPy's matrix_rank uses the same threshold.
         level = sizes[0] * max(points.shape) * float(jnp.finfo(points.dtype).eps)
         return jnp.where((sizes > level)[:, None], axes, 0)
 
@@ -229,11 +229,11 @@ def _axes(needed: Array, points: Array) -> Array:
     return lax.cond(needed, directions, lambda points: loop_start(jnp.zeros(size, points.dtype), points), points)
 
 
-@_axes.def_vmap
+@_hull_directions.def_vmap
 @with_jax_defaults
 def _(size: int, batched: list[bool], needed: Array, points: Array) -> tuple[Array, bool]:
-    """One basis for all queries of one hull; else hull by hull, and only of those that need it."""
+    """One basis for all queries of one hull; for several hulls, one after the other, only where needed."""
     if not batched[1]:
-        return _axes(needed.any(), points), False
+        return _hull_directions(needed.any(), points), False
     needed = jnp.broadcast_to(needed, (size,)) if not batched[0] else needed
-    return lax.map(lambda hull: _axes(*hull), (needed, points)), True
+    return lax.map(lambda hull: _hull_directions(*hull), (needed, points)), True

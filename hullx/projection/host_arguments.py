@@ -1,4 +1,4 @@
-"""Checks and conversion of queries and points on the host, where points may come in parts and exceed memory."""
+"""Checks and conversion of queries and points on the host, for points in parts or larger than memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hullx.projection.arguments import given
 
 
 class Input(NamedTuple):
-    """The arguments as NumPy arrays of one dtype."""
+    """Queries and points as NumPy arrays of one dtype."""
 
     queries: np.ndarray  # (m, d)
     points: np.ndarray | Hull | Sequence[np.ndarray]  # (n, d), or parts that are read in chunks
@@ -39,7 +39,7 @@ class Input(NamedTuple):
 
 
 def host_input(queries: Any, points: Any) -> Input:
-    """Queries and points, checked and converted to the dtype that they promote to, at least float32.
+    """Check queries and points; convert them to their promoted dtype, at least float32.
 
     Args:
         queries, points: the user's arguments, of any type.

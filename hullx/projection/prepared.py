@@ -1,4 +1,4 @@
-"""Points prepared for projections: placed in their frame once for many calls."""
+"""Prepare points for projections: place them in their frame once for many calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
 from hullx.jax_settings import with_jax_defaults
-from hullx.numerics.conversion import widened
+from hullx.numerics.conversion import upcast
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
 
@@ -30,9 +30,9 @@ SMALL, COPIED_BYTES = 2**14, 2**26
 def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
-    Each call with points starts by placing them in a frame, which takes longer than a projection of one query. A prepared hull
-    does this once. Outside jit, where the points have 384 coordinates or more, it also holds their coordinates in the 192
-    directions of largest variance, for a coarse start of the search.
+    Each call with points first places them in a frame, which takes longer than projecting one query. A prepared hull does this
+    once. Outside jit, for points of 384 coordinates or more, it also holds their coordinates in the 192 directions of largest
+    variance, for a coarse start of the search.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 
@@ -63,12 +63,12 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
 
 def traced(points: Array, dtype: np.dtype) -> Hull:
     """The hull of points under tracing, differentiable in its points."""
-    points = widened(points, dtype)
+    points = upcast(points, dtype)
     return hull_of(constant(points), len(points), rows=len(points))._replace(points=points)
 
 
 def on_device(points: Array, dtype: np.dtype) -> Hull:
-    """The hull of concrete points in a dtype that holds them, padded, without principal directions; under x64.
+    """The padded hull of concrete points in a dtype that holds them, without principal directions; needs x64.
 
     Raises:
         ArgumentError: the points are not finite or of a size that their dtype cannot compute with.
@@ -113,7 +113,7 @@ def in_dtype(hull: Hull, dtype: np.dtype) -> Hull:
     wide, frame = jax.dtypes.canonicalize_dtype(np.float64), hull.frame
     if hull.points.dtype != dtype:
         centre = jnp.asarray(frame.centre).astype(dtype)
-        hull, frame = hull._replace(points=lax.stop_gradient(widened(hull.points, dtype))), frame._replace(centre=centre)
+        hull, frame = hull._replace(points=lax.stop_gradient(upcast(hull.points, dtype))), frame._replace(centre=centre)
     if frame.scale.dtype != wide:
         frame = frame._replace(scale=jnp.asarray(frame.scale).astype(wide), radius=jnp.asarray(frame.radius).astype(wide))
     return hull._replace(frame=frame)

@@ -20,9 +20,9 @@ from hullx.core.stages import Setup, Stage, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
 from hullx.jax_settings import with_jax_defaults, without_mesh
-from hullx.numerics.conversion import widened
+from hullx.numerics.conversion import upcast
 from hullx.projection import derivatives, prepared
-from hullx.projection.arguments import Given, constant, given, settings
+from hullx.projection.arguments import Given, check_settings, constant, given
 from hullx.types import Array, Projection
 
 
@@ -42,17 +42,16 @@ def project(
     lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED means
     distance − lower ≤ rtol · distance.
 
-    Outside jit NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
-    twice its digits if a query needs them, and rounded outwards to the dtype of the result.
-    Supports may have any size.
+    Outside jit, NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
+    twice its digits if a query needs them, and rounded outwards to the dtype of the result. Supports may have any size.
 
     Under jit, vmap or scan everything compiles into one program. Arrays have the dtypes that JAX gives them. Without x64,
-    brackets are computed in slices of float32, for which 1e-6 is within reach, and some queries in mixed units end with
-    Status.ROUNDING. So do queries within rounding error of the hull where more than 128 points can carry weight, unless
-    `solvers.ActiveSet(last_resort=True)` asks for extended precision, which takes longer to compile.
+    brackets are computed in slices of float32, which reach 1e-6; some queries in mixed units end with Status.ROUNDING.
+    Queries within rounding error of the hull also do if more than 128 points can carry weight.
+    `solvers.ActiveSet(last_resort=True)` then adds extended precision, which takes longer to compile.
 
-    distance, point, weights and direction are differentiable in queries and points, to any order (`projection.derivatives`);
-    lower is a constant.
+    distance, point, weights and direction are differentiable in queries and points to any order (`projection.derivatives`);
+    lower is constant.
 
     Args:
         queries: one query (d,) or any batch of them (..., d). Floating-point arrays of NumPy or JAX; outside jit also integers,
@@ -79,9 +78,11 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
-    found, slots = _found(mine, setup, rtol, max_iter), _slots(mine, setup)
-    return _attached(found, *_arrays(mine), slots=slots) if mine.differentiated else _shaped(found, mine, slots)
+    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, max_iter))
+    found, slots = _solve(inputs, setup, rtol, max_iter), _slots(inputs, setup)
+    if inputs.differentiated:
+        return _attach_derivatives(found, *_arrays(inputs), slots=slots)
+    return _reshape(found, inputs, slots)
 
 
 @with_jax_defaults
@@ -110,14 +111,14 @@ def distance(
 
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
-    mine, setup = given(queries, points), solvers.setup(settings(solver, rtol, max_iter))
-    found = _found(mine, setup, rtol, max_iter)
-    return _distance(found, *_arrays(mine)) if mine.differentiated else _shaped(found, mine, 1).distance
+    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, max_iter))
+    found = _solve(inputs, setup, rtol, max_iter)
+    return _distance(found, *_arrays(inputs)) if inputs.differentiated else _reshape(found, inputs, 1).distance
 
 
-def _found(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     """The projections of the flattened queries, as constants, in the dtype of the result."""
-    return _eager(mine, setup, rtol, max_iter) if mine.concrete else _traced(mine, setup, rtol, max_iter)
+    return _solve_eager(inputs, setup, rtol, max_iter) if inputs.concrete else _solve_traced(inputs, setup, rtol, max_iter)
 
 
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
@@ -126,26 +127,26 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
     return step_limit(n, d) if setup.own is None else 2**30
 
 
-def _eager(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
-    result_dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
+def _solve_eager(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+    result_dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
     with without_mesh(), jax.enable_x64(True):
-        points = constant(mine.points)
-        hull = points if isinstance(points, Hull) else prepared.on_device(points, mine.dtype)
-        hull = prepared.in_dtype(hull, mine.dtype)
+        points = constant(inputs.points)
+        hull = points if isinstance(points, Hull) else prepared.on_device(points, inputs.dtype)
+        hull = prepared.in_dtype(hull, inputs.dtype)
         n, d = int(hull.n), hull.points.shape[1]
         # The bracket must be within rtol after rounding outwards.
         eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
         goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
-        flat = np.asarray(constant(mine.queries)).astype(mine.dtype).reshape(-1, d)
+        flat = np.asarray(constant(inputs.queries)).astype(inputs.dtype).reshape(-1, d)
         found = driver.solve(flat, driver.on_device(hull, setup), goal)
     # Derivatives compile for each number of slots, so use few numbers.
-    found = pad_support(found, min(_slots(mine, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
+    found = pad_support(found, min(_slots(inputs, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
     return round_outwards(found, result_dtype, rtol)
 
 
-def _traced(mine: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
-    dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
-    queries, points = widened(constant(mine.queries), dtype), constant(mine.points)
+def _solve_traced(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+    dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
+    queries, points = upcast(constant(inputs.queries), dtype), constant(inputs.points)
     hull = points if isinstance(points, Hull) else prepared.traced(points, dtype)
     if np.dtype(hull.points.dtype).itemsize > np.dtype(dtype).itemsize:
         raise ArgumentError(
@@ -182,16 +183,16 @@ def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int,
     return jax.tree.map(lambda field: field[:count], round_outwards(found, queries.dtype, rtol))
 
 
-def _arrays(mine: Given) -> tuple[Array, Array]:
+def _arrays(inputs: Given) -> tuple[Array, Array]:
     """Queries and points as JAX arrays of the result's dtype, with their derivatives."""
-    dtype = jax.dtypes.canonicalize_dtype(mine.dtype)
-    return widened(mine.queries, dtype), widened(mine.raw, dtype)
+    dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
+    return upcast(inputs.queries, dtype), upcast(inputs.raw, dtype)
 
 
-def _slots(mine: Given, setup: Setup) -> int:
+def _slots(inputs: Given, setup: Setup) -> int:
     """The number of support slots of a result."""
-    n = _count(mine.points) if isinstance(mine.points, Hull) else len(mine.raw)
-    return min(n, mine.raw.shape[1] + 1, setup.capacity or n)
+    n = _count(inputs.points) if isinstance(inputs.points, Hull) else len(inputs.raw)
+    return min(n, inputs.raw.shape[1] + 1, setup.capacity or n)
 
 
 def _count(hull: Hull) -> int:
@@ -199,16 +200,16 @@ def _count(hull: Hull) -> int:
     return int(hull.n) if is_concrete(hull.n) else len(hull.points)
 
 
-def _shaped(found: Projection, mine: Given, slots: int) -> Projection:
+def _reshape(found: Projection, inputs: Given, slots: int) -> Projection:
     """Results of flattened queries, reshaped to the queries' leading shape."""
-    shape = np.shape(mine.queries)[:-1]
+    shape = np.shape(inputs.queries)[:-1]
     found = pad_support(found, slots)
     # Not jnp.asarray, which compiles a copy for each shape.
     return jax.device_put(Projection(*(field.reshape((*shape, *field.shape[1:])) for field in found)))
 
 
 @partial(jax.jit, static_argnames="slots")
-def _attached(found: Projection, queries: Array, points: Array, *, slots: int) -> Projection:
+def _attach_derivatives(found: Projection, queries: Array, points: Array, *, slots: int) -> Projection:
     found = derivatives.differentiable(found, queries.reshape(-1, queries.shape[-1]), points)
     found = pad_support(found, slots)
     return jax.tree.map(lambda field: field.reshape(*queries.shape[:-1], *field.shape[1:]), found)

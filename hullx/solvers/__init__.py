@@ -1,4 +1,4 @@
-"""Solvers by name or as objects, from hullx or your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
+"""Solvers, by name or as objects, built in or your own: `project(q, X, solver=ActiveSet(capacity=256))`."""
 
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.stages import Setup
@@ -18,7 +18,7 @@ BY_NAME: dict[str, Solver] = {
 
 
 def resolve(solver: str | Solver) -> Solver:
-    """The solver of that name, or the object itself.
+    """The solver with the given name, or the given object.
 
     Args:
         solver: a key of `BY_NAME`, or a hashable object that implements `Solver`.

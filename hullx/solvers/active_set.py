@@ -1,8 +1,8 @@
 """The default solver: exact active set on a pool of rows.
 
 A query's projection has a small support (7–46 of MNIST's 60,000 points). A round solves exactly on a pool (the current support
-and the best candidates), then scores all points along the new residual. That product both certifies the answer and finds the
-violating rows, which are the next candidates. The objective falls in every round that finds a violator, so rounds terminate.
+and the best candidates), then scores all points along the new residual. That product certifies the answer and finds the
+violating rows, the next candidates. The objective falls in every round that finds a violator, so the rounds terminate.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class ActiveSet:
     Attributes:
         capacity: maximum support size. None means min(n, d + 1), which always suffices. An undecided query that needs more
             ends with Status.CAPACITY and a valid bracket.
-        last_resort: whether a program under jit ends with extended precision, for queries within rounding error of the hull
-            and for mixed units. Compilation takes some seconds longer. None enables it if min(n, d + 1) is at most 128.
-            Outside jit it is always available.
+        last_resort: whether a program under jit has a last stage in extended precision, for queries within rounding error of
+            the hull and for mixed units. Compilation takes some seconds longer. None enables it if min(n, d + 1) is at most
+            128. Outside jit it is always available.
 
     Raises:
         ArgumentTypeError, ArgumentError: capacity is not an integer ≥ 1, or last_resort is not True, False or None.
@@ -47,6 +47,6 @@ class ActiveSet:
             raise ArgumentTypeError(f"last_resort: got {self.last_resort!r}, expected True, False or None: choose one of these")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`, to the exact solution."""
+        """As `Solver`; the solution is exact."""
         found = tableau.solve_pool(pool, max_steps)
         return found.weights, found.steps

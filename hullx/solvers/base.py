@@ -1,7 +1,7 @@
-"""The protocol of solvers, which solve pools: small sets of rows given by their products.
+"""The protocol of solvers, which solve pools: small sets of rows, given by their inner products.
 
 hullx provides the rest for all solvers: the choice of pool rows (column generation), batches, a last exact step on the rows
-with weight, and the certificate, from one product with all points. A solver need not be exact, because later rounds correct it.
+with weight, and the certificate, from one product with all points. A solver may be inexact, because later rounds correct it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Solver(Protocol):
         """Weights on a pool, at least as good as the initial ones, and the number of steps.
 
         Args:
-            pool: pool of one query, in dimensionless coordinates; hullx maps the function over queries.
+            pool: the pool of one query, in dimensionless coordinates; hullx maps the function over queries.
             max_steps: maximum number of steps.
 
         Returns:

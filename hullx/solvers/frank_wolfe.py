@@ -5,8 +5,8 @@ its predicted gain exceeds that of a step towards the best of all rows w:
 
     t_s − t_a ≥ t_w − ⟨p, r⟩:  p ← p + γ (x_s − x_a), 0 ≤ γ ≤ w_a        else:  p ← p + γ (x_w − p), 0 ≤ γ ≤ 1
 
-each with the exact minimiser γ. No inverse: a step costs P operations, or P² of the second kind. Source: Tsuji, Tanaka and
-Pokutta (2022), "Pairwise conditional gradients without swap steps and sparser kernel herding", algorithm 1.
+each with the exact minimiser γ. It needs no inverse: a step costs P operations, or P² for the second kind. Source: Tsuji,
+Tanaka and Pokutta (2022), "Pairwise conditional gradients without swap steps and sparser kernel herding", algorithm 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hullx.core.pool.problem import PoolProblem
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# A solve ends at this duality gap, relative to the initial gap.
+# A solve stops at this duality gap, relative to the initial gap.
 GAP = 1e-4
 
 

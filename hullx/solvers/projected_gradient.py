@@ -2,8 +2,8 @@
 
     a ← P(b − ∇f(b)/L),    f(a) = ‖Xᵀa − q‖²/2,    P the projection onto the simplex
 
-with Nesterov's momentum (Beck and Teboulle 2009, FISTA), on a pool. It serves as a baseline, and for jaxopt's implicit
-derivatives (`implicit_weights`), which keep a weight for each point.
+with Nesterov's momentum (Beck and Teboulle 2009, FISTA), on a pool. It serves as a baseline, and provides jaxopt's implicit
+derivatives (`implicit_weights`), which hold a weight for each point.
 
 Only this file uses jaxopt, which is no longer maintained; the rest of hullx works without it.
 """
@@ -28,7 +28,7 @@ from hullx.types import Array
 
 # Default maximum of steps in `implicit_weights`.
 LIMIT = 20_000
-# A solve ends at this step length in weights.
+# A solve stops at this step length in weights.
 SHORT = 1e-6
 # ‖M‖ ≤ (tr M^p)^(1/p) for M positive semidefinite, p = 2^SQUARINGS; at most d^(1/p) times too large: 1.11 at d = 784.
 SQUARINGS = 6
@@ -92,10 +92,10 @@ def pool_loss(weights: Array, gram: Array, linear: Array) -> Array:
 def implicit_weights(
     query: Float[Array, "d"], points: Float[Array, "n d"], *, max_iter: int = LIMIT, tol: float = 1e-10
 ) -> Float[Array, "n"]:
-    """All weights of the projection by jaxopt, with jaxopt's implicit derivatives by its fixed point.
+    """All weights of the projection by jaxopt, with jaxopt's implicit derivatives at its fixed point.
 
-    Reverse mode only: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. This
-    function serves as a check of `hullx.projection.derivatives`.
+    Reverse mode only: `jax.jacrev(lambda query: implicit_weights(query, points) @ points)(query)`. It serves as a check of
+    `hullx.projection.derivatives`.
 
     Args:
         query: in raw coordinates, like the points.
@@ -126,7 +126,7 @@ def implicit_weights(
 def bound(matrix: Float[Array, "P P"]) -> Float[Array, ""]:
     """An upper bound of the largest eigenvalue of a positive semidefinite matrix: the Lipschitz constant of the gradient.
 
-    The p-th root of tr M^p, p = 2^SQUARINGS, by squaring; 1 for a matrix that is all 0.
+    The p-th root of tr M^p, p = 2^SQUARINGS, by squaring; 1 for the zero matrix.
 
     Example:
         >>> bound(jnp.eye(2)).round(2)
@@ -138,7 +138,7 @@ def bound(matrix: Float[Array, "P P"]) -> Float[Array, ""]:
     for _ in range(SQUARINGS):
         matrix, exponent = jnp.matmul(matrix, matrix, precision="highest"), 2 * exponent
         trace = jnp.trace(matrix)
-        # tr M^p = exp(p log): each square is normalised to trace 1.
+        # tr M^p = exp(p log), because each square is normalised to trace 1.
         matrix, log = matrix / jnp.where(trace > 0, trace, 1), log + jnp.log(jnp.where(trace > 0, trace, 1)) / exponent
     return jnp.exp(log) * (1 + 1e-3)
 
@@ -155,11 +155,11 @@ def loss(weights: Array, rows: Array, query: Array) -> Array:
 
 
 @lru_cache
-def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
+def jaxopt_solver(objective: Callable[..., Array], max_iter: int = LIMIT, tol: float = 0.0) -> Any:
     """jaxopt's solver for a loss, scaled so that its gradient's Lipschitz constant is 1.
 
     Args:
-        of: `loss` or `pool_loss`.
+        objective: `loss` or `pool_loss`.
         max_iter: maximum steps of its `run`.
         tol: step length at which `run` stops.
 
@@ -172,5 +172,5 @@ def jaxopt_solver(of: Callable[..., Array], max_iter: int = LIMIT, tol: float = 
         import jaxopt
         from jaxopt.projection import projection_simplex
     return jaxopt.ProjectedGradient(
-        of, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
+        objective, projection_simplex, stepsize=lambda _: 1.0, maxiter=max_iter, tol=tol, jit=True, unroll=False
     )

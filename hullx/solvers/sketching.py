@@ -3,10 +3,10 @@
 After R. Yousefzadeh (2021), "A sketching method for finding the closest point on a convex hull", arXiv 2102.10502: a sketch is
 the small part of the data that matters for one query. Each round takes a sketch and follows the projected gradient's path to
 its first minimiser, the generalized Cauchy point. That point decides which points of the sketch may carry weight; an exact
-solve finds their weights. Here the sketch is the pool. In addition to the original, one product with all points certifies the
-answer, and its worst violators enter the next sketch.
+solve finds their weights. Here the sketch is the pool. hullx adds one product with all points, which certifies the answer and
+finds the worst violators for the next sketch.
 
-The Cauchy point is that of the bound-constrained form of the problem, in which the weights need not sum to 1:
+The Cauchy point belongs to the bound-constrained form of the problem, in which the weights need not sum to 1:
 
     minimise over u ≥ 0    ‖Σ u_i (x_i − q)‖²/2 + s (Σ u_i − 1)²/2
 
@@ -49,7 +49,7 @@ class Sketching:
         check_count("capacity", self.capacity, none="min(n, d + 1)")
 
     def solve(self, pool: PoolProblem, max_steps: Array) -> tuple[Array, Array]:
-        """As `Solver`: the Cauchy point's weights, where the exact step starts."""
+        """As `Solver`: the Cauchy point's weights, the start of the exact step."""
         weights = pool.weights
         # Relative to p instead of the first row.
         products = pool.gram @ weights
@@ -69,8 +69,8 @@ def cauchy_point(gram: Array, scores: Array, square: Array, weights: Array, clos
     Args:
         gram, scores: ⟨x_i − p, x_j − p⟩, (P, P), and ⟨x_i − p, r⟩, (P,), of the pool's rows; p is the current point.
         square: ‖r‖².
-        weights: (P,), at p; the path starts at the multiple of them that minimises the objective.
-        closed: (P,) bool: rows without weight that must stay so.
+        weights: (P,), at p; the path starts at their multiple that minimises the objective.
+        closed: (P,) bool, rows that must keep weight 0.
     """
     penalty = jnp.maximum(jnp.diagonal(gram).max(), square)
     penalty = jnp.where(penalty > 0, penalty, 1)

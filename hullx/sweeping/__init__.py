@@ -1,4 +1,4 @@
-"""Projection of whole data sets, driven from the host."""
+"""Projection of whole data sets, run from the host."""
 
 from hullx.sweeping.sweep import sweep
 

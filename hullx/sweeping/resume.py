@@ -16,7 +16,7 @@ from hullx.runs.fingerprint import digest, reserved_for
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
-# Queries per batch, the maximum loss at an interruption. Large batches have a small share of incomplete rounds.
+# Queries per batch, the maximum loss at an interruption. Larger batches have a smaller share of incomplete rounds.
 BATCH = 2048
 
 
@@ -29,7 +29,7 @@ def in_batches(
     run: Callable[[slice, Tally], Projection],
     tally: Tally,
 ) -> Projection:
-    """Run `run` for each batch of queries missing in the folder; return the concatenated results of all batches.
+    """Project each batch of queries missing in the folder; return the results of all batches, concatenated.
 
     The name of a batch's file has a hash of its contents and of the fingerprint. Damaged files are reported with a warning,
     and their batches are recomputed.
@@ -53,15 +53,15 @@ def in_batches(
     with reserved_for(folder, mine, "resume", proved=proved):
         parts, certified = [], 0
         for start in starts:
-            batch, further = slice(start, start + BATCH), partial(_further, tally, start, certified)
+            batch, further = slice(start, start + BATCH), partial(_add_earlier, tally, start, certified)
             data = sealed.computed_once(
                 folder,
                 _stem(start),
                 mine,
-                lambda batch=batch, further=further: _packed(run(batch, further)),
+                lambda batch=batch, further=further: _to_bytes(run(batch, further)),
                 again="its queries are projected again",
             )
-            part = _unpacked(data)
+            part = _from_bytes(data)
             parts.append(part)
             certified += int(part.decided.sum())
             tally(min(start + BATCH, len(queries)), certified)
@@ -72,18 +72,18 @@ def _stem(start: int) -> str:
     return f"queries-{start:09d}"
 
 
-def _packed(part: Projection) -> bytes:
+def _to_bytes(part: Projection) -> bytes:
     data = io.BytesIO()
     np.savez(data, **part._asdict())
     return data.getvalue()
 
 
-def _unpacked(data: bytes) -> Projection:
+def _from_bytes(data: bytes) -> Projection:
     with np.load(io.BytesIO(data)) as file:
         return Projection(**{name: file[name] for name in Projection._fields})
 
 
-def _further(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
+def _add_earlier(tally: Tally, done_before: int, certified_before: int, done: int, certified: int) -> None:
     tally(done_before + done, certified_before + certified)
 
 

@@ -49,8 +49,8 @@ def sweep(
 
     Gives the same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not
     differentiable, with threads, a coarse start, progress and resume folders.
-    Memory: two copies of the points (three if they are not C-contiguous and aligned to 64 bytes, as from `hullx.data.load`),
-    the result, and on a CPU about 0.5 GB for compiled programs and scores.
+    Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
+    `hullx.data.load` are), and on a CPU about 0.5 GB for compiled programs and scores.
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
@@ -62,8 +62,8 @@ def sweep(
             processes call with the same arguments and get the same result. None for JAX's default device.
         resume: a folder for finished batches of queries. The same call after an interruption resumes there, with results
             bitwise identical to those of an uninterrupted run. Damaged batch files are detected, reported and recomputed.
-        warm_start: an earlier result for the same queries, for example on the last epoch's features, where the search starts.
-            It changes the work, not the answer.
+        warm_start: an earlier result for the same queries, for example on the last epoch's features, as the start of the
+            search. It changes the work, not the answer.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:
@@ -122,6 +122,6 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
 
 
 def _start(earlier: Projection) -> Start:
-    """An earlier result as the start; the first candidates are its supports."""
+    """An earlier result as the start; the first candidates are the heaviest support points."""
     support, weights = np.asarray(earlier.support, np.int32), np.array(earlier.weights, np.float64)
     return Start(support, weights, support[:, :1], np.zeros(len(support), np.int64))

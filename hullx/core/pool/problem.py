@@ -1,4 +1,4 @@
-"""The problem of a pool: all that a solver of pools needs to know."""
+"""The problem of a pool: the complete input of a pool solver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hullx.types import Array
 
 
 class PoolProblem(NamedTuple):
-    """The projection of a query q within a pool of P rows, about weights at hand: with p = Σ w_i x_i and r = q − p,
+    """The projection of a query q within a pool of P rows, about current weights w: with p = Σ w_i x_i and r = q − p,
 
         minimise ‖q − Σ a_i x_i‖²/2 = ‖r‖²/2 − ⟨a − w, t⟩ + ⟨a − w, G (a − w)⟩/2   subject to   a ≥ 0, Σ a = 1
 
@@ -18,7 +18,7 @@ class PoolProblem(NamedTuple):
     - scores: t, ⟨x_i − x_0, r⟩.
     - weights: w ≥ 0, of sum 1, the first not 0.
     - square: ‖r‖².
-    - closed: rows that stay without weight, because they repeat others.
+    - closed: rows that must have weight 0, because they repeat others.
 
     In extended precision gram and scores are pairs of arrays (`numerics.extended.Pair`).
     """

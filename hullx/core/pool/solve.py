@@ -1,7 +1,7 @@
-"""A query's solve on its pool: from the rows to a pool problem, to weights, to a refined projection.
+"""The solve of a query on its pool: from rows to a pool problem, to weights, to a refined projection.
 
-The solve is exact on the pool, also with other solvers: it ends on the equations of the rows that have weight, and is refined
-from the raw numbers (`core.precision`).
+The solve is exact on the pool with every solver: it ends with the equations of the rows with weight, and is refined from the
+raw numbers (`core.precision`).
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from hullx.core.pool import tableau
 from hullx.core.pool.problem import PoolProblem
 from hullx.core.pool.tableau import Solved
 from hullx.core.precision.slices import EXTENDED
-from hullx.core.scores import repeated
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.scores import is_repeat
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair
 from hullx.types import Array
 
 
 class Pool(NamedTuple):
-    """The rows among which a query's support is sought: those that have weight first."""
+    """The rows of a query's pool; rows with weight come first."""
 
     members: Array  # (c,) int32
     weights: Array  # (c,)
-    blocked: Array  # (c,) bool: repetitions
+    blocked: Array  # (c,) bool, repeated rows
 
 
 class Solution(NamedTuple):
-    """Exact solves of a batch on its pools, refined."""
+    """Refined exact solves of a batch on its pools."""
 
-    support: Array  # (b, c) int32, in no order
+    support: Array  # (b, c) int32, unordered
     weights: Array  # (b, c)
     point: Array  # (b, d) raw
     direction: Array  # (b, d) of length 1
-    along: Any  # the directions with all their digits, for `precision`
+    along: Any  # the directions in full precision, for `core.precision`
     upper: Array  # (b,), in the frame's units
-    inside: Array  # (b,), the point reproduces the query
+    inside: Array  # (b,), whether the point reproduces the query
     steps: Array
-    entered: Array  # some candidate joined the support
+    entered: Array  # whether a candidate joined the support
 
 
 def pool(support: Array, weights: Array, candidates: Array) -> Pool:
-    """As many rows as there are candidates: those of the support, then the best candidates besides."""
-    key = jnp.concatenate([jnp.where(weights > 0, 2, 0), jnp.where(repeated(candidates, support, weights), 0, 1)])
-    # The first of equals comes first.
+    """The pool of a query, as long as its candidates: the support, then the best candidates outside it."""
+    key = jnp.concatenate([jnp.where(weights > 0, 2, 0), jnp.where(is_repeat(candidates, support, weights), 0, 1)])
+    # top_k keeps the order of equal keys.
     kinds, first = lax.top_k(key.astype(jnp.float32), len(candidates))
     weights = jnp.concatenate([weights, jnp.zeros(len(candidates), weights.dtype)])[first]
     return Pool(jnp.concatenate([support, candidates])[first], jnp.where(kinds == 2, weights, 0), kinds == 0)
@@ -59,25 +59,25 @@ def pool(support: Array, weights: Array, candidates: Array) -> Pool:
 def solve(
     frame: Frame, queries: Array, raw: Array, placed: Array | None, start: Pool, left: Array, *, stage: Stage
 ) -> Solution:
-    """The exact solves on some pools, in lockstep.
+    """The exact solves of a batch on its pools, in lockstep.
 
     Args:
         queries: raw, (b, d).
-        raw: the pools' rows as they came, (b, c, d).
-        placed: the same in the frame, in float32, where they are available.
+        raw: the pools' raw rows, (b, c, d).
+        placed: the same rows in the frame, in float32, or None.
         start: the pools.
-        left: most steps of each, (b,).
+        left: maximum steps of each query, (b,).
     """
-    method, dtype = stage.method, arithmetic(stage.method, queries.dtype)
+    method, dtype = stage.method, working_dtype(stage.method, queries.dtype)
     queries, raw = queries.astype(dtype), raw.astype(dtype)
     if method is Method.EXTENDED:
-        pools = jax.vmap(partial(_extended_problem, frame))(queries, raw, start)
+        pools = jax.vmap(partial(_extended_pool_problem, frame))(queries, raw, start)
     else:
         members = frame.place(raw) if placed is None else placed
         members = members.astype(jnp.float32) if method.narrow else members
-        pools = jax.vmap(_problem)(frame.place(queries), members, start)
-    solved = jax.vmap(partial(_solved, stage))(pools, left)
-    refined = jax.vmap(partial(method.precision.refined, frame))(queries, raw, solved, pools.gram)
+        pools = jax.vmap(_pool_problem)(frame.place(queries), members, start)
+    solved = jax.vmap(partial(_solve_pool, stage))(pools, left)
+    refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram)
     return Solution(
         support=start.members,
         weights=refined.weights,
@@ -91,20 +91,20 @@ def solve(
     )
 
 
-def _problem(query: Array, members: Array, start: Pool) -> PoolProblem:
-    """A pool's problem in the dtype of its members, (c, d) in the frame, as the query."""
+def _pool_problem(query: Array, members: Array, start: Pool) -> PoolProblem:
+    """The problem of a pool in the dtype of its members, (c, d); query and members are in the frame."""
     weights, centred = start.weights.astype(members.dtype), members - members[0]
     gram = jnp.matmul(centred, centred.T, precision="highest")
-    # The query is placed with all its digits: far from the origin it has none to lose.
+    # The query is placed in full precision, because far from the origin it needs all its digits.
     residual = weights @ (query.astype(members.dtype) - members)
     scores = jnp.matmul(centred, residual, precision="highest")
     return PoolProblem(gram, scores, weights, residual @ residual, start.blocked)
 
 
-def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
-    """A pool's problem in pairs, from raw numbers and without rounding errors of their dtype."""
+def _extended_pool_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> PoolProblem:
+    """The problem of a pool in pairs, from raw numbers, without rounding errors of their dtype."""
     weights, how = start.weights.astype(raw.dtype), extended.slicing(raw.dtype, EXTENDED.slices)
-    # Differences of placed numbers are at most 2, and numbers that are cut at most 1.
+    # Differences of placed numbers are at most 2; `cut` expects numbers of at most 1.
     unit = 2 * frame.scale.astype(raw.dtype)
     sliced = extended.cut(Pair(*(part / unit for part in extended.difference(raw, raw[0]))), how)
     gram = Pair(*(4 * part for part in extended.product(sliced, sliced.swapaxes(1, 2), how)))
@@ -112,7 +112,7 @@ def _extended_problem(frame: Frame, query: Array, raw: Array, start: Pool) -> Po
     return PoolProblem(gram, scores, weights, jnp.zeros((), raw.dtype), start.blocked)
 
 
-def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
+def _solve_pool(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     if stage.solver is None:
         return tableau.solve_pool(pool, left, most=stage.most)
     weights, steps = stage.solver.solve(pool, left)
@@ -123,16 +123,16 @@ def _solved(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
     total = weights.sum()
     # On invalid weights, keep the starting ones.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)
-    return _on_support(pool, weights, steps, left)
+    return _solve_on_support(pool, weights, steps, left)
 
 
-def _on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
-    """A solve of a pool on the rows alone that other weights are on, which it starts from."""
-    shifted, swapped = tableau.about(pool, weights, jnp.zeros_like(weights))
+def _solve_on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:
+    """The solve of a pool from other weights, restricted to their rows."""
+    shifted, swapped = tableau.recentre(pool, weights, jnp.zeros_like(weights))
     shifted = shifted._replace(closed=jnp.ones_like(pool.closed))
-    return tableau.swap(tableau.solve_pool(shifted, left - steps), swapped, steps)
+    return tableau.restore_order(tableau.solve_pool(shifted, left - steps), swapped, steps)
 
 
 def heaviest(weights: Array, count: int) -> Array:
-    """Places of the largest weights, in falling order."""
+    """Indices of the largest weights, in descending order."""
     return lax.top_k(weights.astype(jnp.float32), count)[1].astype(jnp.int32)

@@ -1,1 +1,1 @@
-"""The precision of residuals and brackets: float64's (`float64`), or about twice that of a dtype (`slices`)."""
+"""The precision of residuals and brackets: float64 (`float64`), or about twice that of a dtype (`slices`)."""

@@ -13,24 +13,24 @@ from hullx.numerics.norms import norm_bound, unit
 from hullx.numerics.pairs import Numbers
 from hullx.types import Array
 
-# Of the weights, each with new scores: what the Gram matrix's rounding leaves of one takes another.
+# Corrections of the weights, each with new scores: each removes most of the error that the Gram matrix's rounding left.
 CORRECTIONS = 2
 
 
 class Float64:
     """`Precision` of float64; `along` is the direction."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
         """As `Precision`; `upper` is `certificate.upper_bound`."""
         weights = solved.weights.astype(jnp.float64)
         weights = weights / weights.sum()
-        # From the raw numbers, which are rounded once; placed ones would each bring their own rounding.
+        # From the raw numbers, so that each difference is rounded once; each placed number would add its own rounding.
         differences = (query - rows) / frame.scale
         data_dtype, scale = frame.centre.dtype, frame.scale
         lost = certificate.underflow(len(query), len(weights), scale, data_dtype, jnp.float64)
 
         def again(_: Array, weights: Array) -> Array:
-            # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩, and a constant makes no difference.
+            # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩; a constant has no effect.
             scores = -(differences @ (weights @ differences))
             weights = jnp.maximum(weights + correction(weights, scores, solved.inverse, gram), 0)
             return weights / weights.sum()

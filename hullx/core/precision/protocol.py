@@ -1,4 +1,4 @@
-"""What every precision provides: refinement on a support, and a lower bound along its residual."""
+"""The protocol of precisions: refinement on a support, and a lower bound along its residual."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from hullx.numerics.loops import loop_start
 from hullx.numerics.pairs import Numbers, high, minus, plus, product, select, times
 from hullx.types import Array
 
-# Steps on the support's equations: from float32's digits the first gains about seven, the others what the condition cost.
+# Refinement steps on the support's equations. From float32 weights, the first gains about seven digits; the others recover the
+# digits lost to the condition number.
 REFINEMENTS = 3
-# Steps of conjugate gradients in pairs.
+# Conjugate gradients in pairs: the number of steps, and the relative residual at which the system counts as solved.
 GRADIENTS, SOLVED = 4, 1e-2
 
 
@@ -29,8 +30,8 @@ class Refined(NamedTuple):
     - weights: (k,).
     - point: (d,) raw.
     - direction: (d,) from the point to the query, of length 1; zero where they coincide.
-    - along: the same with all digits that there are, for `slab`.
-    - upper: bound of the distance, in the frame's units.
+    - along: the direction in full precision, for `slab`.
+    - upper: upper bound of the distance, in the frame's units.
     - inside: whether the point reproduces every coordinate of the query to its rounding (`certificate.reproduces`).
     """
 
@@ -43,28 +44,28 @@ class Refined(NamedTuple):
 
 
 class Precision(Protocol):
-    """Functions of one query, (d,), and of rows, all raw and in the dtype of the arithmetic."""
+    """Functions of one query (d,) and of rows, all raw, in the dtype of the arithmetic."""
 
-    def refined(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
-        """The projection on a support, from weights that are nearly right.
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+        """The projection on a support, from approximate weights.
 
         Args:
             rows: the support's points, (k, d).
             solved: weights, (k,), and N of the rows with weight, (k, k).
-            gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of them.
+            gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of the rows.
         """
         ...
 
     def slab(self, frame: Frame, query: Array, rows: Array, along: Any) -> Array:
-        """How far the query is beyond all of some rows along its residual, at least, in the frame's units; 0 if it is not."""
+        """A lower bound of the slab between the query and some rows along its residual, in the frame's units; at least 0."""
         ...
 
 
 def _conjugate_gradients(used: Array, scores: Pair, inverse: Pair, gram: Pair) -> Array:
     """The step δ on the rows in use with G δ = t up to a constant, by conjugate gradients in pairs, preconditioned by N.
 
-    N itself may be off by half where columns differ by ten orders of magnitude, but then in few directions, and conjugate
-    gradients need about as many steps (Golub and Van Loan 2013, section 11.5).
+    If columns differ by ten orders of magnitude, N may be wrong by half, but only in few directions. Conjugate gradients need
+    about as many steps as such directions (Golub and Van Loan 2013, section 11.5).
     """
 
     def dot(a: Pair, b: Pair) -> Array:
@@ -80,7 +81,7 @@ def _conjugate_gradients(used: Array, scores: Pair, inverse: Pair, gram: Pair) -
     def again(_: Array, state: tuple[Pair, Pair, Pair, Array]) -> tuple[Pair, Pair, Pair, Array]:
         step, left, direction, size = state
         image = select(used, product(gram, direction), 0)
-        # What is left of a solved system is rounding.
+        # The rest of a solved system is rounding.
         length = jnp.where(size > SOLVED * first, divide(size, dot(direction, image)), 0)
         step, left = plus(step, scaled(length, direction)), minus(left, scaled(length, image))
         conditioned = product(inverse, left)
@@ -95,10 +96,10 @@ def _conjugate_gradients(used: Array, scores: Pair, inverse: Pair, gram: Pair) -
 
 
 def correction(weights: Float[Array, "k"], scores: Numbers, inverse: Numbers, gram: Numbers) -> Float[Array, "k"]:
-    """The step that makes the scores equal where there is weight, as much of it as leaves the weights ≥ 0.
+    """The step that makes the scores of rows with weight equal, shortened to keep the weights ≥ 0.
 
-    Iterative refinement (Higham 2002, chapter 12): the scores are right, and what a step does to them is its product with the
-    Gram matrix, of which a few digits will do. An inverse in pairs needs no such steps.
+    Iterative refinement (Higham 2002, chapter 12): the scores are accurate; a step changes them by its product with the Gram
+    matrix, for which a few digits suffice. An inverse in pairs needs no such steps.
 
     Args:
         scores: ⟨x_i − p, r⟩ at the weights, (k,); a constant may be added.
@@ -117,5 +118,5 @@ def correction(weights: Float[Array, "k"], scores: Numbers, inverse: Numbers, gr
         step, _ = lax.fori_loop(0, REFINEMENTS, again, loop_start((jnp.zeros_like(plain), plain), plain, gram))
     step = jnp.where(used & jnp.isfinite(step), step, 0)
     step = step * jnp.minimum(jnp.where(step < 0, weights / -step, jnp.inf).min(), 1)
-    # N1 = 0: a step that changes the sum of the weights by more than a little comes from an N that is nothing but rounding.
+    # N1 = 0: if a step changes the sum of the weights noticeably, N consists of rounding errors, so discard the step.
     return jnp.where(jnp.abs(step.sum()) < 2.0**-6, step, 0)

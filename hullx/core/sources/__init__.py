@@ -1,4 +1,4 @@
-"""Where points live: in arrays, on a device, on disk, on a mesh of devices."""
+"""Sources of points: in arrays, on a device, on disk, on a mesh of devices."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hullx.types import Array
 
 
 class HostSource(Protocol):
-    """Points for the driver outside jit, wherever they are: rounds of `core.rounds`, in one program or in several.
+    """Points for the driver outside jit: the rounds of `core.rounds`, in one program or in several.
 
-    - frame: coordinates without units.
-    - rows: padded number of points, the most candidates there can be.
-    - batch: most queries that it is worth giving to one call.
-    - threads: how many may call it side by side.
+    - frame: dimensionless coordinates.
+    - rows: padded number of points, the maximum number of candidates.
+    - batch: largest useful number of queries per call.
+    - threads: maximum number of parallel calls.
     """
 
     frame: Frame

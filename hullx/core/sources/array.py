@@ -1,4 +1,4 @@
-"""The points as arrays, as a source of rounds: pure functions, to be compiled."""
+"""A source of points in arrays: pure functions for compiled rounds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jax import lax
 
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
-from hullx.core.scores import farthest, nearness, proved, scores_in_double, top
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.scores import lower_bounds, nearness, scores_in_double, top, worst_violators
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
 
-# The last queries of a batch, at most FEW, are scored on their own: the last rounds have few.
+# If at most FEW queries of a batch are active, as in the last rounds, only these are scored.
 FEW = 32
 
 
@@ -28,12 +28,12 @@ class ArraySource(NamedTuple):
 
     @property
     def frame(self) -> Frame:
-        """The hull's."""
+        """The hull's frame."""
         return self.hull.frame
 
     @property
     def rows(self) -> int:
-        """Points and padding."""
+        """Number of points, including padding."""
         return len(self.hull.placed)
 
     def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution:
@@ -48,34 +48,34 @@ class ArraySource(NamedTuple):
         return solve(self.hull.frame, queries, raw, placed, start, left, stage=stage)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.PointSource`; a padding row, which is no point, becomes row 0."""
+        """As `rounds.PointSource`; padding rows become row 0."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
             values, rows = top(scores_in_double(hull.frame, hull.points, vectors), min(count, len(hull.points)))
             missing = ((0, 0), (0, count - rows.shape[1]))
-            return jnp.pad(values, missing, mode="edge"), self._points_only(jnp.pad(rows, missing, mode="edge"))
+            return jnp.pad(values, missing, mode="edge"), self._replace_padding(jnp.pad(rows, missing, mode="edge"))
 
         offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
 
-        def of(vectors: Array) -> tuple[Array, Array]:
+        def score(vectors: Array) -> tuple[Array, Array]:
             values, rows = top(nearness(vectors, hull.placed, offset), count)
-            return values, self._points_only(rows)
+            return values, self._replace_padding(rows)
 
-        def of_few() -> tuple[Array, Array]:
+        def score_few() -> tuple[Array, Array]:
             missing = (0, len(vectors) - FEW), (0, 0)
-            values, rows = (jnp.pad(found, missing)[back] for found in of(vectors[order[:FEW]]))
+            values, rows = (jnp.pad(found, missing)[back] for found in score(vectors[order[:FEW]]))
             return values, rows
 
         if nearest or len(vectors) <= FEW:
-            return of(vectors)
-        # Those that count come first.
+            return score(vectors)
+        # Active queries first.
         _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
         _, back = lax.top_k(-order.astype(jnp.float32), len(vectors))
-        return lax.cond(active.sum() <= FEW, of_few, lambda: of(vectors))
+        return lax.cond(active.sum() <= FEW, score_few, lambda: score(vectors))
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
         """As `rounds.PointSource`."""
-        frame, points, dtype = self.hull.frame, self.hull.points, arithmetic(method, queries.dtype)
+        frame, points, dtype = self.hull.frame, self.hull.points, working_dtype(method, queries.dtype)
 
         def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
             slab = method.precision.slab(frame, query.astype(dtype), points[rows].astype(dtype), along)
@@ -86,11 +86,11 @@ class ArraySource(NamedTuple):
     def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
         frame, points = self.hull.frame, self.hull.points
-        beyond, rows = farthest(frame, points, queries, along, count=min(count, len(points)))
+        violation, rows = worst_violators(frame, points, queries, along, count=min(count, len(points)))
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
-        return proved(frame, queries, beyond[:, 0], along), self._points_only(rows)
+        return lower_bounds(frame, queries, violation[:, 0], along), self._replace_padding(rows)
 
-    def _points_only(self, rows: Array) -> Array:
+    def _replace_padding(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)
 
 

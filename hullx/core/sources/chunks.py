@@ -1,4 +1,4 @@
-"""Points that may be larger than memory: read a piece at a time."""
+"""Points that may exceed memory, read in chunks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hullx.core.hull import Frame, centre_of, frame_of, spread
 from hullx.core.scores import GROUP
 from hullx.errors import ArgumentError
 
-# Bytes of points that are in memory at once when they are read from disk.
+# Maximum bytes of points in memory at once.
 CHUNK_BYTES = 2**28
-# Rows that are picked out of a map before it lets go of what they brought along: with each, half a megabyte around it.
+# Rows gathered from a memory map before its pages are released: each row loads half a megabyte around it.
 GATHERED = 256
 
 
 class Chunks:
-    """Points in pieces of equal size, the last one padded with the centre: `for start, rows in chunks`."""
+    """Points in chunks of equal size, the last one padded with the centre: `for start, rows in chunks`."""
 
     def __init__(self, points: np.ndarray | Sequence[np.ndarray], dtype: np.dtype) -> None:
         self.parts = [points] if isinstance(points, np.ndarray) else list(points)
@@ -35,7 +35,7 @@ class Chunks:
             yield start, self.read(start, start + self.size)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows start … stop − 1, (stop − start, d); those past the last point are the centre."""
+        """Rows start … stop − 1, (stop − start, d); rows past the last point are the centre."""
         rows = np.empty((stop - start, self.dimension), self.dtype)
         rows[max(self.count - start, 0) :] = self.centre
         for part, offset in zip(self.parts, self.starts, strict=False):
@@ -70,41 +70,41 @@ class Chunks:
         """
         sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
         seen, spreads = [], []
-        with np.errstate(over="ignore", invalid="ignore"):  # what is wrong with the numbers is said below
+        with np.errstate(over="ignore", invalid="ignore"):  # the check below reports invalid numbers
             self.centre = centre_of(sample)
             for _, chunk in self:
                 seen.append(finite_and_max(chunk))
                 spreads.append(spread(chunk, self.centre))
-        # The last chunk is filled up with the centre, which is no larger than the points.
+        # The last chunk is padded with the centre, which is no larger than the points.
         check_numbers("points", Numbers(all(each.finite for each in seen), max(each.largest for each in seen)), self.dtype)
         largest, radius = np.max(spreads, axis=0)
         return frame_of(self.centre, largest, radius)
 
 
 def _read(part: np.ndarray, wanted: range | np.ndarray, into: np.ndarray) -> None:
-    """Rows of a part, as it is now. What a map has brought into this process's memory on the way is let go again.
+    """Read rows of a part into an array, then release the memory map's pages.
 
     Raises:
-        ArgumentError: the file behind a map has become too short for it.
+        ArgumentError: the file behind the map has become too short.
     """
     mapped = _map(part)
-    # To read past the end of the file would kill the process. A map begins at a multiple of the granularity.
+    # Reading past the end of the file would kill the process. A map begins at a multiple of the granularity.
     offset = getattr(part, "offset", 0)
     if mapped is not None and mapped.size() < offset - offset % mmap.ALLOCATIONGRANULARITY + len(mapped):
         raise ArgumentError(
-            "points: the file behind the numpy.memmap ends before its last row, expected the array as it was when it was "
-            "mapped: restore the file, and map it again"
+            "points: the file behind the numpy.memmap ends before its last row, expected the file as it was when it was "
+            "mapped: restore the file and map it again"
         )
     pieces = [slice(start, start + GATHERED) for start in range(0, len(wanted), GATHERED)]
     for piece in pieces if isinstance(wanted, np.ndarray) else [slice(None)]:
         into[piece] = part[wanted[piece]] if isinstance(wanted, np.ndarray) else part[wanted.start : wanted.stop]
-        # Mode "c" is the one whose pages hold changes that are nowhere else.
+        # In mode "c", pages hold changes that exist only in memory.
         if mapped is not None and getattr(part, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _map(part: np.ndarray) -> mmap.mmap | None:
-    """The map that an array lies in, if it is a view of one."""
+    """The memory map behind an array, or None."""
     owner: object = part
     while isinstance(owner, np.ndarray):
         owner = owner.base

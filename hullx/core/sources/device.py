@@ -20,8 +20,8 @@ from hullx.core.stages import Stage
 from hullx.core.state import Goal, QueryState
 from hullx.types import Array, Count
 
-# On a CPU a product of this many queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
-# slower), and the fewer there are, the less the last, partly filled rounds cost.
+# On a CPU a product of 128 queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
+# slower), and small batches waste less in the last, partly filled rounds.
 CPU_BATCH, BATCH = 128, 1024
 
 _nearest = jax.jit(rounds.nearest, static_argnames=("count",))
@@ -34,7 +34,7 @@ def _search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stage: Stag
 
 
 class DeviceSource:
-    """The points on a device, for the driver outside jit: a round is one program, or all rounds of a stage are."""
+    """The points on a device, for the driver outside jit: one program per round, or one for all rounds of a stage."""
 
     def __init__(self, hull: Hull) -> None:
         self.hull = hull._replace(coarse=None)
@@ -47,18 +47,18 @@ class DeviceSource:
 
     def nearest(self, queries: Array, count: int) -> Array:
         """`rounds.nearest`."""
-        return self._one_by_one(("nearest", len(queries), count), partial(_nearest, self.source, queries, count=count))
+        return self._run(("nearest", len(queries), count), partial(_nearest, self.source, queries, count=count))
 
     def advance(self, state: QueryState, active: Array, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""
-        return self._one_by_one(stage, partial(_advance, self.source, state, active, goal, stage=stage))
+        return self._run(stage, partial(_advance, self.source, state, active, goal, stage=stage))
 
     def search(self, queries: Array, count: int, goal: Goal, stage: Stage) -> QueryState:
         """All rounds of one stage in one program (`core.search`)."""
-        return self._one_by_one((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
+        return self._run((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
 
-    def _one_by_one(self, shape: Any, run: Callable[[], Any]) -> Any:
-        """Threads that meet a new shape wait for the first of them, or each would compile it."""
+    def _run(self, shape: Any, run: Callable[[], Any]) -> Any:
+        """Run a program; for a new shape, threads wait for one of them to compile it."""
         with nullcontext() if shape in self._compiled else self._compiling:
             found = jax.block_until_ready(run())
             self._compiled.add(shape)

@@ -1,4 +1,4 @@
-"""Points that do not fit in memory: one chunk at a time is read, and the rows of the pools."""
+"""A source of points that do not fit in memory: it reads one chunk at a time, and the rows of the pools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jax import lax
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Solution
-from hullx.core.scores import farthest, nearness, proved, scores_in_double
+from hullx.core.scores import lower_bounds, nearness, scores_in_double, worst_violators
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
 from hullx.core.stages import Method, Stage
@@ -21,8 +21,8 @@ from hullx.core.state import QueryState
 from hullx.types import Array
 
 
-class DiskSource(gathered.Gathered):
-    """Chunks of points, for a sweep: `rounds.PointSource`.
+class DiskSource(gathered.GatheringSource):
+    """Chunks of points for a sweep, as a `rounds.PointSource`.
 
     Raises:
         ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
@@ -41,10 +41,10 @@ class DiskSource(gathered.Gathered):
         """As `rounds.PointSource`."""
         vectors = np.asarray(vectors)
 
-        def of(chunk: Array) -> tuple[Array, Array]:
+        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
             return _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
 
-        return self._merged(of, len(vectors), count, vectors.dtype)
+        return self._merge_chunks(best_of_chunk, len(vectors), count, vectors.dtype)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
@@ -55,28 +55,28 @@ class DiskSource(gathered.Gathered):
     def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
 
-        def of(chunk: Array) -> tuple[Array, Array]:
-            return _farthest(self.frame, chunk, queries, along, count=min(count, len(chunk)))
+        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
+            return _worst_violators(self.frame, chunk, queries, along, count=min(count, len(chunk)))
 
-        beyond, rows = self._merged(of, len(queries), count, np.dtype(np.float64))
-        return _proved(self.frame, queries, beyond[:, 0], along), rows
+        violation, rows = self._merge_chunks(best_of_chunk, len(queries), count, np.dtype(np.float64))
+        return _lower_bounds(self.frame, queries, violation[:, 0], along), rows
 
-    def _merged(
-        self, of: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
+    def _merge_chunks(
+        self, function: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` largest values of a function of each chunk, in falling order, and their rows."""
+        """The `count` largest values of a function over all chunks, in descending order, and their rows."""
         values, rows = np.zeros((queries, 0), dtype), np.zeros((queries, 0), np.int64)
         for start, chunk in self.chunks:
-            more = of(chunk)
+            more = function(chunk)
             both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
-            values, rows = gathered.merged(*both, count)
-        return values, gathered.points_only(rows, self.chunks.count)
+            values, rows = gathered.merge_top(*both, count)
+        return values, gathered.replace_padding(rows, self.chunks.count)
 
 
 _solve = jax.jit(gathered.solve, static_argnames="stage")
 _certify = jax.jit(gathered.certify, static_argnames="method")
-_farthest = jax.jit(farthest, static_argnames="count")
-_proved = jax.jit(proved)
+_worst_violators = jax.jit(worst_violators, static_argnames="count")
+_lower_bounds = jax.jit(lower_bounds)
 
 
 @partial(jax.jit, static_argnames=("count", "nearest"))

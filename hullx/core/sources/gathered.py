@@ -1,7 +1,7 @@
-"""What sources have in common whose rows the host gathers for each pool.
+"""The base of sources whose rows the host gathers for each pool.
 
-A round is several programs, which the host calls in turn: solves and certificates on rows at hand, and the best scores of
-several parts of the points, merged.
+The host calls several programs per round: solves and certificates on gathered rows, and the best scores of each part of the
+points, which it merges.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hullx.core import rounds
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Pool, Solution, pool
 from hullx.core.pool.solve import solve as solve_pools
-from hullx.core.stages import Method, Stage, arithmetic
+from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.batching import in_groups, lockstep
 from hullx.types import Array
@@ -24,8 +24,8 @@ from hullx.types import Array
 _pools = jax.jit(jax.vmap(pool))
 
 
-class Gathered:
-    """Rounds in several programs, of a `rounds.PointSource`: what such a source inherits."""
+class GatheringSource:
+    """The base class of a `rounds.PointSource` whose rounds are several programs."""
 
     batch, threads = 1024, 1
 
@@ -43,18 +43,18 @@ def pools(state: QueryState) -> Pool:
     return jax.tree.map(np.asarray, _pools(state.support, state.weights, state.candidates))
 
 
-def merged(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` largest of each query's scores, in falling order, and their rows: (b, count) each.
+def merge_top(values: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` largest scores of each query, in descending order, and their rows: (b, count) each.
 
     Args:
-        values, rows: (b, c), the best of each part of the points side by side.
+        values, rows: (b, c), the best of each part of the points, concatenated.
     """
     order = np.argsort(-values, axis=1, kind="stable")[:, :count]
     return np.take_along_axis(values, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def points_only(rows: np.ndarray, n: int) -> np.ndarray:
-    """Rows of points: one past the last of n is padding, which becomes row 0."""
+def replace_padding(rows: np.ndarray, n: int) -> np.ndarray:
+    """The rows, with padding rows (n or more) replaced by row 0."""
     return np.where(rows < n, rows, 0).astype(np.int32)
 
 
@@ -62,9 +62,10 @@ def solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *
     """The exact solves of a batch on their pools.
 
     Args:
-        queries, rows: raw: (b, d), and the pools' members (b, c, d).
-        start: the pools, of which `rows` are the members.
-        left: most steps of each query, (b,).
+        queries: raw, (b, d).
+        rows: raw members of the pools, (b, c, d).
+        start: the pools.
+        left: maximum steps of each query, (b,).
     """
 
     def group(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
@@ -78,11 +79,11 @@ def certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, 
 
     Args:
         queries: raw, (b, d).
-        rows: the candidates, raw: (b, c, d).
-        along: of the solution.
-        rest: (b,): lower bounds of the slabs of all other points (`rounds.bound_of_others`).
+        rows: raw candidates, (b, c, d).
+        along: residuals of the solution.
+        rest: (b,), lower bounds of the slabs of all other points (`rounds.bound_of_others`).
     """
-    dtype = arithmetic(method, queries.dtype)
+    dtype = working_dtype(method, queries.dtype)
 
     def one(query: Array, rows: Array, along: Any, rest: Array) -> Array:
         return jnp.minimum(method.precision.slab(frame, query.astype(dtype), rows.astype(dtype), along), rest)

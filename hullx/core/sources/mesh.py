@@ -1,8 +1,8 @@
-"""The points of a sweep on many devices: rows sharded over the mesh axis "points", queries over the axis "queries".
+"""A source of points on many devices: rows sharded over the mesh axis "points", queries over the axis "queries".
 
-Each program either works on what its device has or moves data, never both: a collective waits for all devices, and a CPU whose
-threads are busy computing for some of them would keep it waiting for ever (XLA's in-process rendezvous). The host calls
-them in turn. With several processes each calls `sweep` with the same arguments, and gets the same result.
+Each program either computes on local data or moves data, never both. A collective waits for all devices; on a CPU it would
+wait for ever if all threads were busy computing for some of them (XLA's in-process rendezvous). The host calls the programs in
+turn. With several processes, each calls `sweep` with the same arguments and gets the same result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Pool, Solution
-from hullx.core.scores import GROUP, farthest, nearness, proved, scores_in_double, top
+from hullx.core.scores import GROUP, lower_bounds, nearness, scores_in_double, top, worst_violators
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
 from hullx.core.stages import Method, Stage
@@ -32,11 +32,11 @@ from hullx.types import Array
 AXES = ("points", "queries")
 
 
-class MeshSource(gathered.Gathered):
-    """Points sharded over a mesh, for a sweep: `rounds.PointSource`; each process reads the rows of its own devices only.
+class MeshSource(gathered.GatheringSource):
+    """Points sharded over a mesh, as a `rounds.PointSource`; each process reads only the rows of its own devices.
 
     Raises:
-        ArgumentError: the mesh has other axes than "points" and "queries", or the points hold NaN or infinity, or numbers of a
+        ArgumentError: the mesh has axes other than "points" and "queries", or the points hold NaN or infinity, or numbers of a
             size that their dtype cannot compute with.
     """
 
@@ -46,7 +46,7 @@ class MeshSource(gathered.Gathered):
                 f"mesh: got axes {mesh.axis_names}, expected 'points', 'queries' or both: name them so, "
                 "jax.make_mesh((4, 2), ('points', 'queries'))"
             )
-        # What is split here is split by shard_map and by placement: to the compiler every axis is automatic, whatever it was.
+        # Arrays are sharded by shard_map and by placement, so every axis becomes automatic for the compiler.
         self.mesh = mesh = Mesh(mesh.devices, mesh.axis_names)
         self.count, self.frame = chunks.count, chunks.frame()
         step = mesh.shape.get("points", 1) * GROUP
@@ -58,115 +58,115 @@ class MeshSource(gathered.Gathered):
 
         sharding = NamedSharding(mesh, P("points") if "points" in mesh.axis_names else P())
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
-        self.placed, self.half_squares = _placed(self.frame, self.raw)
+        self.placed, self.half_squares = _place(self.frame, self.raw)
 
     def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
         """As `rounds.PointSource`."""
         start = gathered.pools(state)
-        rows = self._gathered(start.members)
-        queries, start, steps = jax.tree.map(self._filled, (state.queries, start, left))
-        found = self._everywhere(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
+        rows = self._gather(start.members)
+        queries, start, steps = jax.tree.map(self._pad, (state.queries, start, left))
+        found = self._to_host(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
     def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.PointSource`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         points = self.raw if vectors.dtype == np.float64 else self.placed
-        arguments = self.frame, points, self.half_squares, self._filled(vectors)
-        found = self._everywhere(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
+        arguments = self.frame, points, self.half_squares, self._pad(vectors)
+        found = self._to_host(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
         values, rows = (field[: len(vectors)] for field in found)
-        values, rows = gathered.merged(values, rows, count)
-        return values, gathered.points_only(rows, self.count)
+        values, rows = gathered.merge_top(values, rows, count)
+        return values, gathered.replace_padding(rows, self.count)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
     ) -> np.ndarray:
         """As `rounds.PointSource`."""
-        rows = self._gathered(candidates)
-        queries, along, rest = jax.tree.map(self._filled, (queries, along, rest))
+        rows = self._gather(candidates)
+        queries, along, rest = jax.tree.map(self._pad, (queries, along, rest))
         found = _certify(self.frame, queries, rows, along, rest, mesh=self.mesh, method=method)
-        return self._everywhere(found)[: len(candidates)]
+        return self._to_host(found)[: len(candidates)]
 
     def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
-        filled = jax.tree.map(self._filled, (queries, along))
-        found = self._everywhere(_farthest(self.frame, self.raw, *filled, mesh=self.mesh, count=several))
-        beyond, rows = (field[: len(queries)] for field in found)
-        beyond, rows = gathered.merged(beyond, rows, count)
-        return _proved(self.frame, queries, beyond[:, 0], along), gathered.points_only(rows, self.count)
+        filled = jax.tree.map(self._pad, (queries, along))
+        found = self._to_host(_worst_violators(self.frame, self.raw, *filled, mesh=self.mesh, count=several))
+        violation, rows = (field[: len(queries)] for field in found)
+        violation, rows = gathered.merge_top(violation, rows, count)
+        return _lower_bounds(self.frame, queries, violation[:, 0], along), gathered.replace_padding(rows, self.count)
 
-    def _gathered(self, wanted: np.ndarray) -> Array:
-        return jax.block_until_ready(_rows(self.raw, self._filled(wanted), mesh=self.mesh))
+    def _gather(self, wanted: np.ndarray) -> Array:
+        return jax.block_until_ready(_rows(self.raw, self._pad(wanted), mesh=self.mesh))
 
-    def _filled(self, rows: np.ndarray) -> np.ndarray:
-        """A batch filled up to a multiple of the devices."""
+    def _pad(self, rows: np.ndarray) -> np.ndarray:
+        """The batch padded to a multiple of the number of devices."""
         return fill(np.asarray(rows), -(-len(rows) // self.mesh.size) * self.mesh.size)
 
-    def _everywhere(self, values: Any) -> Any:
-        """What all devices have found, on the host."""
-        return jax.tree.map(np.asarray, _replicated(jax.block_until_ready(values), mesh=self.mesh))
+    def _to_host(self, values: Any) -> Any:
+        """The results of all devices, on the host."""
+        return jax.tree.map(np.asarray, _replicate(jax.block_until_ready(values), mesh=self.mesh))
 
 
-def _everywhere(mesh: Mesh) -> P:
-    """A batch of queries split over all devices: a refinement of the split over "queries", so that no data move."""
+def _over_devices(mesh: Mesh) -> P:
+    """The spec of queries sharded over all devices; it refines the sharding over "queries", so that no data move."""
     return P(tuple(axis for axis in ("queries", "points") if axis in mesh.axis_names))
 
 
-def _split(mesh: Mesh) -> tuple[P, P]:
-    """How points and queries are split."""
+def _specs(mesh: Mesh) -> tuple[P, P]:
+    """The specs of points and of queries."""
     points, queries = (P(axis) if axis in mesh.axis_names else P() for axis in AXES)
     return points, queries
 
 
-def _shard(mesh: Mesh) -> Array:
+def _shard_index(mesh: Mesh) -> Array:
     return lax.axis_index("points") if "points" in mesh.axis_names else jnp.zeros((), jnp.int32)
 
 
 @jax.jit
-def _placed(frame: Frame, raw: Array) -> tuple[Array, Array]:
+def _place(frame: Frame, raw: Array) -> tuple[Array, Array]:
     placed = frame.place(raw).astype(jnp.float32)
     return placed, half_squares(placed)
 
 
 @partial(jax.jit, static_argnames=("mesh",))
-def _replicated(values: Any, *, mesh: Mesh) -> Any:
+def _replicate(values: Any, *, mesh: Mesh) -> Any:
     return lax.with_sharding_constraint(values, NamedSharding(mesh, P()))
 
 
-_proved = jax.jit(proved)
+_lower_bounds = jax.jit(lower_bounds)
 
 
 @partial(jax.jit, static_argnames=("mesh", "count", "nearest"))
 def _best(
     frame: Frame, points: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
 ) -> tuple[Array, Array]:
-    """Every shard's largest scores; the points are placed, or raw for vectors in float64."""
+    """The largest scores of each shard; the points are placed, or raw for vectors in float64."""
 
     def local(points: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
         if vectors.dtype == jnp.float64:
             return top(scores_in_double(frame, points, vectors), count)
         return top(nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32)), count)
 
-    return _of_shards(local, (points, squares), (vectors,), mesh)
+    return _map_shards(local, (points, squares), (vectors,), mesh)
 
 
 @partial(jax.jit, static_argnames=("mesh", "count"))
-def _farthest(frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int) -> tuple[Array, Array]:
-    """Every shard's points that fall least short of the slabs."""
-    return _of_shards(lambda *each: farthest(frame, *each, count=count), (raw,), (queries, along), mesh)
+def _worst_violators(frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int) -> tuple[Array, Array]:
+    """The points of each shard that violate the slabs most."""
+    return _map_shards(lambda *each: worst_violators(frame, *each, count=count), (raw,), (queries, along), mesh)
 
 
-def _of_shards(
+def _map_shards(
     local: Callable[..., tuple[Array, Array]], points: tuple[Array, ...], batch: tuple[Any, ...], mesh: Mesh
 ) -> tuple[Array, Array]:
-    """What a function finds of each shard's points for each query, as values and rows, side by side."""
-    along_points, queries = _split(mesh)
+    """Values and rows that a function returns for each shard's points and each query, concatenated over shards."""
+    along_points, queries = _specs(mesh)
     beside = P(queries[0] if queries else None, along_points[0] if along_points else None)
 
     def shard(points: tuple[Array, ...], batch: tuple[Any, ...]) -> tuple[Array, Array]:
         values, rows = local(*points, *batch)
-        return values, (rows + _shard(mesh) * len(points[0])).astype(jnp.int32)
+        return values, (rows + _shard_index(mesh) * len(points[0])).astype(jnp.int32)
 
     where = along_points, queries
     return jax.shard_map(shard, mesh=mesh, in_specs=where, out_specs=(beside, beside), check_vma=False)(points, batch)
@@ -174,11 +174,11 @@ def _of_shards(
 
 @partial(jax.jit, static_argnames=("mesh",))
 def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
-    """Points by row number: each comes from the shard that owns it."""
-    points, queries = _split(mesh)
+    """Points by row number, each from the shard that owns it."""
+    points, queries = _specs(mesh)
 
     def local(raw: Array, wanted: Array) -> Array:
-        mine = wanted - _shard(mesh) * len(raw)
+        mine = wanted - _shard_index(mesh) * len(raw)
         found = jnp.where(((mine >= 0) & (mine < len(raw)))[..., None], raw[jnp.clip(mine, 0, len(raw) - 1)], 0)
         return lax.psum(found, "points") if "points" in mesh.axis_names else found
 
@@ -190,7 +190,7 @@ def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, 
     def local(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
         return gathered.solve(frame, queries, rows, start, left, stage=stage)
 
-    where = _everywhere(mesh)
+    where = _over_devices(mesh)
     return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(queries, rows, start, left)
 
 
@@ -199,6 +199,6 @@ def _certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array,
     def local(queries: Array, rows: Array, along: Any, rest: Array) -> Array:
         return gathered.certify(frame, queries, rows, along, rest, method=method)
 
-    where = _everywhere(mesh)
+    where = _over_devices(mesh)
     split = jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)
     return split(queries, rows, along, rest)
