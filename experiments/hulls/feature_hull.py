@@ -142,7 +142,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             groups = [
                 each for each in results.names("group", quantity="÷ two products") if each.startswith(f"{name}, {state}, ")
             ]
-            for place, quantity in zip(column, ("share outside", "÷ mean distance of two"), strict=True):
+            for place, quantity in zip(column, ("share outside", "÷ mean pairwise distance"), strict=True):
                 found = np.array([results.estimate(quantity, group=group, seed="")[:3] for group in groups])
                 bars = np.abs(found[:, 1:] - found[:, :1]).T
                 place.errorbar(np.arange(len(groups)), found[:, 0], bars, label=state, color=colour, marker="o", markersize=4)

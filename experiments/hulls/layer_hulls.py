@@ -22,7 +22,7 @@ class Found(NamedTuple):
     """Where test images are in a space.
 
     - distance, outside, decided: of each, as of `hullx.Projection`.
-    - pairwise: mean distance of two training images there.
+    - pairwise: mean pairwise distance of training images there.
     - seconds: of the sweep, with what it compiled.
     - floor: of two products of queries by points.
     """
@@ -65,7 +65,7 @@ def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) 
     about: dict[str, Any] = {"data": data, "group": group}
     parts: Any = [np.concatenate([np.atleast_1d(part) for part in each]) for each in zip(*found, strict=True)]
     run.distances(Found(*parts), **about)
-    run.record("÷ mean distance of two", np.concatenate([each.distance / each.pairwise for each in found]), **about)
+    run.record("÷ mean pairwise distance", np.concatenate([each.distance / each.pairwise for each in found]), **about)
     run.record("÷ two products", min(each.seconds / each.floor for each in found), **about)
     for seed, each in enumerate(found):
         run.record("share outside", each.outside, seed=seed, **about)

@@ -36,7 +36,7 @@ CONSIDERABLE = 0.1
 SOURCE = "arXiv 2101.09849"
 GROUPS = TEST, HELD_OUT, GAUSSIAN = "test images", "held-out training images", "Gaussian samples"
 HULL, NEAREST, CLASSIFIER = "training images", "nearest points of test images", "class of the nearest hull"
-UNIT = "distance ÷ mean distance of two training images"
+UNIT = "distance ÷ mean pairwise distance of training images"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         record("images", len(train))
         record("largest distance found", size.diameter)
         mean, half = size.pairwise_mean, 1.96 * size.pairwise_error
-        record("mean distance of two", mean, interval=(mean - half, mean + half))
+        record("mean pairwise distance", mean, interval=(mean - half, mean + half))
 
         # Controls: some training images against all others; as many Gaussian points of the same mean and covariance.
         chosen = random("controls").permutation(len(train))[: config.controls]
@@ -88,7 +88,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for group, result in found.items():
             run.distances(result, data=title, group=group)
             record = partial(run.record, data=title, group=group)
-            record("÷ mean distance of two", result.distance / size.pairwise_mean)
+            record("÷ mean pairwise distance", result.distance / size.pairwise_mean)
             record("÷ largest distance", result.distance / size.diameter)
             record("share considerably outside", result.distance > CONSIDERABLE * size.pairwise_mean)
             numbers = {"distance": result.distance, "lower": result.lower, "iterations": result.iterations}
@@ -149,15 +149,17 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             about = {"data": data, "group": group, "unit": "%"}
             yield runs.Claim.of(share[group], name, SOURCE if group == TEST else "control", "all", verdict, **about)
         far = results.estimate("share considerably outside", data=data, group=TEST)
-        expected = f"more than half farther than {CONSIDERABLE:.0%} of the mean distance of two"
+        expected = f"more than half farther than {CONSIDERABLE:.0%} of the mean pairwise distance"
         verdict = runs.above(far, 0.5)
-        yield runs.Claim.of(far, "and considerably", SOURCE, expected, verdict, data=data, group=TEST, unit="%")
+        yield runs.Claim.of(
+            far, "test images are outside by a considerable margin", SOURCE, expected, verdict, data=data, group=TEST, unit="%"
+        )
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Distances of all groups and by class; images, nearest points and differences; what nearest points are made of."""
     for data in results.names("data"):
-        count, pairwise = (results.estimate(name, data=data, group=HULL).value for name in ("images", "mean distance of two"))
+        count, pairwise = (results.estimate(name, data=data, group=HULL).value for name in ("images", "mean pairwise distance"))
         tables = {group: results.table(f"{data} {group}") for group in GROUPS}
         title = f"{data}: how far from the hull of {count:,.0f} training images"
         drawn, axes = plotting.figure(1, 2, size=(10, 4.6), title=title)

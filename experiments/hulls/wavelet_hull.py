@@ -85,7 +85,7 @@ def swept(config: Config, run: runs.Run[Config], data: Dataset, group: str, spac
     found = hullx.sweep(test, train, rtol=config.rtol, resume=run.part(name), progress=name)
     run.distances(found, data=data.title, group=group)
     size = run.keep(f"{name} extent", extent, runs.generator(config.seed, name), train)
-    run.record("÷ mean distance of two", found.distance / size.pairwise_mean, data=data.title, group=group)
+    run.record("÷ mean pairwise distance", found.distance / size.pairwise_mean, data=data.title, group=group)
     run.record("images mixed", found.support_size, data=data.title, group=group)
     energy = (test.astype(np.float64) ** 2).sum() / (data.test.rows.astype(np.float64) ** 2).sum()
     run.record("share of energy", energy, data=data.title, group=group)
@@ -132,7 +132,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         for name, values in zip(("data", "wavelet", "coefficients"), zip(*rows, strict=True), strict=False)
     }
     quantities = {
-        name: name.replace("÷", "distance ÷") for name in ("share outside", "÷ mean distance of two", "share of energy")
+        name: name.replace("÷", "distance ÷") for name in ("share outside", "÷ mean pairwise distance", "share of energy")
     }
     for name in quantities:
         table[name] = np.array([results.estimate(name, data=data, group=group).value for data, *_, group in rows])
