@@ -1,18 +1,19 @@
-"""From how many dimensions on are test images outside the hull of the training images?
+"""At which dimension do test images fall outside the hull of the training images?
 
 Four ways to lower the dimension: the central pixels, the image smoothed and sampled on a coarser grid, principal components
-(Balestriero, Pesenti and LeCun 2021, arXiv 2110.09485, figures 3 and 4), and the last hidden layer of a CNN that is trained
-anew for each dimension. Claim: whatever the way, hardly any test image is inside from some tens of dimensions on.
+(Balestriero, Pesenti and LeCun 2021, arXiv 2110.09485, figures 3 and 4), and the last hidden layer of a CNN trained separately
+for each dimension. Claim: for each way, almost no test image is inside beyond some tens of dimensions.
 
-For the CNN shares are published (github.com/SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation: 60,000
-training and 10,000 test images, one network each, 10 epochs of Adadelta, rate 1, × 0.7 an epoch, batches of 64). They are
-reproduced where ours are within 6 points of them; `cpu` trains for fewer epochs than they did, so that it judges ours only.
+Shares for the CNN are published (github.com/SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation: 60,000
+training and 10,000 test images, one network each, 10 epochs of Adadelta, rate 1, × 0.7 an epoch, batches of 64). They count as
+reproduced if ours are within 6 points. `cpu` trains for fewer epochs than the published run, so its verdicts concern that
+shorter training.
 
     python -m experiments.dimension                         digits, seconds, no download
     python -m experiments.dimension cpu                     MNIST, 60,000 × 10,000, 1 epoch: 25 minutes
     python -m experiments.dimension paper                   10 epochs, 3 seeds; and CIFAR-10 without the CNN
 
-The local intrinsic dimension of the data (by likelihood and by moments, from 20 neighbours) stands beside it.
+The local intrinsic dimension of the data (by likelihood and by moments, from 20 neighbours) is recorded for comparison.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets, as in hullx.data.Sample.
-        sides: of cropped and of smaller images, in pixels.
-        components: how many principal components, each in turn.
-        embeddings: dimensions of the CNN's last hidden layer, each in turn; none on data sets but the first.
-        epochs: of training.
-        seeds: networks of each dimension.
+        sides: side lengths of cropped and of subsampled images, in pixels.
+        components: numbers of principal components.
+        embeddings: dimensions of the CNN's last hidden layer; used on the first data set only.
+        epochs: epochs of training.
+        seeds: number of networks for each dimension.
     """
 
     data: tuple[Sample, ...] = (Sample("digits"),)
@@ -75,7 +76,7 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """The share of test images inside, by way and dimension."""
+    """Measure the share of test images inside, by way and dimension."""
     for i, sample in enumerate(config.data):
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         pixels = spaces.Pixels(data.train.images.shape[1:])
@@ -93,7 +94,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def record(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps: list[spaces.Space]) -> None:
-    """Where the test images are in a space, or in several of one kind together."""
+    """Record the share inside a space, or over several spaces of one kind."""
     results = []
     for i, space in enumerate(maps):
         train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
@@ -107,7 +108,7 @@ def record(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps:
 
 
 def embed(config: Config, run: runs.Run[Config], data: Dataset, k: int) -> None:
-    """CNNs with an embedding of k dimensions, trained, and where the test images are in it."""
+    """Train CNNs with an embedding of k dimensions, and record the share inside it."""
     train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in data[1:3])
     seen, model = data._replace(train=train, test=test), CNN(len(data.classes), embedding=k, linear=True)
     fitted = [trained(config, run, seen, model, seed) for seed in range(config.seeds)]
@@ -117,7 +118,7 @@ def embed(config: Config, run: runs.Run[Config], data: Dataset, k: int) -> None:
 
 
 def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:
-    """A network, trained as the published ones were."""
+    """Train a network as in the published run."""
     name = f"CNN, {model.embedding} dimensions, seed {seed}"
     keys = jax.random.fold_in(jax.random.key(config.seed), seed)
     steps, part = len(data.train.labels) // 64, run.part(name)
@@ -128,17 +129,17 @@ def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, se
 
 @cache
 def adadelta(steps: int) -> optax.GradientTransformation:
-    """Adadelta with PyTorch's settings, and a rate that falls by 0.7 from epoch to epoch."""
+    """Adadelta with PyTorch's settings, and a rate multiplied by 0.7 each epoch."""
     return optax.adadelta(optax.exponential_decay(1.0, steps, 0.7, staircase=True), rho=0.9, eps=1e-6)
 
 
 def dimension(group: str) -> int:
-    """The number behind a group's name."""
+    """The dimension in a group's name."""
     return int(group.rpartition(" ")[2])
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Everybody inside at the fewest dimensions and nobody at the most, by each way; and the published shares."""
+    """For each way: all images inside in the lowest dimension, none in the highest; and the published shares."""
     for data in results.names("data"):
         for way in (CROP, SUBSAMPLE, COMPONENTS, EMBEDDING):
             groups = [name for name in results.names("group", data=data, quantity=INSIDE) if name.startswith(f"{way}, ")]
@@ -157,9 +158,9 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Share inside by dimension, a line for each way, and the published shares."""
+    """Share inside by dimension, one line per way, and the published shares."""
     sets = results.names("data")
-    size, title = (1 + 5 * len(sets), 3.8), "Test images inside the training images' hull"
+    size, title = (1 + 5 * len(sets), 3.8), "Share of test images inside the hull of the training images"
     drawn, axes = plotting.figure(1, len(sets), size=size, title=title)
     for place, data in zip(axes[0], sets, strict=True):
         for way, colour in plotting.colours((CROP, SUBSAMPLE, COMPONENTS, EMBEDDING)).items():

@@ -1,4 +1,4 @@
-"""What a linear head implies of the space that it is on, tested on a network: see `hullx.probes.linear_head`."""
+"""Consequences of a linear head for its feature space, tested on a network: see `hullx.probes.linear_head`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiments.shared.hull_samples import of_one_class
 from hullx import probes, runs, spaces
 from hullx.data import Dataset
 
-MIXED = 8  # features in a sampled convex combination
+MIXED = 8  # features in each sampled convex combination
 KEPT, PROVED, FLIPS = (
     "share called as what it mixes",
     "share of pairs with a plane between",
@@ -21,13 +21,13 @@ GUARANTEED, LIKE = "share inside the hull of its called class", "nearest hull ri
 
 
 class Regions(NamedTuple):
-    """What follows from a linear head, of one network.
+    """Consequences of one network's linear head.
 
-    - kept, proved, flips: truth values of sampled points, of pairs of classes, of test images.
-    - gap: the least distance of two hulls that is proved.
-    - border: each test image's distance to the nearest border.
-    - right, nearest: whether network and nearest hull have each test image right.
-    - guaranteed, undecided: whether it is inside the hull of its called class; whether any of its hulls leaves it open.
+    - kept, proved, flips: whether each consequence holds, for sampled points, pairs of classes and test images.
+    - gap: the smallest proved distance between two hulls.
+    - border: each test image's distance to the nearest decision boundary.
+    - right, nearest: whether the network and the nearest hull classify each test image correctly.
+    - guaranteed, undecided: whether it is inside the hull of its predicted class; whether any hull leaves it undecided.
     """
 
     kept: np.ndarray
@@ -42,7 +42,7 @@ class Regions(NamedTuple):
 
 
 def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str) -> Regions:
-    """What the head implies, tested; and the test images' distances to the hulls of the classes."""
+    """Test what the head implies, and measure the test images' distances to the class hulls."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
     said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)
     rng, present = runs.generator(seed, title), np.unique(said)
@@ -61,7 +61,7 @@ def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int,
 
 
 def record_regions(run: runs.Run[Any], data: str, group: str, found: list[Regions]) -> None:
-    """What the heads of all seeds together imply."""
+    """Record the results of all seeds' heads."""
     about: dict[str, Any] = {"data": data, "group": group}
     kept, proved, flips, _, border, right, nearest, guaranteed, undecided = (
         np.concatenate([np.atleast_1d(part) for part in parts]) for parts in zip(*found, strict=True)

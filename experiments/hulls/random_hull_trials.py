@@ -1,7 +1,8 @@
-"""Trials of random hulls: drawn, asked and answered in batches, by few programs.
+"""Trials of random hulls, drawn and decided in batches by few programs.
 
-Every program has one of a few shapes, which all numbers of points and dimensions share: points are filled up by copies of the
-first, which span the same hull, and coordinates by 0. What a trial draws depends on its key and shape alone; all is float64.
+Each program has one of a few shapes, which all numbers of points and dimensions share. Copies of the first point pad the
+points, which leaves the hull unchanged; zeros pad the coordinates. A trial's draws depend on its key and shape alone. All
+arithmetic is float64.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from hullx.types import Array
 from .distributions import ALL, ORIGIN, Setting, fixed, samples
 
 SIZES, WIDTHS = (64, 256, 1024, 4096, 16384, 65536), (14, 24)  # points and coordinates of the programs
-ROWS = 16_384  # points of a batch of trials: two megabytes, or three
+ROWS = 16_384  # points in a batch of trials: two to three megabytes
 INSIDE, OUTSIDE, UNDECIDED = 1, 0, -1
-APART = 1e-9  # a share of ‖x‖² by which x is beyond all others in its own direction, far above rounding
+APART = 1e-9  # share of ‖x‖² by which x is beyond all others in its own direction; far above rounding
 
 
 class Trials(NamedTuple):
     """Trials of one setting.
 
-    - key: of all of them; the i-th has its own.
-    - fixed: of `distributions.fixed`.
-    - size, width: of the program, at least n and d.
+    - key: key of all trials; each trial derives its own.
+    - fixed: from `distributions.fixed`.
+    - size, width: the program's shape, at least n and d.
     """
 
     setting: Setting
@@ -42,12 +43,12 @@ class Trials(NamedTuple):
 
     @property
     def batch(self) -> int:
-        """How many trials are one call."""
+        """Trials per call."""
         return max(ROWS // self.size, 1)
 
 
 def trials(seed: int, setting: Setting) -> Trials:
-    """Trials of which each depends on seed, setting and its number only."""
+    """Trials of a setting; each depends only on seed, setting and its number."""
     law, query, n, d, _ = setting
     size, width = (min(each for each in sizes if each >= least) for sizes, least in ((SIZES, n), (WIDTHS, d)))
     key = jax.random.key(int(runs.generator(seed, law, query, str(n), str(d)).integers(2**31)))
@@ -55,7 +56,7 @@ def trials(seed: int, setting: Setting) -> Trials:
 
 
 def asked(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
-    """INSIDE, OUTSIDE or UNDECIDED of the first so many trials, (count,); INSIDE stands for all vertices, too."""
+    """INSIDE, OUTSIDE or UNDECIDED for the first `count` trials; INSIDE also means that all points are vertices."""
     kind = trials(seed, setting)
     if setting.query == ALL:
         return all_vertices(kind, count, rtol)
@@ -64,14 +65,14 @@ def asked(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
 
 
 def timed(seed: int, setting: Setting, count: int, rtol: float) -> float:
-    """How many seconds that takes, compilation included."""
+    """Seconds that `asked` takes, compilation included."""
     began = time.monotonic()
     asked(seed, setting, count, rtol)
     return time.monotonic() - began
 
 
 def drawn(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    """Queries (m, width) and points (m, size, width) of the trials of those numbers."""
+    """Queries (m, width) and points (m, size, width) of the trials with these numbers."""
     setting = kind.setting
     with jax.enable_x64(True):
         normals, uniforms = _noise(kind.key, jnp.asarray(numbers), kind.size + 1, kind.width)
@@ -115,7 +116,7 @@ def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
 def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
     """INSIDE if all n points of a trial are vertices of their hull, OUTSIDE if not, or UNDECIDED; (count,).
 
-    Points are tested from the innermost outwards, for it is the likeliest to be none, until one is none.
+    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices.
     """
     found, rank = np.full(count, UNDECIDED, np.int8), np.zeros(count, int)
     going = np.arange(count)
@@ -137,9 +138,9 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
 
 @jax.jit
 def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Of each trial the next point, from a rank on, that may be no vertex, all points but that one, and its rank; n if none.
+    """For each trial, from a rank on: the next point that may be no vertex, all other points, and its rank (n if none).
 
-    A point that is farther than all others in its own direction is a vertex, which needs no projection.
+    A point farther than all others in its own direction is a vertex and needs no projection.
     """
 
     def one(x: jax.Array, rank: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -154,7 +155,7 @@ def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array,
 
         rank = jax.lax.while_loop(plain, lambda rank: rank + 1, rank)
         row = order[jnp.minimum(rank, n - 1)]
-        away = (rows == row) | ((rows >= n) & (row == 0))  # copies of the first point go with it
+        away = (rows == row) | ((rows >= n) & (row == 0))  # remove copies of the first point with it
         return x[row], jnp.where(away[:, None], x[jnp.where(row == 0, 1, 0)], x), rank
 
     return jax.vmap(one)(points, ranks)

@@ -1,5 +1,4 @@
-"""Measures of a minimizer that the literature relates to generalization: margin, norms, distance from initialization,
-sharpness.
+"""Measures of a minimizer that are said to predict generalization: margin, norms, distance from the start, sharpness.
 
 They describe one network. `jax.vmap` over its variables gives those of an ensemble's members. Jiang et al. (2020), "Fantastic
 generalization measures and where to find them", compare such measures.
