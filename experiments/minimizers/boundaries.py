@@ -1,18 +1,19 @@
-"""What do decision boundaries look like inside the hull of the training set, and outside?
+"""What do decision boundaries look like inside and outside the hull of the training set?
 
-Claim (arXiv 2101.09849): networks of other sizes that fit the same points have other boundaries, and part outside the hull.
+Claim (arXiv 2101.09849): networks of different sizes that fit the same points have different boundaries, and disagree outside
+the hull.
 
     python -m experiments.boundaries                        the plane and digits, seconds
     python -m experiments.boundaries cpu                    the plane and MNIST, minutes
     python -m experiments.boundaries paper                  more sets of points, wider networks
 
-In the plane, points uniform in a disc are labelled by which side of a wave they lie on, and networks of two hidden layers of
-growing width are fitted to them, each set of points by several. In pixel space, planes are cut through a test image, its
-projection onto the hull and the training image nearest to it, for the test images on which networks agree least; networks are
-those of `experiments.minimizers`.
+In the plane, points uniform in a disc are labelled by the side of a wave on which they lie. Several networks with two hidden
+layers of each width are fitted to each set of points. In pixel space, planes pass through a test image, its projection onto
+the hull and the training image nearest to it, for the test images on which networks agree least. These networks are those of
+`experiments.minimizers`.
 
-Fixed before the run: of each set of points, agreement is the share of pairs of networks that agree, over a grid inside the
-hull, and outside up to a distance of one radius; intervals are over sets. A width fits if more than half of its networks do.
+Fixed before the run: agreement on a set of points is the share of pairs of networks that agree, over a grid inside the hull,
+and outside up to a distance of one radius. Intervals are over sets. A width fits if more than half of its networks fit.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .minimizer_families import UNITS, Recipe, trained
 from .wave_data import of_points
 
 SOURCE, SIDE = "arXiv 2101.09849", 2.0  # half the side of the picture
-LEVELS = 0.5, 1, 2, 4, 8  # of distances to the hull that are drawn, in units of pixels
+LEVELS = 0.5, 1, 2, 4, 8  # contours of the distance to the hull, in pixel units
 PLANE, PLACES = "plane", ("inside", "outside")
 
 
@@ -45,13 +46,13 @@ class Config(evaluation_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        sets: sets of points in the plane.
-        disc: points of each.
-        widths: of the networks' hidden layers.
-        members: networks for each set and width, and in pixel space.
-        epochs: at most.
-        grid: points on a side of each map.
-        images: test images through which a plane is cut.
+        sets: number of sets of points in the plane.
+        disc: number of points in each set.
+        widths: widths of the networks' hidden layers.
+        members: number of networks for each set and width, and in pixel space.
+        epochs: largest number of epochs.
+        grid: number of points along each side of a map.
+        images: number of test images with a plane through them.
     """
 
     sets: int = 3
@@ -72,7 +73,7 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Maps of the plane and where networks agree there; maps of planes in pixel space."""
+    """Map the plane and the agreement of networks there; map planes in pixel space."""
     corners = np.array([-SIDE, -SIDE]), np.array([SIDE, SIDE])
     grid = planes.grid(*corners, config.grid)
     found = [run.keep(f"points {k}", of_points, config, k, grid) for k in range(config.sets)]
@@ -115,18 +116,18 @@ def through_image(config: Config, asked: Asked, model: MLP, variables: Any, k: i
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether networks of the widest kind part outside, and whether widths differ there."""
+    """Whether the widest networks disagree outside, and whether widths differ there."""
     found, widths = results.arrays("sets"), results.config["widths"]
     about = {"data": PLANE, "seeds": results.config["sets"], "unit": "%"}
     inside, outside = found["agreement"][:, -1].T
-    apart, name = runs.difference_interval(inside, outside, paired=True), f"networks of width {widths[-1]} part outside"
+    apart, name = runs.difference_interval(inside, outside, paired=True), f"networks of width {widths[-1]} disagree outside"
     note = f"pairs that agree: {inside.mean():.1%} inside, {outside.mean():.1%} outside"
     yield runs.Claim.of(apart, name, SOURCE, "agree less than inside", runs.above(apart, 0), note=note, **about)
     enough = found["fitted"].mean((0, 2)) > 0.5
     first = int(enough.argmax())
     for place, name in zip((1, 0), PLACES[::-1], strict=True):
         more = runs.difference_interval(found["agreement"][:, -1, place], found["agreement"][:, first, place], paired=True)
-        note = f"width {widths[-1]} against {widths[first]}, the least that fits" if enough.any() else "no width fits"
+        note = f"width {widths[-1]} against {widths[first]}, the narrowest that fits" if enough.any() else "no width fits"
         verdict = runs.above(more, 0) if enough.any() else runs.UNSETTLED
         yield runs.Claim.of(more, f"wider networks agree more {name}", SOURCE, "more than 0", verdict, note=note, **about)
 
@@ -143,7 +144,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, of_hull)
         for i, width in enumerate(config["widths"])
     ]
-    title = "Networks of growing width, fitted to the same points whose hull is outlined"
+    title = "Networks of increasing width, fitted to the same points (outline: their hull)"
     yield "plane", maps.panels(title, columns, config["members"])
     images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
 

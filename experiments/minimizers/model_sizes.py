@@ -1,4 +1,4 @@
-"""What models of one size do: random features in closed form, and trained networks with one hidden layer."""
+"""Errors, norms and agreement of models of one size: random features in closed form, and networks with one hidden layer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ QUANTITIES = "training error share", "test error share", "squared test error", "
 
 
 class Found(NamedTuple):
-    """What some models of one size, which differ in their seeds, do.
+    """Measurements of models of one size with different seeds.
 
     - size: trained parameters ÷ (training images · classes).
-    - numbers: (quantities, seeds), NaN of those that diverged; the norm is that of the trained parameters.
-    - agreement: (places, points), the share of pairs that agree.
+    - numbers: (quantities, seeds), NaN for models that diverged; the norm is that of the trained parameters.
+    - agreement: (places, points), the share of pairs of models that agree.
     """
 
     size: float
@@ -38,8 +38,8 @@ def random_features(asked: Asked, ratio: float, seeds: int, seed: int) -> Found:
 
     Args:
         ratio: features ÷ training images.
-        seeds: models.
-        seed: of all that is drawn.
+        seeds: number of models.
+        seed: seed of all random draws.
     """
     model, train = RandomFeatures(asked.classes, round(ratio * len(asked.train.labels))), asked.train
     targets, zeros, members = np.eye(asked.classes)[train.labels], jnp.zeros(asked.classes), list[Any]()
@@ -55,14 +55,14 @@ def random_features(asked: Asked, ratio: float, seeds: int, seed: int) -> Found:
 
 
 def networks(asked: Asked, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
-    """Networks with one hidden layer, trained until all fit every label, or for so many epochs; squared errors are of softmax.
+    """Networks with one hidden layer, trained until all fit every label; squared errors are those of softmax.
 
     Args:
-        width: of the hidden layer.
-        seeds: models.
-        seed: of all that is drawn.
-        run: keeps checkpoints.
-        epochs: at most.
+        width: width of the hidden layer.
+        seeds: number of models.
+        seed: seed of all random draws.
+        run: stores checkpoints.
+        epochs: largest number of epochs.
     """
     model, title = MLP(asked.classes, depth=1, width=width), f"networks of width {width}"
     keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)

@@ -1,4 +1,4 @@
-"""Points in the plane, labelled by the side of a wave on which they lie, and what networks fitted to them make of the plane."""
+"""Points in the plane, labelled by the side of a wave on which they lie, and maps of networks fitted to them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hullx.data import Split
 from hullx.models import MLP
 from hullx.training import fit
 
-REACH = 1.0  # radii outside the hull up to which the plane is looked at
-OPTIMIZER = optax.adam(5e-3)  # one for all, or each fit would compile a program of its own
+REACH = 1.0  # largest evaluated distance to the hull, in radii
+OPTIMIZER = optax.adam(5e-3)  # one for all: another object would compile again
 
 
 def of_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
-    """A set of points: maps of the first network of each width, agreement and accuracy (widths, 2) inside and outside."""
+    """For one set of points: maps of each width's first network, agreement and accuracy (widths, 2) inside and outside."""
     rng = runs.generator(config.seed, "points", str(k))
     angle, radius = rng.uniform(0, 2 * np.pi, config.disc), np.sqrt(rng.uniform(0, 1, config.disc))
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).astype(np.float32)
