@@ -1,4 +1,4 @@
-"""Where attacks take images: nearer to the hull or farther, along the way out or across it, into the hulls of other classes."""
+"""Displacement of images by attacks: towards or away from the hull, along the way out, into the hulls of other classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def displaced(
     before: hullx.Projection,
     found: Attacked,
 ) -> None:
-    """How often an attack succeeds, and where it goes; each image is one value."""
+    """Record how often an attack succeeds and its displacement, one value per image."""
     about: dict[str, Any] = {"data": data.title, "group": group}
     images = np.asarray(found.images, np.float32)
     moved = images.reshape(len(images), -1) - right.rows
@@ -54,7 +54,7 @@ def displaced(
 def entering(
     config: Config, run: runs.Run[Any], data: Dataset, training: str, network: Network, right: Split, found: Attacked
 ) -> None:
-    """Whether features of fooled images enter the hull of a class, and whose is the nearest."""
+    """Record whether features of fooled images enter a class's hull, and which class's hull is nearest."""
     space, head = spaces.Features(network.model, network.variables, network.last), probes.head_of(network.variables)
     fooled = np.asarray(found.success)
     if not fooled.any():
