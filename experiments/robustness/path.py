@@ -13,7 +13,7 @@ inside, towards the mean of the class with the most weight in the projection. Th
 the largest other logit. Its bend is the change of its slope where a leg turns, divided by the sharpness of the turn. Legs turn
 at the surface, or at placebos: halfway before it (the same turn) or as far behind it (to the mean of all images).
 
-Fixed before the run: intervals are over networks and images, both resampled. Accuracy at the projection equals accuracy at the
+Fixed before the run: intervals treat networks and images as random. Accuracy at the projection equals accuracy at the
 image if they differ by less than `SAME`. The surface matters if the bend there is larger in absolute value than at either
 placebo, in pairs. Wrong images turn right more often than right ones wrong if the difference of the shares is above 0.
 """
