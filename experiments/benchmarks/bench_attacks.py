@@ -87,7 +87,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
             right: Any = model.apply(fitted.state.variables, images)
             right = np.asarray(right.argmax(1) == labels)
-            some = partial(compared, model, fitted.state.variables, images[right], labels[right], config.repeats)
+            some = partial(compare, model, fitted.state.variables, images[right], labels[right], config.repeats)
             epsilon = EPSILON[sample.name]
             for attack, ways in pairs(epsilon).items():
                 found = Compared(
@@ -136,7 +136,7 @@ def pairs(epsilon: dict[str, float]) -> dict[str, Ways]:
     return found
 
 
-def compared(
+def compare(
     model: Any, variables: Any, images: jax.Array, labels: jax.Array, repeats: int, ways: Ways, most: float | None
 ) -> Compared:
     """Run both on the same images in turns; the first turn compiles and does not count."""

@@ -92,27 +92,27 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 queries, points = (jnp.asarray(split.rows.astype(dtype)) for split in (data.test, data.train))
                 for i, (derivative, (ours, value, _)) in enumerate(MEASURED.items()):
                     name = f"{sample} {dtype} {i}"
-                    seconds, ratios = run.keep(name, compared, ours, value, config.repeats, queries, points)
+                    seconds, ratios = run.keep(name, compare, ours, value, config.repeats, queries, points)
                     if i == 0:
                         record("milliseconds for the value", 1000 * seconds)
                     record(derivative, ratios)
                     report(done * len(MEASURED) + i + 1)
 
 
-def compared(
+def compare(
     ours: Callable, value: Callable, repeats: int, queries: jax.Array, points: jax.Array
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of the value, and ratios of neighbouring calls."""
 
-    def timed(function: Callable) -> float:
+    def time_call(function: Callable) -> float:
         began = time.perf_counter()
         jax.block_until_ready(function(queries, points))
         return time.perf_counter() - began
 
     pair = jax.jit(ours), jax.jit(value)
     for function in pair:
-        timed(function)
-    seconds = np.array([[timed(function) for function in pair] for _ in range(repeats)])
+        time_call(function)
+    seconds = np.array([[time_call(function) for function in pair] for _ in range(repeats)])
     return seconds[:, 1], seconds[:, 0] / seconds[:, 1]
 
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.shared.guess_and_check import check_network, draw_networks, guess
-from experiments.shared.two_class_setup import by_norms, standard, two_classes
+from experiments.shared.two_class_setup import norm_product, standardise, two_classes
 from hullx import runs
 from hullx.data import Sample
 from hullx.models import LeNet
@@ -54,15 +54,15 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure networks per second in both ways, for each number of images."""
     data, model = config.data.load(seed=config.seed, data_dir=config.data_dir), LeNet(2, width=0.5)
     for n in config.images:
-        train = two_classes(standard(data.train, data.train.images), np.array([3, 8]), np.random.default_rng(config.seed), n)
+        train = two_classes(standardise(data.train, data.train.images), np.array([3, 8]), np.random.default_rng(config.seed), n)
         images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
 
         @jax.jit
         def alone(key: jax.Array, images: jax.Array = images, labels: jax.Array = labels) -> tuple[jax.Array, jax.Array]:
             one = jax.tree.map(lambda leaf: leaf[0], draw_networks(key, model, images[:1], 1))
-            return check_network(one, images, labels, model=model, scale=by_norms)
+            return check_network(one, images, labels, model=model, scale=norm_product)
 
-        search = partial(guess, model=model, train=train, edges=NOWHERE, wanted=1, budget=config.guesses, scale=by_norms)
+        search = partial(guess, model=model, train=train, edges=NOWHERE, wanted=1, budget=config.guesses, scale=norm_product)
         keys = jax.random.split(jax.random.key(config.seed), max(config.guesses // 10, 1))
         together: Callable[[], object] = partial(search, keys[0])
         singly: Callable[[], object] = lambda: [jax.block_until_ready(alone(key)) for key in keys]  # noqa: B023, E731

@@ -75,7 +75,7 @@ class Checkout:
         self.worker.communicate()
 
 
-def work() -> None:
+def run_worker() -> None:
     """Run as a worker: answer calls from standard input."""
     answers, sys.stdout = sys.stdout, sys.stderr
     print(json.dumps([hasattr(hullx, "prepare"), hullx.__file__]), file=answers, flush=True)
@@ -84,7 +84,7 @@ def work() -> None:
         seconds, left = [], 0
         try:
             with jax.enable_x64(call[3] == "float64"):
-                function = bound(*call)
+                function = make_call(*call)
                 while not seconds or sum(seconds) < spend:
                     began = time.perf_counter()
                     found = jax.block_until_ready(function())
@@ -96,13 +96,13 @@ def work() -> None:
         print(json.dumps([seconds, left]), file=answers, flush=True)
 
 
-def bound(function: str, name: str, count: int, dtype: str, prepare: bool, _: bool) -> Callable[[], list[Any]]:
+def make_call(function: str, name: str, count: int, dtype: str, prepare: bool, _: bool) -> Callable[[], list[Any]]:
     """The function of a `Call`, with its data on the device, except for sweep."""
     if function == "shapes":
         pairs = [[jnp.asarray(each) for each in arrays(f"gaussian64:{n}", dtype, m)] for m, n in SHAPES]
         return lambda: [jax.block_until_ready(hullx.project(*pair)) for pair in pairs]
     queries, points = arrays(name, dtype)
-    target: Any = placed(name, dtype, prepare) if prepare or function != "sweep" else points
+    target: Any = points_on_device(name, dtype, prepare) if prepare or function != "sweep" else points
     if function == "sweep":
         return lambda: [hullx.sweep(queries[:count], target, progress=False)]
     some, project = jnp.asarray(queries[:count]), JITTED if function == "jit" else hullx.project
@@ -121,9 +121,9 @@ def arrays(name: str, dtype: str, count: int = 1000) -> tuple[np.ndarray, np.nda
 
 
 @cache
-def placed(name: str, dtype: str, prepare: bool) -> Any:
+def points_on_device(name: str, dtype: str, prepare: bool) -> Any:
     """The points on the device, or the hull that hullx.prepare makes of them."""
-    points = placed(name, dtype, False) if prepare else jnp.asarray(arrays(name, dtype)[1])
+    points = points_on_device(name, dtype, False) if prepare else jnp.asarray(arrays(name, dtype)[1])
     return jax.block_until_ready(getattr(hullx, "prepare")(points) if prepare else points)  # noqa: B009
 
 
@@ -196,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1:] == ["worker"] else main()
+    run_worker() if sys.argv[1:] == ["worker"] else main()

@@ -27,7 +27,7 @@ from hullx.data import Sample
 from hullx.runs import plotting
 from hullx.runs.progress import progress
 
-from .solver_jobs import BATCHED, HULLX, SWEEP, Job, costs, in_process
+from .solver_jobs import BATCHED, HULLX, SWEEP, Job, costs, run_in_process
 
 SECONDS, RATIO, GAP = "seconds a query", "÷ hullx.sweep", "certified gap"
 # Time limit in seconds of hullx's jobs on whole batches.
@@ -43,7 +43,7 @@ class Config(runs.Config):
     """Settings of the benchmark.
 
     Attributes:
-        problems: names as in `solver_jobs.problem`, name or name:n.
+        problems: names as in `solver_jobs.load_problem`, name or name:n.
         curves: problems whose seconds per query are drawn against n, d and the number of queries.
         queries: number of queries for hullx on each problem.
         solvers: hullx.sweep (first), other hullx solvers and peers, by their names in the table.
@@ -80,7 +80,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     rows, ours = [], {}
     with progress("jobs", len(jobs), "jobs") as report:
         for done, job in enumerate(jobs, 1):
-            found = run.keep(f"{job.problem}, {job.solver}, {job.queries}", in_process, job)
+            found = run.keep(f"{job.problem}, {job.solver}, {job.queries}", run_in_process, job)
             each = found.pop("each")
             row = {"problem": job.problem, "solver": job.solver, "asked": job.queries, "seconds_a_query": each.mean(), **found}
             rows.append(row)

@@ -121,18 +121,18 @@ def step_times(problem: Problem, seed: int, repeats: int) -> dict[str, np.ndarra
         updates, moments = optimizer.update(gradient, moments)
         return {"params": optax.apply_updates(variables["params"], updates), **changed}, moments, value
 
-    def looped() -> Any:
+    def run_loop() -> Any:
         variables, moments = state.variables, state.optimizer
         for i in range(SCANNED):
             part = slice(i * batch, (i + 1) * batch)
             variables, moments, _ = by_hand(variables, moments, data.images[part], data.labels[part])
         return variables
 
-    def scanned() -> Any:
+    def run_scan() -> Any:
         # `epoch` donates its state.
         return epoch(jax.tree.map(jnp.copy, state), data, 1.0, model=model, optimizer=optimizer, batch=batch)
 
-    times = in_turn({"scan": scanned, "by hand": looped}, repeats)
+    times = in_turn({"scan": run_scan, "by hand": run_loop}, repeats)
     return {name: seconds / SCANNED for name, seconds in times.items()}
 
 
@@ -147,14 +147,14 @@ def ensemble_times(members: int, epochs: int, seed: int, repeats: int) -> dict[s
 
     every = data._replace(labels=jnp.broadcast_to(data.labels, (len(keys), len(split.labels))))
 
-    def trained(state: TrainState, rate: Any, layout: Layout) -> TrainState:
+    def train(state: TrainState, rate: Any, layout: Layout) -> TrainState:
         for _ in range(epochs):
             state, _ = epoch(state, data if layout is Layout.ONE else every, rate, layout=layout, **settings)
         return state
 
-    ways: dict[str, Callable[[], Any]] = {"in turn": lambda: [trained(begin(key), 1.0, Layout.ONE) for key in keys]}
+    ways: dict[str, Callable[[], Any]] = {"in turn": lambda: [train(begin(key), 1.0, Layout.ONE) for key in keys]}
     for layout in (Layout.SHARED, Layout.OWN):
-        ways[layout.value] = lambda layout=layout: trained(begin_all(keys), jnp.ones(len(keys)), layout)
+        ways[layout.value] = lambda layout=layout: train(begin_all(keys), jnp.ones(len(keys)), layout)
     return in_turn(ways, repeats)
 
 

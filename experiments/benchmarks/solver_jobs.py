@@ -81,7 +81,7 @@ class Job:
     data_dir: str | None
 
 
-def problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
+def load_problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
     """Queries and points, float32, by name: a data set, gaussian<d> or relu<d>, each with :n for the number of points.
 
     relu<d> is a random ReLU layer on MNIST. A third of its queries are test images, a third convex combinations of points, and
@@ -109,11 +109,11 @@ def problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
     return queries, points
 
 
-def in_process(job: Job) -> dict[str, Any]:
+def run_in_process(job: Job) -> dict[str, Any]:
     """The job's results, or the reason for their absence."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, theirs), daemon=True)
+    process = context.Process(target=_run_job, args=(job, theirs), daemon=True)
     process.start()
     theirs.close()
     nothing = NOTHING | {"undecided": 0, "peak_gb": np.nan, "loaded_gb": np.nan}
@@ -126,20 +126,20 @@ def in_process(job: Job) -> dict[str, Any]:
     return found
 
 
-def _work(job: Job, pipe: Connection) -> None:
+def _run_job(job: Job, pipe: Connection) -> None:
     """Run the job in its own process, and send the results."""
-    queries, points = problem(job)
+    queries, points = load_problem(job)
     # Memory after loading: the solver's own use is what exceeds it.
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        found = (_hullx if job.solver in HULLX else _peer)(job, queries, points)
+        found = (_run_hullx if job.solver in HULLX else _run_peer)(job, queries, points)
     except (ImportError, ArithmeticError) as error:
         found = NOTHING | {"undecided": 0, "status": str(error)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pipe.send(found | {"peak_gb": peak / 2**20, "loaded_gb": loaded / 2**20})
 
 
-def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+def _run_hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     """Time the first and second call on the whole batch, and the two products that bound the time from below."""
     floor = 2 * product_seconds(queries, points)
     case = (PROJECT | OTHERS).get(job.solver, Case(dtype=np.float32, queries=len(queries)))
@@ -163,8 +163,8 @@ def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     with jax.enable_x64(case.dtype == np.float64):
         if job.solver != SWEEP:
             queries, points = jax.block_until_ready(jax.device_put((queries, points)))
-        first, result = _timed(projections)
-        second, result = _timed(projections) if first < LONG else (first, result)
+        first, result = _time(projections)
+        second, result = _time(projections) if first < LONG else (first, result)
     queries, points = np.asarray(queries), np.asarray(points)
     gaps = [
         baselines.gap(queries[i], points, np.bincount(result.support[i], result.weights[i], len(points)))
@@ -184,7 +184,7 @@ def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+def _run_peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     """Solve queries one by one; solvers that compile solve the first query once before."""
     jax.config.update("jax_enable_x64", True)
     solve = baselines.solvers(job.rtol)[job.solver]()
@@ -192,7 +192,7 @@ def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
         solve(queries[0], points)
     gaps, each, began = [], [], time.perf_counter()
     for query in queries:
-        seconds, weights = _timed(lambda query=query: solve(query, points))
+        seconds, weights = _time(lambda query=query: solve(query, points))
         each.append(seconds)
         gaps.append(baselines.gap(query, points, weights))
         if time.perf_counter() - began > job.limit / 10 or len(gaps) == CHECKED:
@@ -202,7 +202,7 @@ def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     return {"each": np.array(each), **seconds, **known}
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+def _time(call: Callable[[], Any]) -> tuple[float, Any]:
     """The seconds of a call, and its result."""
     began = time.perf_counter()
     result = call()

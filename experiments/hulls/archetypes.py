@@ -91,7 +91,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for start in range(config.starts):
             first = rows[runs.generator(config.seed, "first", str(start)).choice(len(rows), config.k, replace=False)]
             for method in METHODS:
-                found[method].append(run.keep(f"{title}, start {start + 1}, {method}", one, config, method, rows, first, start))
+                found[method].append(
+                    run.keep(f"{title}, start {start + 1}, {method}", run_method, config, method, rows, first, start)
+                )
         shares = {method: 1 - np.array([each.left for each in mine]) / total for method, mine in found.items()}
         for method, mine in found.items():
             record = partial(run.record, data=title, group=method)
@@ -106,7 +108,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.arrays(f"{title} images", **{name: images.reshape(shape) for name, images in best.items()})
 
 
-def one(config: Config, method: str, rows: np.ndarray, first: np.ndarray, start: int) -> Found:
+def run_method(config: Config, method: str, rows: np.ndarray, first: np.ndarray, start: int) -> Found:
     """Run one method from one start."""
     if method == FACTORS:
         return Found(*baselines.factorisation(rows, config.k, start))

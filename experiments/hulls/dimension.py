@@ -84,16 +84,16 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for name, found in (("likelihood", dimension_by_likelihood), ("moments", dimension_by_moments)):
             run.record(f"local dimension by {name}", found(near.distance), data=data.title, statistic="median")
         for side in config.sides:
-            record(config, run, data, CROP, [spaces.Crop(side)])
-            record(config, run, data, SUBSAMPLE, [spaces.SmoothSubsample(side)])
+            record_space(config, run, data, CROP, [spaces.Crop(side)])
+            record_space(config, run, data, SUBSAMPLE, [spaces.SmoothSubsample(side)])
         most = spaces.pca(pixels, data.train.images, max(config.components))
         for k in config.components:
-            record(config, run, data, COMPONENTS, [spaces.components(most, k)])
+            record_space(config, run, data, COMPONENTS, [spaces.components(most, k)])
         for k in config.embeddings if not i else ():
             embed(config, run, data, k)
 
 
-def record(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps: list[spaces.Space]) -> None:
+def record_space(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps: list[spaces.Space]) -> None:
     """Record the share inside a space, or over several spaces of one kind."""
     results = []
     for i, space in enumerate(maps):
@@ -111,13 +111,13 @@ def embed(config: Config, run: runs.Run[Config], data: Dataset, k: int) -> None:
     """Train CNNs with an embedding of k dimensions, and record the share inside it."""
     train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in data[1:3])
     seen, model = data._replace(train=train, test=test), CNN(len(data.classes), embedding=k, linear=True)
-    fitted = [trained(config, run, seen, model, seed) for seed in range(config.seeds)]
-    record(config, run, seen, EMBEDDING, [spaces.Features(model, each.state.variables, "embedding") for each in fitted])
+    fitted = [train_network(config, run, seen, model, seed) for seed in range(config.seeds)]
+    record_space(config, run, seen, EMBEDDING, [spaces.Features(model, each.state.variables, "embedding") for each in fitted])
     accuracy = np.array([each.history.test_accuracy[-1] for each in fitted])
     run.record("test accuracy", accuracy, data=data.title, group=f"{EMBEDDING}, {k}")
 
 
-def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:
+def train_network(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:
     """Train a network as in the published run."""
     name = f"CNN, {model.embedding} dimensions, seed {seed}"
     keys = jax.random.fold_in(jax.random.key(config.seed), seed)
@@ -133,7 +133,7 @@ def adadelta(steps: int) -> optax.GradientTransformation:
     return optax.adadelta(optax.exponential_decay(1.0, steps, 0.7, staircase=True), rho=0.9, eps=1e-6)
 
 
-def dimension(group: str) -> int:
+def dimension_of(group: str) -> int:
     """The dimension in a group's name."""
     return int(group.rpartition(" ")[2])
 
@@ -152,7 +152,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
                 name, verdict, expected = f"{last}: outside", runs.below(many, NOBODY), f"less than {NOBODY:.1%} inside"
                 yield runs.Claim.of(many, name, LECUN, expected, verdict, group=last, **about)
             for group, share in shares.items() if way == EMBEDDING and data == "mnist" else ():
-                if (published := PUBLISHED.get(dimension(group))) is not None:
+                if (published := PUBLISHED.get(dimension_of(group))) is not None:
                     verdict, expected = runs.within(share, published - NEAR, published + NEAR), f"{published:.2%} ± 6 points"
                     yield runs.Claim.of(share, f"{group}: as published", HENDRYX, expected, verdict, group=group, **about)
 
@@ -166,7 +166,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         for way, colour in plotting.colours((CROP, SUBSAMPLE, COMPONENTS, EMBEDDING)).items():
             rows = [row for row in results.select(data=data, quantity=INSIDE) if row.group.startswith(f"{way}, ")]
             ends = np.abs(np.array([(row.low, row.high) for row in rows]).reshape(-1, 2).T - [row.value for row in rows])
-            across = [dimension(row.group) for row in rows]
+            across = [dimension_of(row.group) for row in rows]
             place.errorbar(across, [row.value for row in rows], ends, color=colour, label=way, marker="o", markersize=3)
         if data == "mnist":
             place.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label="CNN as published (one network, 10 epochs)")

@@ -73,7 +73,7 @@ def ball_points(d: int, exponent: float) -> int:
     return round(2 ** (d / 2) * d**exponent)
 
 
-def fixed(seed: int, law: str, d: int, width: int) -> Any:
+def draw_fixed(seed: int, law: str, d: int, width: int) -> Any:
     """Draws that all trials share.
 
     They are the curve's frequencies (TERMS,) and coefficients (2 TERMS, width), or the subspace's axes (RANK, width).
@@ -119,7 +119,7 @@ def samples(law: str, z: jax.Array, u: jax.Array, d: Any, fixed: Any) -> jax.Arr
     return jnp.where(used, z, 0.0)
 
 
-def compared(table: Table) -> Table:
+def with_exact_values(table: Table) -> Table:
     """The rows of a table of shares with an exact value and at least `EXPECTED` expected trials on each side."""
     chosen = table["trials"] * np.minimum(table["exact"], 1 - table["exact"]) >= EXPECTED  # False for NaN
     return {name: values[chosen] for name, values in table.items()}

@@ -35,8 +35,8 @@ from hullx.errors import ArgumentError
 from hullx.runs import plotting
 from hullx.training import load_variables
 
-from .layer_hulls import Found, found_in, prepared, record_layer, trained
-from .linear_head_regions import FLIPS, KEPT, LIKE, PROVED, Regions, implied, record_regions
+from .layer_hulls import Found, prepare, project_images, record_layer, train_network
+from .linear_head_regions import FLIPS, KEPT, LIKE, PROVED, Regions, check_regions, record_regions
 
 OUTSIDE, INSIDE, REGIONS, NEAREST = "arXiv 2101.09849", "arXiv 2207.08648", "arXiv 2202.04052", "arXiv 1904.01399"
 STATES = RANDOM, TRAINED = "before training", "trained"
@@ -76,7 +76,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     runs.known("--networks", config.networks, NETWORKS)
     if config.checkpoint is not None and (len(config.networks), config.seeds) != (1, 1):
         raise ArgumentError("--checkpoint holds one network: name one in --networks, and give --seeds 1")
-    data = prepared(config.data.load(seed=config.seed, data_dir=config.data_dir))
+    data = prepare(config.data.load(seed=config.seed, data_dir=config.data_dir))
     for name in config.networks:
         make, last = NETWORKS[name]
         model, found, regions = make(len(data.classes)), dict[str, list[Found]](), list[Regions]()
@@ -84,7 +84,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             key = jax.random.fold_in(jax.random.key(config.seed), seed)
             start = dict(model.init(key, data.train.images[:1]))
             if config.checkpoint is None:
-                done = trained(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
+                done = train_network(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
             else:
                 done = load_variables(config.checkpoint)
             shapes = spaces.layers(model, done, data.test.images)
@@ -92,11 +92,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 for layer, shape in shapes.items():
                     group = f"{name}, {state}, {layer} ({np.prod(shape):,})"
                     space, title = spaces.Features(model, variables, layer), f"{group}, seed {seed}"
-                    each = run.keep(title, found_in, space, data, config.seed, config.rtol, title)
+                    each = run.keep(title, project_images, space, data, config.seed, config.rtol, title)
                     found.setdefault(group, []).append(each)
             space, head = spaces.Features(model, done, last), probes.head_of(done)
             title, more = f"{name}, seed {seed}, regions", (config.samples, config.seed, config.rtol)
-            regions.append(run.keep(title, implied, space, head, data, *more, title))
+            regions.append(run.keep(title, check_regions, space, head, data, *more, title))
         for group, each in found.items():
             record_layer(run, data.title, group, each)
         record_regions(run, data.title, f"{name}, trained, {last}", regions)

@@ -35,13 +35,13 @@ class Found(NamedTuple):
     floor: float
 
 
-def prepared(data: Dataset) -> Dataset:
+def prepare(data: Dataset) -> Dataset:
     """The data with each channel standardised, as networks receive them."""
     train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in (data.train, data.test))
     return data._replace(train=train, test=test)
 
 
-def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
+def train_network(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
     """Train a named network by Adam, with a rate that falls to 0."""
     model = NETWORKS[name].make(len(data.classes))
     steps = epochs * (len(data.train.labels) // 64)
@@ -49,7 +49,7 @@ def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs
     return fit(key, model, adam(2e-3, steps), data.train, **settings)
 
 
-def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:
+def project_images(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:
     """Project the test images onto the hull of the training images in a space."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
     began = time.perf_counter()

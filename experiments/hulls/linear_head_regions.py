@@ -41,7 +41,9 @@ class Regions(NamedTuple):
     undecided: np.ndarray
 
 
-def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str) -> Regions:
+def check_regions(
+    space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str
+) -> Regions:
     """Test what the head implies, and measure the test images' distances to the class hulls."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
     said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)

@@ -80,13 +80,15 @@ PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, trials=10_000, b
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure the share of each setting, and compare it with its exact value."""
     if config.timed:
-        seconds = run.keep("timed", random_hull_trials.timed, config.seed, TIMED, config.timed, config.rtol)
+        seconds = run.keep("timed", random_hull_trials.time_trials, config.seed, TIMED, config.timed, config.rtol)
         run.record(f"seconds for {config.timed:,} trials", seconds, data=TIMED.data, group=TIMED.group)
     rows, wanted = [], distributions.settings(config)
     with progress("membership", len(wanted), "shares") as report:
         for done, each in enumerate(wanted, 1):
             count = config.ball_trials if each.query == ALL and np.isnan(each.exact) else config.trials
-            said = run.keep(f"{each.data}, {each.group}", random_hull_trials.asked, config.seed, each, count, config.rtol)
+            said = run.keep(
+                f"{each.data}, {each.group}", random_hull_trials.decide_trials, config.seed, each, count, config.rtol
+            )
             share, undecided = said == random_hull_trials.INSIDE, said == random_hull_trials.UNDECIDED
             run.record("share", share, data=each.data, group=each.group)
             run.record("undecided", undecided, data=each.data, group=each.group, statistic="count")
@@ -99,7 +101,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Exact values; the dimension that determines the share inside; all points in a ball."""
     table, config = results.table("shares"), results.config
-    exact = distributions.compared(table)
+    exact = distributions.with_exact_values(table)
     missed = (exact["exact"] < exact["low"]) | (exact["exact"] > exact["high"])
     chance = float(binom.sf(missed.sum() - 1, len(missed), 1 - CONFIDENCE))
     name, expected = f"exact values are in {CONFIDENCE:.0%} intervals", "no more misses than by chance"
@@ -140,7 +142,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 def figures(results: runs.Results) -> plotting.Figures:
     """Measured against exact shares; the share inside by law, n and d; how often all points in a ball are vertices."""
     table = results.table("shares")
-    exact = distributions.compared(table)
+    exact = distributions.with_exact_values(table)
     title = f"Shares of trials against exact probabilities, with {CONFIDENCE:.0%} intervals"
     drawn, axes = plotting.figure(1, 2, size=(11, 5), title=title)
     (left, right), place = axes[0], np.argsort(np.argsort(exact["data"], kind="stable"))

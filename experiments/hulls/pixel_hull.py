@@ -67,7 +67,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         title, train, test = data.title, data.train.rows, data.test.rows
         random = partial(runs.generator, config.seed, sample)
 
-        def swept(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
+        def sweep(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
             name = f"{data.title}, {name}"  # noqa: B023 (called in this round only)
             return hullx.sweep(queries, points, rtol=config.rtol, resume=run.part(name), progress=name)
 
@@ -83,7 +83,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         gaussian = gaussian_like(random("gaussian"), train, len(train) + len(chosen))
         queries = dict(zip(GROUPS, (test, train[chosen], gaussian[: len(chosen)]), strict=True))
         hulls = dict(zip(GROUPS, (train, np.delete(train, chosen, axis=0), gaussian[len(chosen) :]), strict=True))
-        found = {group: swept(group, queries[group], hulls[group]) for group in GROUPS}
+        found = {group: sweep(group, queries[group], hulls[group]) for group in GROUPS}
         for group, result in found.items():
             run.distances(result, data=title, group=group)
             record = partial(run.record, data=title, group=group)
@@ -93,11 +93,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             numbers = {"distance": result.distance, "lower": result.lower, "iterations": result.iterations}
             run.table(f"{title} {group}", numbers | {"status": [hullx.Status(code).name for code in result.status]})
         nearest = run.keep(f"{title} nearest images", neighbours, test, train).distance[:, 0]
-        mixtures(run, data, found[TEST], nearest)
-        classify(config, run, data, random("classifier"), swept)
+        record_mixtures(run, data, found[TEST], nearest)
+        record_classifier(config, run, data, random("classifier"), sweep)
 
 
-def mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nearest: np.ndarray) -> None:
+def record_mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nearest: np.ndarray) -> None:
     """Record which training images the nearest points mix: one row per image, and examples for the figures."""
     names, record = np.array(data.classes), partial(run.record, data=data.title, group=NEAREST)
     own = (result.weights * (data.train.labels[result.support] == data.test.labels[:, None])).sum(1)
@@ -124,12 +124,12 @@ def mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nea
     run.arrays(f"{data.title} examples", **shown, weights=weights, distance=result.distance[chosen])
 
 
-def classify(config: Config, run: runs.Run[Config], data: Dataset, rng: np.random.Generator, swept) -> None:
+def record_classifier(config: Config, run: runs.Run[Config], data: Dataset, rng: np.random.Generator, sweep) -> None:
     """Record the accuracy of predicting the class whose hull is nearest."""
     chosen = rng.permutation(len(data.test.labels))[: config.classified]
     queries, present = data.test.rows[chosen], np.unique(data.train.labels)
     hulls = [data.train.rows[data.train.labels == k] for k in present]
-    nearest = probes.nearest_hull([swept(f"hull of class {k}", queries, hull) for k, hull in zip(present, hulls, strict=True)])
+    nearest = probes.nearest_hull([sweep(f"hull of class {k}", queries, hull) for k, hull in zip(present, hulls, strict=True)])
     run.record("accuracy", present[nearest.which] == data.test.labels[chosen], data=data.title, group=CLASSIFIER)
     run.record("undecided", ~nearest.proved, data=data.title, group=CLASSIFIER, statistic="count")
 

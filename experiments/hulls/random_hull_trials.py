@@ -19,7 +19,7 @@ import hullx
 from hullx import runs
 from hullx.types import Array
 
-from .distributions import ALL, ORIGIN, Setting, fixed, samples
+from .distributions import ALL, ORIGIN, Setting, draw_fixed, samples
 
 SIZES, WIDTHS = (64, 256, 1024, 4096, 16384, 65536), (14, 24)  # points and coordinates of the programs
 ROWS = 16_384  # points in a batch of trials: two to three megabytes
@@ -52,34 +52,34 @@ def trials(seed: int, setting: Setting) -> Trials:
     law, query, n, d, _ = setting
     size, width = (min(each for each in sizes if each >= least) for sizes, least in ((SIZES, n), (WIDTHS, d)))
     key = jax.random.key(int(runs.generator(seed, law, query, str(n), str(d)).integers(2**31)))
-    return Trials(setting, key, fixed(seed, law, d, width), size, width)
+    return Trials(setting, key, draw_fixed(seed, law, d, width), size, width)
 
 
-def asked(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
+def decide_trials(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
     """INSIDE, OUTSIDE or UNDECIDED for the first `count` trials; INSIDE also means that all points are vertices."""
     kind = trials(seed, setting)
     if setting.query == ALL:
         return all_vertices(kind, count, rtol)
-    found = [decided(*drawn(kind, start + np.arange(kind.batch)), rtol) for start in range(0, count, kind.batch)]
+    found = [decide(*draw_trials(kind, start + np.arange(kind.batch)), rtol) for start in range(0, count, kind.batch)]
     return np.concatenate(found)[:count]
 
 
-def timed(seed: int, setting: Setting, count: int, rtol: float) -> float:
-    """Seconds that `asked` takes, compilation included."""
+def time_trials(seed: int, setting: Setting, count: int, rtol: float) -> float:
+    """Seconds that `decide_trials` takes, compilation included."""
     began = time.monotonic()
-    asked(seed, setting, count, rtol)
+    decide_trials(seed, setting, count, rtol)
     return time.monotonic() - began
 
 
-def drawn(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
+def draw_trials(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
     """Queries (m, width) and points (m, size, width) of the trials with these numbers."""
     setting = kind.setting
     with jax.enable_x64(True):
         normals, uniforms = _noise(kind.key, jnp.asarray(numbers), kind.size + 1, kind.width)
-        return _shaped(normals, uniforms, setting.n, setting.d, kind.fixed, law=setting.law, origin=setting.query == ORIGIN)
+        return _shape(normals, uniforms, setting.n, setting.d, kind.fixed, law=setting.law, origin=setting.query == ORIGIN)
 
 
-# Apart from what makes a law of it, for random numbers are most of what there is to compile.
+# Separate from the distributions: random numbers take most of the compile time, and this compiles once.
 @partial(jax.jit, static_argnums=(2, 3))
 def _noise(key: jax.Array, numbers: jax.Array, rows: int, width: int) -> tuple[jax.Array, jax.Array]:
     def one(number: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -91,20 +91,20 @@ def _noise(key: jax.Array, numbers: jax.Array, rows: int, width: int) -> tuple[j
 
 
 @partial(jax.jit, static_argnames=("law", "origin"))
-def _shaped(z: jax.Array, u: jax.Array, n: Any, d: Any, fixed: Any, *, law: str, origin: bool) -> tuple[jax.Array, jax.Array]:
+def _shape(z: jax.Array, u: jax.Array, n: Any, d: Any, fixed: Any, *, law: str, origin: bool) -> tuple[jax.Array, jax.Array]:
     x, rows = samples(law, z, u, d, fixed), jnp.arange(z.shape[-2] - 1)
     points = jnp.where(rows[:, None] < n, x[..., :-1, :], x[..., :1, :])
     return jnp.zeros_like(x[..., -1, :]) if origin else x[..., -1, :], points
 
 
-def decided(queries: Array, points: Array, rtol: float) -> np.ndarray:
+def decide(queries: Array, points: Array, rtol: float) -> np.ndarray:
     """INSIDE, OUTSIDE or UNDECIDED for each query and its own points: (m, width) and (m, size, width)."""
     with jax.enable_x64(True):
-        return np.asarray(_decided(queries, points, rtol))
+        return np.asarray(_decide(queries, points, rtol))
 
 
 @jax.jit
-def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
+def _decide(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
     def one(query: jax.Array, hull: jax.Array) -> jax.Array:
         found = hullx.project(query, hull, rtol=rtol, solver=hullx.solvers.ActiveSet(last_resort=True))
         inside = found.status == hullx.Status.INSIDE
@@ -126,8 +126,10 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
             mine = going[start : start + kind.batch]
             batch = np.resize(mine, kind.batch)
             with jax.enable_x64(True):
-                queries, others, reached = _candidates(*drawn(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n)
-            said, reached = (np.asarray(each)[: len(mine)] for each in (decided(queries, others, rtol), reached))
+                queries, others, reached = _next_candidates(
+                    *draw_trials(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n
+                )
+            said, reached = (np.asarray(each)[: len(mine)] for each in (decide(queries, others, rtol), reached))
             finished = reached == kind.setting.n
             found[mine[finished]], found[mine[~finished & (said == INSIDE)]] = INSIDE, OUTSIDE
             ahead.append(mine[~finished & (said == OUTSIDE)])
@@ -137,7 +139,7 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
 
 
 @jax.jit
-def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _next_candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
     """For each trial, from a rank on: the next point that may be no vertex, all other points, and its rank (n if none).
 
     A point farther than all others in its own direction is a vertex and needs no projection.

@@ -62,23 +62,23 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         _, height, width, channels = data.test.images.shape
         shape = height, width, channels
-        in_pixels = swept(config, run, data, PIXELS, spaces.Pixels(shape))
+        in_pixels = sweep_space(config, run, data, PIXELS, spaces.Pixels(shape))
         shown = {"image": data.test.images[:SHOWN], "label": np.array(data.classes)[data.test.labels[:SHOWN]]}
         for wavelet in config.wavelets:
             space = spaces.Wavelets(shape, wavelet)
             every = np.prod(shape)
-            found = swept(config, run, data, f"{wavelet}, all {every:,}", space)
+            found = sweep_space(config, run, data, f"{wavelet}, all {every:,}", space)
             difference = np.abs(found.distance / in_pixels.distance - 1).max()
             run.record(DIFFERENCE, difference, data=data.title, group=f"{wavelet}, all {every:,}")
             order = run.keep(f"{data.title} {wavelet} pivots", spaces.pivots, space, data.train.images)
             for k in config.kept:
                 some = spaces.selected(space, order, k)
-                swept(config, run, data, f"{wavelet}, {k}", some)
+                sweep_space(config, run, data, f"{wavelet}, {k}", some)
                 shown[f"{wavelet} {k}"] = np.asarray(some.inverse(some(data.test.images[:SHOWN])))
         run.arrays(f"{data.title} kept", **shown)
 
 
-def swept(config: Config, run: runs.Run[Config], data: Dataset, group: str, space: spaces.Space) -> hullx.Projection:
+def sweep_space(config: Config, run: runs.Run[Config], data: Dataset, group: str, space: spaces.Space) -> hullx.Projection:
     """Compute and record the test images' distances in a space."""
     name = f"{data.title}, {group}"
     train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
@@ -101,21 +101,21 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             equal = runs.HOLDS if difference.value <= EQUAL else runs.FAILS
             about = {"data": data, "group": group}
             yield runs.Claim.of(difference, "distances equal those in pixels", "orthonormality", f"≤ {EQUAL:g}", equal, **about)
-            yield outside(results, data, group, "test images are outside the hull with all coefficients")
+            yield outside_claim(results, data, group, "test images are outside the hull with all coefficients")
             few = [f"{wavelet}, {k}" for k in results.config["kept"]]
             shares = {name: results.estimate("share outside", data=data, group=name).value for name in few}
             note = "; ".join(f"{name.partition(', ')[2]} {share:.4g}" for name, share in shares.items())
-            yield outside(
+            yield outside_claim(
                 results,
                 data,
                 few[-1],
                 "test images are outside with the most coefficients kept",
                 note=f"share outside by k: {note}",
             )
-            yield outside(results, data, few[0], "test images are outside with the fewest coefficients kept")
+            yield outside_claim(results, data, few[0], "test images are outside with the fewest coefficients kept")
 
 
-def outside(results: runs.Results, data: str, group: str, name: str, note: str = "") -> runs.Claim:
+def outside_claim(results: runs.Results, data: str, group: str, name: str, note: str = "") -> runs.Claim:
     """Whether all test images are outside."""
     share, about = results.estimate("share outside", data=data, group=group), {"data": data, "group": group}
     undecided, _ = results.total("undecided", **about)
@@ -129,7 +129,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         (data, wavelet, k, group)
         for data in results.names("data")
         for wavelet in wavelets
-        for k, group in [*((k, f"{wavelet}, {k}") for k in kept), every(results, data, wavelet)]
+        for k, group in [*((k, f"{wavelet}, {k}") for k in kept), all_coefficients(results, data, wavelet)]
     ]
     table = {
         name: np.array(values)
@@ -152,7 +152,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         yield f"{data} kept", drawn
 
 
-def every(results: runs.Results, data: str, wavelet: str) -> tuple[int, str]:
+def all_coefficients(results: runs.Results, data: str, wavelet: str) -> tuple[int, str]:
     """The number of coefficients of a wavelet, and the group that keeps all of them."""
     names = results.names("group", data=data, quantity=DIFFERENCE)
     (group,) = [name for name in names if name.startswith(f"{wavelet}, ")]

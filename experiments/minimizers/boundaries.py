@@ -32,9 +32,9 @@ from hullx.models import MLP
 from hullx.runs import maps, plotting
 
 from . import evaluation_setup, planes
-from .evaluation_setup import Asked, prepared
-from .minimizer_families import UNITS, Recipe, trained
-from .wave_data import of_points
+from .evaluation_setup import EvaluationSetup, prepare
+from .minimizer_families import UNITS, Recipe, train_family
+from .wave_data import map_points
 
 SOURCE, SIDE = "arXiv 2101.09849", 2.0  # half the side of the picture
 LEVELS = 0.5, 1, 2, 4, 8  # contours of the distance to the hull, in pixel units
@@ -76,7 +76,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Map the plane and the agreement of networks there; map planes in pixel space."""
     corners = np.array([-SIDE, -SIDE]), np.array([SIDE, SIDE])
     grid = planes.grid(*corners, config.grid)
-    found = [run.keep(f"points {k}", of_points, config, k, grid) for k in range(config.sets)]
+    found = [run.keep(f"points {k}", map_points, config, k, grid) for k in range(config.sets)]
     fitted, agreement, right = (np.stack([each[name] for each in found]) for name in ("fitted", "agreement", "right"))
     run.arrays(PLANE, **{name: found[0][name] for name in ("points", "labels", "maps", "shares", "distance")})
     run.arrays("sets", fitted=fitted, agreement=agreement, right=right)
@@ -86,32 +86,32 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for j, place in enumerate(PLACES):
             record(f"share agreeing {place}", agreement[:, i, j])
             record(f"accuracy {place}", right[:, i, j])
-    asked = prepared(config, run)
-    model = MLP(asked.classes, width=UNITS)
-    family = trained(run, "Adam", Recipe(), model, asked)
-    agreement = asked.agreement(model, family.variables)[list(asked.places).index("test images")]
+    setup = prepare(config, run)
+    model = MLP(setup.classes, width=UNITS)
+    family = train_family(run, "Adam", Recipe(), model, setup)
+    agreement = setup.agreement(model, family.variables)[list(setup.places).index("test images")]
     for k in np.argsort(agreement, kind="stable")[: config.images]:
-        run.arrays(f"image {k}", **run.keep(f"plane {k}", through_image, config, asked, model, family.variables, k))
+        run.arrays(f"image {k}", **run.keep(f"plane {k}", through_image, config, setup, model, family.variables, k))
 
 
-def through_image(config: Config, asked: Asked, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:
+def through_image(config: Config, setup: EvaluationSetup, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:
     """The plane through a test image, its projection (the origin) and the training image nearest to it."""
-    query, point = (np.asarray(each[k], np.float64) for each in (asked.queries.rows, asked.found.point))
-    nearest = np.linalg.norm(asked.train.rows - query, axis=1).argmin()
-    plane = planes.through(point, query, asked.train.rows[nearest])
-    marks = plane.coordinates(np.stack([query, point, asked.train.rows[nearest]]))
+    query, point = (np.asarray(each[k], np.float64) for each in (setup.queries.rows, setup.found.point))
+    nearest = np.linalg.norm(setup.train.rows - query, axis=1).argmin()
+    plane = planes.through(point, query, setup.train.rows[nearest])
+    marks = plane.coordinates(np.stack([query, point, setup.train.rows[nearest]]))
     middle, side = (marks.min(0) + marks.max(0)) / 2, 1.5 * np.ptp(marks, axis=0).max()
     grid = planes.grid(middle - side, middle + side, config.grid)
     points = plane.points(grid).reshape(-1, query.size).astype(np.float32)
-    said = asked.labels(model, variables, points)
+    said = setup.labels(model, variables, points)
     square = grid.shape[:2]
     return {
         "marks": marks,
         "corners": np.stack([middle - side, middle + side], -1).ravel(),
         "map": said[0].reshape(square),
-        "shares": probes.pairwise(said, asked.classes).reshape(square),
-        "distance": planes.membership(plane, grid, asked.train.rows)[1],
-        "label": np.array(asked.queries.labels[k]),
+        "shares": probes.pairwise(said, setup.classes).reshape(square),
+        "distance": planes.membership(plane, grid, setup.train.rows)[1],
+        "label": np.array(setup.queries.labels[k]),
     }
 
 
@@ -136,19 +136,19 @@ def figures(results: runs.Results) -> plotting.Figures:
     """The plane by width; planes through test images."""
     found, config, around = results.arrays(PLANE), results.config, (-SIDE, SIDE, -SIDE, SIDE)
 
-    def of_hull(axes: Axes) -> None:
+    def draw_hull(axes: Axes) -> None:
         maps.points(axes, found["points"], found["labels"])
         maps.outline(axes, planes.outline(found["points"]))
 
     columns = [
-        maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, of_hull)
+        maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, draw_hull)
         for i, width in enumerate(config["widths"])
     ]
     title = "Networks of increasing width, fitted to the same points (outline: their hull)"
     yield "plane", maps.panels(title, columns, config["members"])
     images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
 
-    def of_image(each: dict[str, np.ndarray], axes: Axes) -> None:
+    def draw_image(each: dict[str, np.ndarray], axes: Axes) -> None:
         maps.distances(axes, each["distance"], tuple(each["corners"]), LEVELS)
         maps.marks(axes, dict(zip("TPN", each["marks"], strict=True)))
 
@@ -158,7 +158,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             each["map"],
             each["shares"],
             tuple(each["corners"]),
-            partial(of_image, each),
+            partial(draw_image, each),
         )
         for each in images
     ]

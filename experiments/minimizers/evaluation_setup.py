@@ -35,7 +35,7 @@ class Config(runs.Config):
     queries: int = 60
 
 
-class Asked(NamedTuple):
+class EvaluationSetup(NamedTuple):
     """The data that networks fit, and the points at which they are evaluated.
 
     - title: title of the data.
@@ -71,7 +71,7 @@ class Asked(NamedTuple):
         return (self.labels(model, variables, self.test.rows) != self.test.labels).mean(1)
 
 
-def prepared(config: Config, run: runs.Run[Any]) -> Asked:
+def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     """Split the data and draw the points; verify some of the inside points by projecting them."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     sizes = len(data.train.labels), len(data.test.labels)
@@ -91,4 +91,4 @@ def prepared(config: Config, run: runs.Run[Any]) -> Asked:
     # Rounding mixtures to float32 moves a point by at most this.
     rounding = np.finfo(np.float32).eps * np.linalg.norm(some, axis=1)
     run.record("share certified inside", far <= rounding, data=title, group="points inside")
-    return Asked(title, len(data.classes), train, pool, queries, found, test, where)
+    return EvaluationSetup(title, len(data.classes), train, pool, queries, found, test, where)

@@ -14,7 +14,7 @@ import optax
 
 from experiments.shared.guess_and_check import Found, guess
 from experiments.shared.minimizer_measures import lipschitz_estimate
-from experiments.shared.two_class_setup import by_norms
+from experiments.shared.two_class_setup import norm_product
 from hullx import probes
 from hullx.data import Split
 from hullx.models import LeNet
@@ -47,9 +47,9 @@ def networks(config: Any, k: int, shape: str, train: Split, test: Split) -> tupl
     width, hidden = SHAPES[shape]
     model, key = LeNet(2, width, hidden), jax.random.fold_in(jax.random.key(config.seed), 1000 * k + len(train.labels))
     edges = EDGES if shape == LENET else (0.0, np.inf)
-    guessed = guess(key, model, train, edges, wanted=config.wanted, budget=config.budget, scale=by_norms)
+    guessed = guess(key, model, train, edges, wanted=config.wanted, budget=config.budget, scale=norm_product)
     rows = list(network_rows(GUESSED, model, guessed, train, test))
-    settings: dict[str, Any] = {"scale": by_norms, "steps": config.steps}
+    settings: dict[str, Any] = {"scale": norm_product, "steps": config.steps}
     for i, (low, high) in enumerate(pairwise(edges)):
         found = stopped_descent(jax.random.fold_in(key, i), model, train, members=config.members, high=high, **settings)
         rows += [row for row in network_rows(TRAINED, model, found, train, test) if low < row[2]]

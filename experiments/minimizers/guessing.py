@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.shared.two_class_setup import standard, two_classes
+from experiments.shared.two_class_setup import standardise, two_classes
 from hullx import runs
 from hullx.data import Sample
 from hullx.runs import plotting
@@ -84,7 +84,7 @@ PRESETS = {
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Find networks in each way for each set of images; each row of the table is a network."""
     data, rows, tried = config.data.load(seed=config.seed, data_dir=config.data_dir), list[Any](), dict[int, list[int]]()
-    splits = [standard(split, data.train.images) for split in (data.train, data.test)]
+    splits = [standardise(split, data.train.images) for split in (data.train, data.test)]
     runs.known("--shapes", config.shapes, SHAPES)
     jobs = [(k, n, shape) for k in range(config.sets) for n, shape in config.jobs]
     with progress(data.title, len(jobs), "searches") as report:

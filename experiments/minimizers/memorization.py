@@ -108,7 +108,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         schedule = optax.exponential_decay(rate, len(data.train.images) // config.batch, config.decay, staircase=True)
         optimizer = optax.sgd(schedule, momentum=0.9)  # one for all conditions: another object would compile again
         for condition, changed in sets.items():
-            history = trained(config, run, network, optimizer, changed, f"{model}, {condition}")
+            history = train_network(config, run, network, optimizer, changed, f"{model}, {condition}")
             means = (each.mean(-1) for each in (history.loss.mean(1), history.train_accuracy, history.test_accuracy))
             steps = history.loss.shape[1] * np.arange(1, len(history.loss) + 1)
             curves += [(model, condition, *row) for row in zip(steps, *means, strict=True)]
@@ -123,7 +123,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.arrays("distances", **distances)
 
 
-def trained(config: Config, run: runs.Run[Config], network: nn.Module, optimizer, data: Dataset, title: str):
+def train_network(config: Config, run: runs.Run[Config], network: nn.Module, optimizer, data: Dataset, title: str):
     """Train all seeds' networks on one condition in one program; return their history."""
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     train, test = (Split(whitened(split.images), split.labels) for split in (data.train, data.test))

@@ -23,7 +23,7 @@ from hullx.errors import ArgumentError, DivergedError
 from hullx.training import Ensemble, fit, init_state
 
 from . import evaluation_setup
-from .evaluation_setup import Asked
+from .evaluation_setup import EvaluationSetup
 
 ADAM, SGD, MOMENTUM = "adam", "sgd", "momentum"
 UNITS = 128  # in each of two hidden layers
@@ -88,7 +88,7 @@ PRESETS = {
 
 
 @cache  # families with the same settings share one object, and its compiled programs
-def transformation(name: str, rate: float, decay: float) -> optax.GradientTransformation:
+def make_optimizer(name: str, rate: float, decay: float) -> optax.GradientTransformation:
     """The optimizer."""
     if name == ADAM:
         return optax.adamw(rate, weight_decay=decay)
@@ -104,7 +104,7 @@ def initial_variables(
     return jax.vmap(lambda key: init_state(key, model, optimizer, image, scale).variables)(keys)
 
 
-class Trained(NamedTuple):
+class TrainedFamily(NamedTuple):
     """The members of a family.
 
     - variables, initial: final and initial variables of members without a training error, regardless of poison.
@@ -116,20 +116,20 @@ class Trained(NamedTuple):
     members: int
 
 
-def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, asked: Asked) -> Trained:
+def train_family(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, setup: EvaluationSetup) -> TrainedFamily:
     """Train a family until all members fit all training images and poison, or for `epochs`; record it.
 
     Args:
         run: has settings with members, epochs and a seed, and stores checkpoints.
         name: with the seed, it determines all random choices.
     """
-    config, train, m = run.config, asked.train, run.config.members
-    rng, classes = runs.generator(config.seed, "family", name), asked.classes
+    config, train, m = run.config, setup.train, run.config.members
+    rng, classes = runs.generator(config.seed, "family", name), setup.classes
     keys = jax.random.split(jax.random.key(rng.integers(2**31)), m)
-    optimizer, poison = transformation(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
-    if poison > (left := len(asked.pool.images)):
+    optimizer, poison = make_optimizer(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
+    if poison > (left := len(setup.pool.images)):
         raise ArgumentError(f"--points: {name!r} needs {poison:,} more images, but only {left:,} remain: lower it")
-    spoiled = asked.pool.take(np.arange(poison))
+    spoiled = setup.pool.take(np.arange(poison))
     wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # differs by member
     labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
     initial = initial_variables(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
@@ -150,11 +150,11 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
         pass  # every member diverged: all count as failed
     else:
         variables, epochs = found.state.variables, len(found.history.loss)
-        right = (asked.labels(model, variables, train.rows) == train.labels).all(1) & np.isfinite(found.history.loss[-1, -1])
-    run.record("failed", ~right, data=asked.title, group=name, statistic="count")
-    run.record("epochs", epochs, data=asked.title, group=name)
+        right = (setup.labels(model, variables, train.rows) == train.labels).all(1) & np.isfinite(found.history.loss[-1, -1])
+    run.record("failed", ~right, data=setup.title, group=name, statistic="count")
+    run.record("epochs", epochs, data=setup.title, group=name)
     variables, initial = (jax.tree.map(lambda leaf: leaf[right], each) for each in (variables, initial))
-    return Trained(variables, initial, int(right.sum()))
+    return TrainedFamily(variables, initial, int(right.sum()))
 
 
 def check_any(found: Sized) -> None:

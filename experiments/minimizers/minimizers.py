@@ -36,9 +36,9 @@ from hullx.models import MLP
 from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
-from .evaluation_setup import Asked, prepared
+from .evaluation_setup import EvaluationSetup, prepare
 from .matching import MatchedPairs, match_pairs
-from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, check_any, trained
+from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, check_any, train_family
 from .places import INSIDE, ONE_CLASS, OUTSIDE, SURFACE
 
 SOURCE, BAD, TOLERANCE = "arXiv 2203.10366", 0.6, 0.01
@@ -59,41 +59,41 @@ STRAIGHT = {
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Train each family, and evaluate it along legs and at points inside and outside."""
     runs.known("--families", config.families, FAMILIES)
-    asked = prepared(config, run)
-    model, legs = MLP(asked.classes, width=UNITS), legs_of(asked)
-    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], asked.train.rows, resume=run.part("behind"), progress=False)
-    run.record("share inside", behind.status == hullx.Status.INSIDE, data=asked.title, group="straight on, a quarter behind")
+    setup = prepare(config, run)
+    model, legs = MLP(setup.classes, width=UNITS), leg_points(setup)
+    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], setup.train.rows, resume=run.part("behind"), progress=False)
+    run.record("share inside", behind.status == hullx.Status.INSIDE, data=setup.title, group="straight on, a quarter behind")
     along, there, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:
-        family = trained(run, name, FAMILIES[name], model, asked)
+        family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
             continue  # failed networks are counted
-        run.record("test accuracy", 1 - asked.errors(model, family.variables), data=asked.title, group=name)
-        found = {leg: asked.labels(model, family.variables, points) for leg, points in legs.items()}
-        agreeing = {leg: probes.pairwise(each.reshape(len(each), -1), asked.classes) for leg, each in found.items()}
+        run.record("test accuracy", 1 - setup.errors(model, family.variables), data=setup.title, group=name)
+        found = {leg: setup.labels(model, family.variables, points) for leg, points in legs.items()}
+        agreeing = {leg: probes.pairwise(each.reshape(len(each), -1), setup.classes) for leg, each in found.items()}
         along.append(np.stack([each.reshape(len(COORDINATES), -1) for each in agreeing.values()]))
-        there.append(asked.agreement(model, family.variables))
-        for place, agreement in zip(asked.places, there[-1], strict=True):
+        there.append(setup.agreement(model, family.variables))
+        for place, agreement in zip(setup.places, there[-1], strict=True):
             if place in SHOWN:
-                run.record(f"share agreeing, {place}", agreement, data=asked.title, group=name)
-        right = (found[THROUGH] == asked.queries.labels).mean((0, 2))
+                run.record(f"share agreeing, {place}", agreement, data=setup.title, group=name)
+        right = (found[THROUGH] == setup.queries.labels).mean((0, 2))
         rows += [(name, *row) for row in zip(COORDINATES, along[-1][0].mean(1), right, strict=True)]
         run.tabulate("legs", ("family", "distance", "agreement", "accuracy"), rows)
     check_any(along)
     run.arrays("legs", agreement=np.stack(along))
-    covariates = np.stack([np.stack([place.nearest, place.share], -1) for place in asked.places.values()])
-    run.arrays("places", names=np.array(list(asked.places)), agreement=np.stack(there), covariates=covariates)
+    covariates = np.stack([np.stack([place.nearest, place.share], -1) for place in setup.places.values()])
+    run.arrays("places", names=np.array(list(setup.places)), agreement=np.stack(there), covariates=covariates)
 
 
-def legs_of(asked: Asked) -> dict[str, np.ndarray]:
+def leg_points(setup: EvaluationSetup) -> dict[str, np.ndarray]:
     """The points of legs that turn at the surface and elsewhere: (coordinates, legs, d)."""
-    rows, queries = asked.train.rows, asked.queries.rows
-    through = through_surface(queries, asked.found, class_means(asked.found, rows, asked.train.labels))
+    rows, queries = setup.train.rows, setup.queries.rows
+    through = through_surface(queries, setup.found, class_means(setup.found, rows, setup.train.labels))
     legs = {name: before_surface(through, place) for name, place in LEGS.items()}
     return {name: points_at(leg, COORDINATES).astype(np.float32) for name, leg in legs.items()}
 
 
-def kinks(results: runs.Results) -> dict[str, np.ndarray]:
+def slope_changes(results: runs.Results) -> dict[str, np.ndarray]:
     """Changes of slope, in agreement per unit of distance, where legs turn and where they do not: (families, legs)."""
     legs = results.arrays("legs")["agreement"]
     found = {leg: legs[:, i] for i, leg in enumerate(LEGS)}
@@ -122,7 +122,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     yield runs.Claim.of(
         share, name, SOURCE, f"< {BAD:.0%} of {best.group}'s", runs.below(share, BAD), note=note, unit="%", **about
     )
-    bent = kinks(results)
+    bent = slope_changes(results)
     for name, values in (
         (
             "agreement bends differently where legs turn at the surface than elsewhere",
@@ -162,7 +162,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     yield "along legs", drawn
     title = f"{data}: change of slope of agreement for legs that turn at the surface, turn elsewhere, or go straight on"
     drawn, axes = plotting.figure(size=(8, 3.4), title=title)
-    bent = {name: runs.two_way_interval(values) for name, values in kinks(results).items()}
+    bent = {name: runs.two_way_interval(values) for name, values in slope_changes(results).items()}
     plotting.intervals(axes[0, 0], bent, "change of slope of agreement (per unit of distance), 95% interval")
     yield "kinks", drawn
 

@@ -35,7 +35,7 @@ from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
 from . import evaluation_setup
-from .evaluation_setup import prepared
+from .evaluation_setup import prepare
 from .model_sizes import QUANTITIES, networks, random_features
 
 FEATURES, NETWORKS = "random features, minimum norm", "networks, a fifth of the labels random"
@@ -74,22 +74,22 @@ PRESETS = {
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure errors and norms by size and seed, and the agreement of each size's seeds."""
-    asked, rows, shares = prepared(config, run), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
-    rng, labels = runs.generator(config.seed, "labels"), asked.train.labels
-    noisy = asked._replace(train=asked.train._replace(labels=relabelled(rng, labels, asked.classes, NOISE)))
+    setup, rows, shares = prepare(config, run), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    rng, labels = runs.generator(config.seed, "labels"), setup.train.labels
+    noisy = setup._replace(train=setup.train._replace(labels=relabelled(rng, labels, setup.classes, NOISE)))
     for kind, sizes in ((FEATURES, config.features), (NETWORKS, config.widths)):
-        find = partial(random_features, asked) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
+        find = partial(random_features, setup) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
         found = [run.keep(f"{kind} {size:g}", find, size, config.seeds, config.seed) for size in sizes]
         relative, numbers, agreement = (np.array([each[k] for each in found]) for k in range(3))
-        run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(asked.places)))
+        run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(setup.places)))
         for size, values, agreeing in zip(relative, numbers, agreement, strict=True):
-            record = partial(run.record, data=asked.title, group=f"{kind}, size {size:.3g}")
+            record = partial(run.record, data=setup.title, group=f"{kind}, size {size:.3g}")
             for quantity, each in zip(QUANTITIES, values, strict=True):
                 record(quantity, each)
             record("failed", ~np.isfinite(values[0]), statistic="count")
             rows.append((kind, size, *np.nanmean(values, axis=1)))
             for place in SHOWN:
-                mine = agreeing[list(asked.places).index(place)]
+                mine = agreeing[list(setup.places).index(place)]
                 record(f"share agreeing, {place}", mine)
                 shares.append((kind, size, place, mine.mean()))
     run.tabulate("sizes", ("kind", "size", *QUANTITIES), rows)

@@ -67,7 +67,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure errors by space, regime and degree, inside, outside and by distance."""
     errors, distances = [], []
     for (space, dimension), points in zip(SPACES.items(), config.points, strict=True):
-        found, data = run.keep(space, fitted, config, dimension, points), f"{space}, {points} points"
+        found, data = run.keep(space, measure_errors, config, dimension, points), f"{space}, {points} points"
         run.record("undecided", found.pop("undecided"), data=data, statistic="count")
         run.arrays(space, **found)
         for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):
@@ -82,7 +82,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.tabulate("distances", ("space", "fit", "distance", "error"), distances)
 
 
-def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]:
+def measure_errors(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]:
     """Shares of wrong signs in training, inside, up to `REACH` outside, and by distance: (regimes, degrees, boundaries)."""
     shape = len(REGIMES), len(config.degrees), config.boundaries
     found = dict[str, np.ndarray]({name: np.empty(shape) for name in ERRORS[3:]})
@@ -93,8 +93,8 @@ def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]
         for k in range(config.boundaries):
             rng = runs.generator(config.seed, "boundary", str(dimension), str(k))
             x, queries = rng.uniform(-1, 1, (points, dimension)), rng.uniform(-2, 2, (config.queries, dimension))
-            labels, truth = boundary(rng, x, queries)
-            fits = [fits_of(rng, x, labels, queries, degree) for degree in config.degrees]
+            labels, truth = draw_boundary(rng, x, queries)
+            fits = [fit_values(rng, x, labels, queries, degree) for degree in config.degrees]
             trained, said = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
             projected = hullx.sweep(queries, x, rtol=config.rtol, progress=False)
             distance, found["undecided"][k] = np.where(projected.outside, projected.distance, 0.0), ~projected.decided
@@ -110,7 +110,7 @@ def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]
     return found
 
 
-def boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def draw_boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether a true polynomial is positive at the points and at the queries; each sign has at least a fifth of the points."""
     at, there = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
     while True:
@@ -120,7 +120,7 @@ def boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tu
             return labels, there @ coefficients > 0
 
 
-def fits_of(
+def fit_values(
     rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The values of the fits of all `REGIMES`, in order, at the points and at the queries."""

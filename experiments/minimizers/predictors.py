@@ -44,8 +44,8 @@ from hullx.models import MLP
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
-from .evaluation_setup import Asked, prepared
-from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, Trained, check_any, trained
+from .evaluation_setup import EvaluationSetup, prepare
+from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, TrainedFamily, check_any, train_family
 from .places import INSIDE, SURFACE
 
 SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # radius of the ascent; images for Jacobian norms
@@ -62,40 +62,40 @@ GIVEN = WITHIN, "Lipschitz estimate ÷ margin", "parameter norm", "sharpness"
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure each minimizer's test error and its candidate predictors."""
     runs.known("--families", config.families, FAMILIES)
-    asked, rows = prepared(config, run), dict[str, list[Any]]()
-    model = MLP(asked.classes, width=UNITS)
+    setup, rows = prepare(config, run), dict[str, list[Any]]()
+    model = MLP(setup.classes, width=UNITS)
     for name in config.families:
-        family = trained(run, name, FAMILIES[name], model, asked)
+        family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
             continue  # failed networks are counted
-        numbers = run.keep(f"{name} measures", measures, model, family, asked)
-        run.record("test error share", numbers["test error"], data=asked.title, group=name)
+        numbers = run.keep(f"{name} measures", measures, model, family, setup)
+        run.record("test error share", numbers["test error"], data=setup.title, group=name)
         for column, values in {"family": [name] * family.members, **numbers}.items():
             rows.setdefault(column, []).extend(values)
     check_any(rows)
     run.table("minimizers", rows)
 
 
-def measures(model: MLP, family: Trained, asked: Asked) -> dict[str, np.ndarray]:
+def measures(model: MLP, family: TrainedFamily, setup: EvaluationSetup) -> dict[str, np.ndarray]:
     """Test error, disagreement with the family, and the literature's measures, for each minimizer of a family.
 
     Positive measures that span magnitudes are logarithms; higher values are thought to be worse.
     """
-    places = asked.places
+    places = setup.places
     apart = {
         name: 1
-        - probes.with_others(asked.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
+        - probes.with_others(setup.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
         for name, kinds in DISAGREEMENT.items()
     }
-    keys, train = jax.random.split(jax.random.key(0), family.members), jax.tree.map(jnp.asarray, asked.train)
-    others = from_literature(family.variables, family.initial, keys, train.images, train.labels, model=model)
-    return {"test error": asked.errors(model, family.variables), **apart} | {
+    keys, train = jax.random.split(jax.random.key(0), family.members), jax.tree.map(jnp.asarray, setup.train)
+    others = literature_measures(family.variables, family.initial, keys, train.images, train.labels, model=model)
+    return {"test error": setup.errors(model, family.variables), **apart} | {
         name: np.asarray(values, np.float64) for name, values in others.items()
     }
 
 
 @partial(jax.jit, static_argnames="model")
-def from_literature(
+def literature_measures(
     variables: Any, initial: Any, keys: jax.Array, images: jax.Array, labels: jax.Array, *, model: MLP
 ) -> dict[str, jax.Array]:
     """Margin, norms and flatness of each member, as in `measures`."""

@@ -30,8 +30,8 @@ from hullx.models import MLP
 from hullx.runs import plotting
 
 from . import evaluation_setup
-from .evaluation_setup import prepared
-from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, trained
+from .evaluation_setup import prepare
+from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, train_family
 from .places import SURFACE
 
 SOURCE = "arXiv 2203.10366"
@@ -81,31 +81,31 @@ PRESETS = {
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure test accuracy and agreement of each regime, and hull distances with and without shifts."""
     runs.known("--factors", config.factors, FACTORS)
-    asked, rows = prepared(config, run), list[tuple[object, ...]]()
-    model, kinds = MLP(asked.classes, width=UNITS), list(asked.places)
+    setup, rows = prepare(config, run), list[tuple[object, ...]]()
+    model, kinds = MLP(setup.classes, width=UNITS), list(setup.places)
     for levels in product(*((0, 1) if factor in config.factors else (0,) for factor in FACTORS)):
         name = ", ".join(FACTORS[factor][level] for factor, level in zip(FACTORS, levels, strict=True))
-        family = trained(run, name, recipe(levels), model, asked)
+        family = train_family(run, name, recipe(levels), model, setup)
         if family.members < 2:
             continue  # failed networks are counted
-        agreement = asked.agreement(model, family.variables)
-        numbers = {ACCURACY: 1 - asked.errors(model, family.variables)}
+        agreement = setup.agreement(model, family.variables)
+        numbers = {ACCURACY: 1 - setup.errors(model, family.variables)}
         numbers |= {quantity: agreement[kinds.index(place)] for quantity, place in PLACES.items()}
         for quantity, values in numbers.items():
             words = quantity if quantity == ACCURACY else quantity.replace("agreement", "share agreeing")
-            run.record(words, values, data=asked.title, group=name)
+            run.record(words, values, data=setup.title, group=name)
         rows.append((*levels, *(values.mean() for values in numbers.values())))
         run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
     check_any(rows)
-    images = asked.train.images
+    images = setup.train.images
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
-    shifted = np.moveaxis(windows, 3, -1).reshape(-1, asked.train.rows.shape[1])
-    far = hullx.sweep(asked.queries.rows, shifted, rtol=config.rtol, resume=run.part("shifts"))
-    for group, found, size in ((PLAIN, asked.found, len(images)), (SHIFTED, far, len(shifted))):
-        run.distances(found, data=asked.title, group=group)
-        run.record("images that span the hull", size, data=asked.title, group=group)
-    run.arrays("distances", plain=asked.found.distance, shifted=far.distance)
+    shifted = np.moveaxis(windows, 3, -1).reshape(-1, setup.train.rows.shape[1])
+    far = hullx.sweep(setup.queries.rows, shifted, rtol=config.rtol, resume=run.part("shifts"))
+    for group, found, size in ((PLAIN, setup.found, len(images)), (SHIFTED, far, len(shifted))):
+        run.distances(found, data=setup.title, group=group)
+        run.record("images that span the hull", size, data=setup.title, group=group)
+    run.arrays("distances", plain=setup.found.distance, shifted=far.distance)
 
 
 def recipe(levels: tuple[int, ...]) -> Recipe:

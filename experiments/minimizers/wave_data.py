@@ -20,7 +20,7 @@ REACH = 1.0  # largest evaluated distance to the hull, in radii
 OPTIMIZER = optax.adam(5e-3)  # one for all: another object would compile again
 
 
-def of_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
+def map_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
     """For one set of points: maps of each width's first network, agreement and accuracy (widths, 2) inside and outside."""
     rng = runs.generator(config.seed, "points", str(k))
     angle, radius = rng.uniform(0, 2 * np.pi, config.disc), np.sqrt(rng.uniform(0, 1, config.disc))

@@ -36,8 +36,8 @@ from hullx.probes.attacks import Attacked, Budget, apgd, deepfool, fgsm, pgd
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_displacement import COSINE, GROWTH, RATIO, displaced, entering
-from .attack_setup import PLAIN, TRAININGS, Network, known_right, projected, trained
+from .attack_displacement import COSINE, GROWTH, RATIO, record_displacement, record_hull_entry
+from .attack_setup import PLAIN, TRAININGS, Network, correctly_classified, project_images, train_network
 
 SOURCE = "arXiv 2203.10366"
 FGSM, PGD, PGD2, APGD, DEEPFOOL = "FGSM", "PGD", "PGD, L2", "APGD with DLR", "DeepFool"
@@ -76,17 +76,17 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     runs.known("--trainings", config.trainings, TRAININGS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     for training in config.trainings:
-        network = trained(config, run, data, training)
-        right = known_right(network, data.test)
+        network = train_network(config, run, data, training)
+        right = correctly_classified(network, data.test)
         share = runs.share_interval(len(right.labels), len(data.test.labels))
         run.record("accuracy", share, data=data.title, group=f"{training}, without attack")
-        before = projected(config, run, data, right.images, f"{training}, before")
+        before = project_images(config, run, data, right.images, f"{training}, before")
         for i, (name, attack) in enumerate(attacks(config, network, right).items()):
             group = f"{training}, {name}"
             found = run.keep(group, attack)
-            displaced(config, run, data, group, right, before, found)
+            record_displacement(config, run, data, group, right, before, found)
             if not i:  # the strongest
-                entering(config, run, data, training, network, right, found)
+                record_hull_entry(config, run, data, training, network, right, found)
             if not i and training == PLAIN:
                 shown = np.argsort(before.distance)[np.linspace(0, len(before.distance) - 1, 6).astype(int)]
                 image, names = right.images[shown], np.array(data.classes)

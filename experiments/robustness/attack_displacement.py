@@ -11,13 +11,13 @@ from hullx import probes, runs, spaces
 from hullx.data import Dataset, Split
 from hullx.probes.attacks import Attacked
 
-from .attack_setup import Config, Network, projected
+from .attack_setup import Config, Network, project_images
 
 SHARE, COSINE, GROWTH = "share fooled", "cosine to the way out", "distance − before"
 RANDOM, RATIO = "distance − before, random", "perturbation ÷ distance to the hull"
 
 
-def displaced(
+def record_displacement(
     config: Config,
     run: runs.Run[Any],
     data: Dataset,
@@ -31,11 +31,11 @@ def displaced(
     images = np.asarray(found.images, np.float32)
     moved = images.reshape(len(images), -1) - right.rows
     length = np.linalg.norm(moved.astype(np.float64), axis=1)
-    after = projected(config, run, data, images, f"{group}, after")
+    after = project_images(config, run, data, images, f"{group}, after")
     out = right.rows - before.point
     drawn = runs.generator(config.seed, group).standard_normal(moved.shape)
     random = np.clip(right.rows + length[:, None] * drawn / np.linalg.norm(drawn, axis=1, keepdims=True), 0, 1)
-    beside = projected(config, run, data, random, f"{group}, random")
+    beside = project_images(config, run, data, random, f"{group}, random")
     standing = int((~np.asarray(found.success)).sum())
     run.record("accuracy under attack", runs.share_interval(standing, len(data.test.labels)), **about)
     run.record(SHARE, np.asarray(found.success), **about)
@@ -51,7 +51,7 @@ def displaced(
     run.arrays(group, success=np.asarray(found.success), length=length, cosine=cosine, **distances)
 
 
-def entering(
+def record_hull_entry(
     config: Config, run: runs.Run[Any], data: Dataset, training: str, network: Network, right: Split, found: Attacked
 ) -> None:
     """Record whether features of fooled images enter a class's hull, and which class's hull is nearest."""

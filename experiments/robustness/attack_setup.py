@@ -72,7 +72,7 @@ class Network(NamedTuple):
     last: str  # hidden layer
 
 
-def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) -> Network:
+def train_network(config: Config, run: runs.Run[Any], data: Dataset, training: str) -> Network:
     """Train a network on plain images, against an adversary, or with noise."""
     make, last = NETWORKS[config.network]
     model, start, half = make(len(data.classes)), None, config.epochs // 2
@@ -89,13 +89,13 @@ def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) ->
     return Network(model, start, last)
 
 
-def known_right(network: Network, split: Split) -> Split:
+def correctly_classified(network: Network, split: Split) -> Split:
     """The images that a network classifies correctly; only these can be attacked."""
     logits: Any = network.model.apply(network.variables, jnp.asarray(split.images))
     return split.take(np.flatnonzero(np.asarray(logits.argmax(-1)) == split.labels))
 
 
-def projected(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
+def project_images(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
     """Project images onto the hull of the training images."""
     rows = np.ascontiguousarray(np.asarray(images, np.float32).reshape(len(images), -1))
     return hullx.sweep(rows, data.train.rows, rtol=config.rtol, resume=run.part(name), progress=name)

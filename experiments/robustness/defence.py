@@ -32,7 +32,7 @@ from hullx.probes.attacks import Budget, pgd
 from hullx.runs import plotting
 
 from . import attack_setup
-from .attack_setup import PLAIN, trained
+from .attack_setup import PLAIN, train_network
 
 SOURCE = "arXiv 2203.10366"
 CLEAN, UNAWARE, EXACT, STRAIGHT, EITHER = "no attack", "unaware", "aware, exact", "aware, straight through", "aware, either"
@@ -88,7 +88,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure accuracy with and without the defence, without attack and under each attack."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    network = trained(config, run, data, PLAIN)
+    network = train_network(config, run, data, PLAIN)
     images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
     points, key = jnp.asarray(data.train.rows[: config.points]), jax.random.key(config.seed)
     settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "steps": config.steps}

@@ -34,7 +34,7 @@ from hullx.probes.attacks import Budget, deepfool, smallest_budget
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_setup import PLAIN, projected, trained
+from .attack_setup import PLAIN, project_images, train_network
 
 FLIPS, SOURCE = "arXiv 1903.08789", "arXiv 2203.10366"
 RATIO, SHOWN = "flip distance ÷ distance to the hull", 6
@@ -64,14 +64,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Find the test images' flip points, and compare with their distances to the hull."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    network = trained(config, run, data, PLAIN)
+    network = train_network(config, run, data, PLAIN)
     apply, variables, images = network.model.apply, network.variables, jnp.asarray(data.test.images)
     logits: Any = apply(variables, images)
     scores, labels = np.sort(np.asarray(jax.nn.softmax(logits))), jnp.asarray(data.test.labels)
     softmax, right = scores[:, -1] - scores[:, -2], np.asarray(logits.argmax(-1) == labels)
     starts: dict[str, Any] = {"towards": data.train.images, "key": jax.random.key(config.seed)}
     found = run.keep("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes, **starts))
-    hull = projected(config, run, data, data.test.images, "test images")
+    hull = project_images(config, run, data, data.test.images, "test images")
     fooled = run.keep("DeepFool", lambda: deepfool(apply, variables, images, logits.argmax(-1)))
     few = slice(config.attacked)
     largest = Budget("l2", 2 * float(np.max(found.distance[found.verified], initial=1e-3)))
@@ -79,18 +79,18 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     nearest = run.keep("APGD", lambda: smallest_budget(*given, largest=largest))
     verified, rows = np.asarray(found.verified), data.test.rows
     moved = np.asarray(found.points).reshape(rows.shape) - rows
-    after = projected(config, run, data, np.asarray(found.points), "flip points' distances")
+    after = project_images(config, run, data, np.asarray(found.points), "flip points' distances")
 
     about: dict[str, Any] = {"data": data.title, "group": f"{config.network}, test images"}
     run.record("accuracy", right, **about)
     run.record("share verified", verified, **about)
-    run.record("share no farther than DeepFool's", beside(found, fooled, slice(None)), **about)
-    run.record("share no farther than APGD's", beside(found, nearest, few), **about)
+    run.record("share no farther than DeepFool's", no_farther(found, fooled, slice(None)), **about)
+    run.record("share no farther than APGD's", no_farther(found, nearest, few), **about)
     run.record("flip distance", found.distance[verified], **about)
     run.record(RATIO, (found.distance / np.maximum(hull.distance, 1e-30))[verified], **about, statistic="median")
     run.record("undecided", ~(hull.decided & after.decided), **about, statistic="count")
     run.record("distance to the hull − before", (after.distance - hull.distance)[verified], **about)
-    way, face, size = (each[verified] for each in along(moved, rows, hull, data.train.rows))
+    way, face, size = (each[verified] for each in length_shares(moved, rows, hull, data.train.rows))
     run.record("along the way out ÷ chance", way.mean() * rows.shape[1], **about)
     run.record("along the face ÷ chance", face.mean() * rows.shape[1] / size.mean(), **about)
     for name, values in (("the distance to the hull", hull.distance), ("the softmax margin", softmax)):
@@ -105,13 +105,13 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.arrays("shown", image=data.test.images[shown], point=point, label=np.array(called), distance=found.distance[shown])
 
 
-def beside(found: probes.FlipPoints, others: Any, some: slice) -> np.ndarray:
+def no_farther(found: probes.FlipPoints, others: Any, some: slice) -> np.ndarray:
     """Whether flip points are no farther than the attack's points, up to rounding, if both found one."""
     both = found.verified[some] & np.asarray(others.success)
     return found.distance[some][both] <= np.asarray(others.distance)[both] * (1 + 1e-5)
 
 
-def along(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, points: np.ndarray) -> tuple[np.ndarray, ...]:
+def length_shares(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, points: np.ndarray) -> tuple[np.ndarray, ...]:
     """The shares of squared length along the residual and along the face; and the face's dimension."""
     out = rows - hull.point
     length = np.maximum((moved**2).sum(1), 1e-30)

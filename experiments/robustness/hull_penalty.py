@@ -70,7 +70,7 @@ class Classifier(nn.Module):
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Train all networks in one program, then measure the hull distances of their test features."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    found = run.keep("networks", trained, config, data)
+    found = run.keep("networks", train_networks, config, data)
     columns = {f"{group} {what}": [] for group in GROUPS for what in ("accuracy", "distance", "inside")}
     for i, group in enumerate(GROUPS):
         mine, undecided = slice(i * config.networks, (i + 1) * config.networks), 0
@@ -90,7 +90,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.table("networks", columns)
 
 
-def trained(config: Config, data: Dataset) -> dict[str, np.ndarray]:
+def train_networks(config: Config, data: Dataset) -> dict[str, np.ndarray]:
     """Features of training and test images, and test logits, of all networks: those without the penalty first."""
     images, labels = jnp.asarray(data.train.rows), jnp.asarray(data.train.labels)
     model, optimizer = Classifier(len(data.classes)), optax.adam(3e-3)

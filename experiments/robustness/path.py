@@ -44,7 +44,7 @@ from hullx.runs import plotting
 from hullx.training import fit
 
 from . import attack_setup
-from .attack_setup import BATCH, RATE, projected
+from .attack_setup import BATCH, RATE, project_images
 from .crossings import crossings
 
 SOURCE = "arXiv 2203.10366"
@@ -80,7 +80,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     model, keys = make(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.networks)
     settings: dict[str, Any] = {"epochs": config.epochs, "batch": BATCH, "checkpoint": run.part("networks")}
     variables = fit(keys, model, adam(RATE), data.train, title="networks", **settings).state.variables
-    found = projected(config, run, data, data.test.images, "test images")
+    found = project_images(config, run, data, data.test.images, "test images")
     outside = np.asarray(found.outside)
     run.record("undecided", ~found.decided, data=data.title, statistic="count")
     rows, labels = data.test.rows[outside], data.test.labels[outside]
@@ -105,8 +105,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about)
     run.record("share wrong, then right", runs.two_way_interval(~image & surface), **about)
     run.record("share right, then wrong", runs.two_way_interval(image & ~surface), **about)
-    bends(run, data, path, labels, logits)
-    changes(run, data, path, rows, found, logits)
+    record_bends(run, data, path, labels, logits)
+    record_changes(run, data, path, rows, found, logits)
 
 
 def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -115,7 +115,7 @@ def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(mine, logits, 0).sum(-1) - np.where(mine, -np.inf, logits).max(-1)
 
 
-def bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarray, logits: Any) -> None:
+def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarray, logits: Any) -> None:
     """Record the absolute change of the margin's slope where legs turn."""
     others = np.broadcast_to(data.train.rows.mean(0, dtype=np.float64), path.turn.shape)
     legs = {SURFACE: path, BEFORE: before_surface(path, HALF), BEHIND: behind_surface(path, -HALF, others)}
@@ -131,7 +131,7 @@ def bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarr
     run.arrays("bends", **{runs.slug(name): each for name, each in sizes.items()})
 
 
-def changes(run: runs.Run[Config], data: Dataset, path: BentPath, rows: np.ndarray, found: Any, logits: Any) -> None:
+def record_changes(run: runs.Run[Config], data: Dataset, path: BentPath, rows: np.ndarray, found: Any, logits: Any) -> None:
     """Record the label changes of the first network between image and projection, and their relation to the distance."""
     met = crossings(lambda points: logits(points)[0].argmax(-1), rows.astype(np.float64), path.turn)
     count = np.bincount(met.segment, minlength=len(rows))

@@ -120,7 +120,7 @@ def _check_guesses(numbers: Array, images: Array, labels: Array, *, first: int, 
     passed, _ = jax.vmap(lambda one: check_network(one, images[:first], labels[:first], model=model, scale=scale))(variables)
     order, block = jnp.argsort(~passed), max(len(numbers) // 8, 1)
 
-    def look(state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def check_block(state: tuple[Array, Array]) -> tuple[Array, Array]:
         taken, losses = state
         rows = lax.dynamic_slice(order, (taken,), (block,))
         these = jax.tree.map(lambda leaf: leaf[rows], variables)
@@ -128,7 +128,7 @@ def _check_guesses(numbers: Array, images: Array, labels: Array, *, first: int, 
         return taken + block, losses.at[rows].set(jnp.where(right, loss, jnp.inf))
 
     start = jnp.int32(0), jnp.full(len(numbers), jnp.inf)
-    return lax.while_loop(lambda state: state[0] < passed.sum(), look, start)[1]
+    return lax.while_loop(lambda state: state[0] < passed.sum(), check_block, start)[1]
 
 
 def check_network(

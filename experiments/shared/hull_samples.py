@@ -43,7 +43,7 @@ def mixtures(
     """
     _check_size(len(rows), k)
     support = np.stack([rng.choice(len(rows), k, replace=False) for _ in range(count)])
-    return _mixed(rng, rows, support, concentration)
+    return _mix(rng, rows, support, concentration)
 
 
 def of_one_class(
@@ -60,7 +60,7 @@ def of_one_class(
     _check_size(min(map(len, members.values())), k)
     chosen = labels[rng.integers(0, len(labels), count)]
     support = np.stack([rng.choice(members[label], k, replace=False) for label in chosen])
-    return _mixed(rng, rows, support, concentration)
+    return _mix(rng, rows, support, concentration)
 
 
 def of_neighbours(
@@ -71,7 +71,7 @@ def of_neighbours(
     centres = rng.integers(0, len(rows), count)
     squares = np.einsum("nd,nd->n", rows, rows)
     nearness = rows[centres] @ rows.T - squares / 2
-    return _mixed(rng, rows, np.argsort(-nearness, axis=1, kind="stable")[:, :k], concentration)
+    return _mix(rng, rows, np.argsort(-nearness, axis=1, kind="stable")[:, :k], concentration)
 
 
 def on_the_surface(found: hullx.Projection) -> Inside:
@@ -90,7 +90,7 @@ def largest_class_share(sample: Inside, labels: Int[np.ndarray, "n"]) -> Float[n
     return np.max(of_class, axis=0)
 
 
-def _mixed(rng: np.random.Generator, rows: np.ndarray, support: np.ndarray, concentration: float) -> Inside:
+def _mix(rng: np.random.Generator, rows: np.ndarray, support: np.ndarray, concentration: float) -> Inside:
     weights = rng.dirichlet(np.full(support.shape[1], concentration), len(support))
     blocks = [slice(start, start + BLOCK) for start in range(0, len(support), BLOCK)]
     points = [np.einsum("sk,skd->sd", weights[block], rows[support[block]]).astype(rows.dtype) for block in blocks]

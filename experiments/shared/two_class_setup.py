@@ -11,12 +11,12 @@ from experiments.shared.minimizer_measures import layer_norms
 from hullx.data import Split
 
 
-def by_norms(params: Any) -> jax.Array:
+def norm_product(params: Any) -> jax.Array:
     """The product of the layers' Frobenius norms, each divided by 3, as in Chiang et al."""
     return (layer_norms(params)[0] / 3).prod()
 
 
-def standard(split: Split, images: np.ndarray) -> Split:
+def standardise(split: Split, images: np.ndarray) -> Split:
     """28 × 28 images, standardised to mean 0 and variance 1 over `images`."""
     found = (split.images - images.mean()) / images.std()
     if found.shape[1] == 8:
