@@ -119,7 +119,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             inside, f"{name}, {last}: most test images are inside", INSIDE, "more than half", runs.above(inside, 0.5), **about
         )
         about["group"] = group
-        for quantity, said in (
+        for quantity, statement in (
             (KEPT, "points in the hull of features called c are called c"),
             (PROVED, "hulls of features called differently are disjoint"),
             (FLIPS, "the nearest boundary is at min margin ÷ ‖w_c − w_j‖"),
@@ -127,10 +127,13 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             true = results.estimate(quantity, group=group)
             # Consequences of linearity have no exceptions.
             verdict = runs.HOLDS if true.value == 1 else runs.FAILS
-            yield runs.Claim.of(true, f"{name}, {last}: {said}", REGIONS, "all", verdict, **about)
+            yield runs.Claim.of(true, f"{name}, {last}: {statement}", REGIONS, "all", verdict, **about)
         like = results.estimate(LIKE, group=group)
-        said, verdict = f"{name}, {last}: the nearest hull classifies as well as the network", runs.within(like, -SAME, SAME)
-        yield runs.Claim.of(like, said, NEAREST, f"within {SAME:.0%}", verdict, **about)
+        statement, verdict = (
+            f"{name}, {last}: the nearest hull classifies as well as the network",
+            runs.within(like, -SAME, SAME),
+        )
+        yield runs.Claim.of(like, statement, NEAREST, f"within {SAME:.0%}", verdict, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:

@@ -46,19 +46,22 @@ def check_regions(
 ) -> Regions:
     """Test what the head implies, and measure the test images' distances to the class hulls."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
-    said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)
-    rng, present = runs.generator(seed, title), np.unique(said)
-    some = of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
-    kept = probes.predicted_class(head, some.points) == said[some.support[:, 0]]
+    train_classes, test_classes = probes.predicted_class(head, train), probes.predicted_class(head, test)
+    rng, present = runs.generator(seed, title), np.unique(train_classes)
+    some = of_one_class(rng, train, train_classes, samples, min(MIXED, int(np.bincount(train_classes)[present].min())))
+    kept = probes.predicted_class(head, some.points) == train_classes[some.support[:, 0]]
     gaps = probes.class_gaps(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
     border = probes.boundary(head, test)
     before, beyond = (border.point + (test - border.point) * factor for factor in (1e-6, -1e-6))
-    flips = (probes.predicted_class(head, before) == heard) & (probes.predicted_class(head, beyond) == border.other)
-    hulls = [hullx.sweep(test, train[said == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
+    flips = (probes.predicted_class(head, before) == test_classes) & (probes.predicted_class(head, beyond) == border.other)
+    hulls = [hullx.sweep(test, train[train_classes == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
     nearest, inside = probes.nearest_hull(hulls), np.zeros((len(data.classes), len(test)), bool)
     inside[present] = [hull.status == hullx.Status.INSIDE for hull in hulls]
-    own, undecided = inside[heard, np.arange(len(test))], ~(nearest.proved & np.all([hull.decided for hull in hulls], axis=0))
-    right, near = (called == data.test.labels for called in (heard, present[nearest.which]))
+    own, undecided = (
+        inside[test_classes, np.arange(len(test))],
+        ~(nearest.proved & np.all([hull.decided for hull in hulls], axis=0)),
+    )
+    right, near = (called == data.test.labels for called in (test_classes, present[nearest.which]))
     return Regions(kept, gaps > 0, flips, float(gaps.min()), border.distance, right, near, own, undecided)
 
 

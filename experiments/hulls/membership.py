@@ -86,10 +86,10 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     with progress("membership", len(wanted), "shares") as report:
         for done, each in enumerate(wanted, 1):
             count = config.ball_trials if each.query == ALL and np.isnan(each.exact) else config.trials
-            said = run.keep(
+            decisions = run.keep(
                 f"{each.data}, {each.group}", random_hull_trials.decide_trials, config.seed, each, count, config.rtol
             )
-            share, undecided = said == random_hull_trials.INSIDE, said == random_hull_trials.UNDECIDED
+            share, undecided = decisions == random_hull_trials.INSIDE, decisions == random_hull_trials.UNDECIDED
             run.record("share", share, data=each.data, group=each.group)
             run.record("undecided", undecided, data=each.data, group=each.group, statistic="count")
             numbers = runs.share_interval(int(share.sum()), count, confidence=CONFIDENCE)[:3]
@@ -169,9 +169,9 @@ def figures(results: runs.Results) -> plotting.Figures:
         value, low, high = np.array([each[:3] for each in shares]).T
         axes[0, 0].plot(EXPONENTS, value, "o-", color=colour, markersize=3, label=f"d = {d}")
         axes[0, 0].fill_between(EXPONENTS, low, high, color=colour, alpha=0.15, linewidth=0)
-    for start, stop, said in ((-0.6, 0, "→ 1 as d → ∞"), (0.75, 1.35, "→ 0 as d → ∞")):
+    for start, stop, limit in ((-0.6, 0, "→ 1 as d → ∞"), (0.75, 1.35, "→ 0 as d → ∞")):
         axes[0, 0].axvspan(start, stop, color="0.93", zorder=0)
-        axes[0, 0].text((start + stop) / 2, 1.05, said, ha="center")
+        axes[0, 0].text((start + stop) / 2, 1.05, limit, ha="center")
     axes[0, 0].set(xlabel="e, where n = 2^(d/2) d^e", ylabel="share, with 95% intervals", xlim=(-0.6, 1.35), ylim=(-0.02, 1.12))
     axes[0, 0].legend(loc="lower left")
     yield "vertices", drawn

@@ -129,10 +129,10 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
                 queries, others, reached = _next_candidates(
                     *draw_trials(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n
                 )
-            said, reached = (np.asarray(each)[: len(mine)] for each in (decide(queries, others, rtol), reached))
+            decisions, reached = (np.asarray(each)[: len(mine)] for each in (decide(queries, others, rtol), reached))
             finished = reached == kind.setting.n
-            found[mine[finished]], found[mine[~finished & (said == INSIDE)]] = INSIDE, OUTSIDE
-            ahead.append(mine[~finished & (said == OUTSIDE)])
+            found[mine[finished]], found[mine[~finished & (decisions == INSIDE)]] = INSIDE, OUTSIDE
+            ahead.append(mine[~finished & (decisions == OUTSIDE)])
             rank[mine] = reached + 1
         going = np.concatenate(ahead)
     return found

@@ -103,13 +103,13 @@ def through_image(config: Config, setup: EvaluationSetup, model: MLP, variables:
     middle, side = (marks.min(0) + marks.max(0)) / 2, 1.5 * np.ptp(marks, axis=0).max()
     grid = planes.grid(middle - side, middle + side, config.grid)
     points = plane.points(grid).reshape(-1, query.size).astype(np.float32)
-    said = setup.labels(model, variables, points)
+    predicted = setup.labels(model, variables, points)
     square = grid.shape[:2]
     return {
         "marks": marks,
         "corners": np.stack([middle - side, middle + side], -1).ravel(),
-        "map": said[0].reshape(square),
-        "shares": probes.pairwise(said, setup.classes).reshape(square),
+        "map": predicted[0].reshape(square),
+        "shares": probes.pairwise(predicted, setup.classes).reshape(square),
         "distance": planes.membership(plane, grid, setup.train.rows)[1],
         "label": np.array(setup.queries.labels[k]),
     }

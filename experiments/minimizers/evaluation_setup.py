@@ -63,8 +63,8 @@ class EvaluationSetup(NamedTuple):
 
     def agreement(self, model: nn.Module, variables: Any) -> np.ndarray:
         """The share of pairs of members that agree, at each point of each place: (places, points)."""
-        said = [self.labels(model, variables, place.points) for place in self.places.values()]
-        return np.stack([probes.pairwise(each, self.classes) for each in said])
+        predicted = [self.labels(model, variables, place.points) for place in self.places.values()]
+        return np.stack([probes.pairwise(each, self.classes) for each in predicted])
 
     def errors(self, model: nn.Module, variables: Any) -> np.ndarray:
         """Each member's share of wrong labels of test images."""
@@ -76,8 +76,8 @@ def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     sizes = len(data.train.labels), len(data.test.labels)
     if config.points > sizes[0] or config.queries >= sizes[1]:
-        said = f"got {config.points:,} and {config.queries:,} of {sizes[0]:,} training and {sizes[1]:,} test images"
-        raise ArgumentError(f"--points, --queries: {said}, expected fewer: lower them")
+        counts = f"got {config.points:,} and {config.queries:,} of {sizes[0]:,} training and {sizes[1]:,} test images"
+        raise ArgumentError(f"--points, --queries: {counts}, expected fewer: lower them")
     train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
     queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.part("projections"))

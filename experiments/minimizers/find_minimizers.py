@@ -72,7 +72,7 @@ def network_rows(way: str, model: LeNet, found: Found, train: Split, test: Split
 
 @partial(jax.jit, static_argnames="model")
 def _evaluate(variables: Any, train: Split, test: Split, *, model: LeNet) -> tuple[jax.Array, jax.Array, jax.Array]:
-    said, there = (probes.logits(variables, split.images, model=model, members=False) for split in (train, test))
+    train_logits, test_logits = (probes.logits(variables, split.images, model=model, members=False) for split in (train, test))
     steepest = lipschitz_estimate(model, variables, jnp.asarray(test.images[:JACOBIANS]))
-    loss = optax.softmax_cross_entropy_with_integer_labels(said / steepest, train.labels).mean()
-    return (said.argmax(-1) != train.labels).sum(), loss, (there.argmax(-1) == test.labels).mean()
+    loss = optax.softmax_cross_entropy_with_integer_labels(train_logits / steepest, train.labels).mean()
+    return (train_logits.argmax(-1) != train.labels).sum(), loss, (test_logits.argmax(-1) == test.labels).mean()

@@ -147,11 +147,11 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     about = {"data": data, "unit": "%", "seeds": results.config["seeds"]}
     name, note = "every condition is fitted", "" if least.value == 1 else f"least: {least.group}"
     yield runs.Claim.of(least.estimate, name, SOURCE, "100% by every network", verdict, note=note, **about)
-    here = {name: results.arrays("distances")[runs.slug(f"{name}, {AS_THEY_ARE}")] for name in conditions}
+    hull_distance = {name: results.arrays("distances")[runs.slug(f"{name}, {AS_THEY_ARE}")] for name in conditions}
     pixels = [name for name in conditions if name not in LABEL_CONDITIONS]
     if TRUE in conditions and pixels:
-        moved = {name: runs.difference_interval(here[name], here[TRUE], paired=True) for name in pixels}
-        same = all(np.array_equal(here[name], here[TRUE]) for name in conditions if name in LABEL_CONDITIONS)
+        moved = {name: runs.difference_interval(hull_distance[name], hull_distance[TRUE], paired=True) for name in pixels}
+        same = all(np.array_equal(hull_distance[name], hull_distance[TRUE]) for name in conditions if name in LABEL_CONDITIONS)
         nearest = min(pixels, key=lambda name: moved[name].low)
         verdict = runs.both(runs.HOLDS if same else runs.FAILS, *(runs.above(each, 0) for each in moved.values()))
         name, note = (

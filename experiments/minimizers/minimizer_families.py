@@ -89,7 +89,7 @@ PRESETS = {
 
 @cache  # families with the same settings share one object, and its compiled programs
 def make_optimizer(name: str, rate: float, decay: float) -> optax.GradientTransformation:
-    """The optimizer."""
+    """The optimizer with this name, rate and weight decay."""
     if name == ADAM:
         return optax.adamw(rate, weight_decay=decay)
     momentum = 0.9 if name == MOMENTUM else None

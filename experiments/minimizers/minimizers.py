@@ -63,7 +63,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     model, legs = MLP(setup.classes, width=UNITS), leg_points(setup)
     behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], setup.train.rows, resume=run.part("behind"), progress=False)
     run.record("share inside", behind.status == hullx.Status.INSIDE, data=setup.title, group="straight on, a quarter behind")
-    along, there, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
+    along_legs, at_places, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:
         family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
@@ -71,18 +71,18 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.record("test accuracy", 1 - setup.errors(model, family.variables), data=setup.title, group=name)
         found = {leg: setup.labels(model, family.variables, points) for leg, points in legs.items()}
         agreeing = {leg: probes.pairwise(each.reshape(len(each), -1), setup.classes) for leg, each in found.items()}
-        along.append(np.stack([each.reshape(len(COORDINATES), -1) for each in agreeing.values()]))
-        there.append(setup.agreement(model, family.variables))
-        for place, agreement in zip(setup.places, there[-1], strict=True):
+        along_legs.append(np.stack([each.reshape(len(COORDINATES), -1) for each in agreeing.values()]))
+        at_places.append(setup.agreement(model, family.variables))
+        for place, agreement in zip(setup.places, at_places[-1], strict=True):
             if place in SHOWN:
                 run.record(f"share agreeing, {place}", agreement, data=setup.title, group=name)
         right = (found[THROUGH] == setup.queries.labels).mean((0, 2))
-        rows += [(name, *row) for row in zip(COORDINATES, along[-1][0].mean(1), right, strict=True)]
+        rows += [(name, *row) for row in zip(COORDINATES, along_legs[-1][0].mean(1), right, strict=True)]
         run.tabulate("legs", ("family", "distance", "agreement", "accuracy"), rows)
-    check_any(along)
-    run.arrays("legs", agreement=np.stack(along))
+    check_any(along_legs)
+    run.arrays("legs", agreement=np.stack(along_legs))
     covariates = np.stack([np.stack([place.nearest, place.share], -1) for place in setup.places.values()])
-    run.arrays("places", names=np.array(list(setup.places)), agreement=np.stack(there), covariates=covariates)
+    run.arrays("places", names=np.array(list(setup.places)), agreement=np.stack(at_places), covariates=covariates)
 
 
 def leg_points(setup: EvaluationSetup) -> dict[str, np.ndarray]:

@@ -55,7 +55,7 @@ def random_features(setup: EvaluationSetup, ratio: float, seeds: int, seed: int)
 
 
 def networks(setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
-    """Networks with one hidden layer, trained until all fit every label; squared errors are those of softmax.
+    """Networks with one hidden layer, trained until all fit every label or for `epochs`; squared errors are those of softmax.
 
     Args:
         width: width of the hidden layer.

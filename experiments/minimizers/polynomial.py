@@ -95,15 +95,15 @@ def measure_errors(config: Config, dimension: int, points: int) -> dict[str, np.
             x, queries = rng.uniform(-1, 1, (points, dimension)), rng.uniform(-2, 2, (config.queries, dimension))
             labels, truth = draw_boundary(rng, x, queries)
             fits = [fit_values(rng, x, labels, queries, degree) for degree in config.degrees]
-            trained, said = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
+            train_signs, query_signs = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
             projected = hullx.sweep(queries, x, rtol=config.rtol, progress=False)
             distance, found["undecided"][k] = np.where(projected.outside, projected.distance, 0.0), ~projected.decided
             places = {"inside": distance == 0, "outside": (distance > 0) & (distance <= REACH)}
-            wrong, bins = said != truth, np.digitize(distance, EDGES, right=True)
-            found["training"][:, :, k] = (trained != labels).mean(-1)
+            wrong, bins = query_signs != truth, np.digitize(distance, EDGES, right=True)
+            found["training"][:, :, k] = (train_signs != labels).mean(-1)
             for place, mine in places.items():
                 found[place][:, :, k] = wrong[:, :, mine].mean(-1)
-                found[f"apart {place}"][k] = 1 - pairwise(said[:, -1, mine].astype(int), 2).mean()
+                found[f"apart {place}"][k] = 1 - pairwise(query_signs[:, -1, mine].astype(int), 2).mean()
             for each in range(1, len(EDGES)):
                 found["by distance"][:, :, k, each - 1] = wrong[:, :, bins == each].mean(-1)
             report(k + 1)
@@ -112,27 +112,27 @@ def measure_errors(config: Config, dimension: int, points: int) -> dict[str, np.
 
 def draw_boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether a true polynomial is positive at the points and at the queries; each sign has at least a fifth of the points."""
-    at, there = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
+    at_points, at_queries = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
     while True:
-        coefficients = rng.standard_normal(at.shape[1])
-        labels = at @ coefficients > 0
+        coefficients = rng.standard_normal(at_points.shape[1])
+        labels = at_points @ coefficients > 0
         if 0.2 <= labels.mean() <= 0.8:
-            return labels, there @ coefficients > 0
+            return labels, at_queries @ coefficients > 0
 
 
 def fit_values(
     rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The values of the fits of all `REGIMES`, in order, at the points and at the queries."""
-    at = polynomials(x, degree)
-    legendre = at.values, polynomials(queries, degree).values
+    basis = polynomials(x, degree)
+    legendre = basis.values, polynomials(queries, degree).values
     powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
-    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decompose(at.values), (1.0 + at.degree[:, None]) ** 2
+    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decompose(basis.values), (1.0 + basis.degree[:, None]) ** 2
     start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
     found = [
         (legendre, minimum_norm(fit, targets)),
         (powers, minimum_norm(decompose(powers[0]), targets)),
-        (legendre, minimum_norm(decompose(at.values / weights.T), targets) / weights),
+        (legendre, minimum_norm(decompose(basis.values / weights.T), targets) / weights),
         (legendre, ridge(fit, targets, PENALTY)),
         (legendre, gradient_descent(fit, targets, STEPS)),
         (legendre, gradient_descent(fit, targets, STEPS, start=start)),

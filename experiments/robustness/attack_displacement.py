@@ -61,12 +61,14 @@ def record_hull_entry(
         return
     about: dict[str, Any] = {"data": data.title, "group": f"{training}, features of fooled images"}
     train = spaces.rows(space, data.train.images)
-    said = probes.predicted_class(head, train)
-    present = np.unique(said)
+    train_classes = probes.predicted_class(head, train)
+    present = np.unique(train_classes)
     for name, images in (("before", right.images), ("after", np.asarray(found.images, np.float32))):
         rows = spaces.rows(space, images[fooled])
         title = f"{training}, features {name}"
-        hulls = [hullx.sweep(rows, train[said == c], rtol=config.rtol, progress=f"{title}, called {c}") for c in present]
+        hulls = [
+            hullx.sweep(rows, train[train_classes == c], rtol=config.rtol, progress=f"{title}, called {c}") for c in present
+        ]
         nearest = probes.nearest_hull(hulls)
         inside = np.any([hull.status == hullx.Status.INSIDE for hull in hulls], axis=0)
         run.record(f"share inside a class's hull, {name}", inside, **about)

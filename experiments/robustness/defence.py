@@ -93,8 +93,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     points, key = jnp.asarray(data.train.rows[: config.points]), jax.random.key(config.seed)
     settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "steps": config.steps}
     plain = run.keep("without", lambda: pgd(network.model.apply, network.variables, images, labels, key, **settings))
-    said: Any = network.model.apply(network.variables, images)
-    right = {"image": {CLEAN: np.asarray(said.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}
+    logits: Any = network.model.apply(network.variables, images)
+    right = {"image": {CLEAN: np.asarray(logits.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}
     for share in config.shares:
         given, found = (network.variables, points), dict[str, np.ndarray]()
         through = {EXACT: Defended(network.model, share, False), STRAIGHT: Defended(network.model, share, True)}

@@ -146,8 +146,8 @@ def figures(results: runs.Results) -> plotting.Figures:
     right, verified = (table[name].astype(str) == "True" for name in ("right", "verified"))
     for place, name, label in zip(axes[0], ("hull", "softmax"), ("distance to the hull", "softmax margin"), strict=True):
         for which, colour in zip((True, False), plotting.COLOURS, strict=False):
-            mine, said = verified & (right == which), "network right" if which else "network wrong"
-            place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=said)
+            mine, legend = verified & (right == which), "network right" if which else "network wrong"
+            place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=legend)
         place.set(xlabel=label, ylabel="distance to the flip point", ylim=(0, None))
         place.legend()
     ends = np.array([0, axes[0, 0].get_ylim()[1]])

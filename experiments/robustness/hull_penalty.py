@@ -56,7 +56,7 @@ PRESETS = {"smoke": Config(), "cpu": Config(networks=10, steps=1000), "paper": C
 
 
 class Classifier(nn.Module):
-    """A hidden layer, normalised features, a linear head."""
+    """A network with a hidden layer, normalised features and a linear head."""
 
     classes: int
 

@@ -90,16 +90,16 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     def logits(points: np.ndarray) -> np.ndarray:
         """Logits (networks, places, images, classes)."""
         images = jnp.asarray(points.reshape(-1, *data.test.images.shape[1:]), jnp.float32)
-        said = np.asarray(probes.logits(variables, images, model=model))
-        return said.reshape(len(said), *points.shape[:-1], -1)
+        found = np.asarray(probes.logits(variables, images, model=model))
+        return found.reshape(len(found), *points.shape[:-1], -1)
 
-    said = run.keep("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
-    right, above, first = said.argmax(-1) == labels, margins(said, labels), said[:, PLACES.index(1)].argmax(-1)
+    outputs = run.keep("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
+    right, above, first = outputs.argmax(-1) == labels, margins(outputs, labels), outputs[:, PLACES.index(1)].argmax(-1)
     for i, place in enumerate(PLACES):
         about: dict[str, Any] = {"data": data.title, "group": f"s = {place:g}"}
         run.record("accuracy", runs.two_way_interval(right[:, i]), **about)
         run.record("margin", runs.two_way_interval(above[:, i]), **about)
-        run.record(KEPT, runs.two_way_interval(said[:, i].argmax(-1) == first), **about)
+        run.record(KEPT, runs.two_way_interval(outputs[:, i].argmax(-1) == first), **about)
     image, surface = (right[:, PLACES.index(place)] for place in (1, 0))
     about = {"data": data.title, "group": "image → projection"}
     run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about)
@@ -146,15 +146,15 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     (data,), networks = results.names("data"), results.config["networks"]
     about: dict[str, Any] = {"data": data, "seeds": networks}
     gain, unit = results.estimate("gain"), {"unit": "%"}
-    said, verdict = "projections are classified correctly as often as images", runs.within(gain, -SAME, SAME)
-    yield runs.Claim.of(gain, said, SOURCE, f"within {SAME:.0%}", verdict, **unit, **about)
-    said, verdict = "more wrong images turn right than right images turn wrong", runs.above(gain, 0)
-    yield runs.Claim.of(gain, said, SOURCE, "more than 0", verdict, **unit, **about)
+    statement, verdict = "projections are classified correctly as often as images", runs.within(gain, -SAME, SAME)
+    yield runs.Claim.of(gain, statement, SOURCE, f"within {SAME:.0%}", verdict, **unit, **about)
+    statement, verdict = "more wrong images turn right than right images turn wrong", runs.above(gain, 0)
+    yield runs.Claim.of(gain, statement, SOURCE, "more than 0", verdict, **unit, **about)
     for name in (BEFORE, BEHIND):
         more = results.estimate("larger at the surface by", group=f"than {name}")
         size = results.estimate("size of the bend", group=name).value
-        said, note = f"the margin bends more at the surface than {name}", f"bend {name}: {size:.3g}"
-        yield runs.Claim.of(more, said, SOURCE, "more than 0", runs.above(more, 0), note=note, **about)
+        statement, note = f"the margin bends more at the surface than {name}", f"bend {name}: {size:.3g}"
+        yield runs.Claim.of(more, statement, SOURCE, "more than 0", runs.above(more, 0), note=note, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:

@@ -45,8 +45,8 @@ class Found(NamedTuple):
     @classmethod
     def among(cls, variables: Any, loss: Array) -> Found:
         """The tried networks with a finite loss; a search that fails has an infinite one."""
-        there = np.flatnonzero(np.isfinite(loss))
-        return cls(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], len(loss))
+        found = np.flatnonzero(np.isfinite(loss))
+        return cls(jax.tree.map(lambda leaf: np.asarray(leaf)[found], variables), np.asarray(loss)[found], len(loss))
 
 
 def guess(
