@@ -107,7 +107,7 @@ def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) ->
         np.testing.assert_allclose(found["hull"][i], nnls_distance(test[i], trained)[0], rtol=1e-5)
     for arguments, message in (
         ((*one, "--networks", "cnn"), "variables: got"),
-        ((*one, "--seeds", 2), "--checkpoint: holds one network"),
+        ((*one, "--seeds", 2), "--checkpoint holds one network"),
         (("--networks", "vgg", "--out", tmp_path), "--networks: 'vgg' is unknown: choose among mlp, lenet, cnn, resnet"),
     ):
         done = start("feature_hull", *arguments)
