@@ -139,9 +139,9 @@ def test_pieces_come_back_as_they_were(tmp_path: Path) -> None:
     with pytest.raises(ArgumentTypeError, match="a piece holds set, expected numbers"):
         pieces.packed({"x": {1}})
     run = start("experiments.none", "smoke", Config(), tmp_path)
-    assert run.keep("a piece", lambda: 1) == 1
+    assert run.cached("a piece", lambda: 1) == 1
     with pytest.raises(ArgumentError, match="'A piece' is already the name of a piece"):
-        run.part("A piece")
+        run.resume_dir("A piece")
     run.record("number", 1)
     with pytest.raises(ArgumentError, match="is already recorded"):
         run.record("number", 2)

@@ -48,7 +48,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Numbers by group."""
     runs.known("--names", config.names, "abcd")
     for name in config.names:
-        found = run.keep(f"numbers {name}", drawn, config.seed, name, config.size)
+        found = run.cached(f"numbers {name}", drawn, config.seed, name, config.size)
         run.table(f"numbers {name}", {"number": found.numbers})
         run.record("number", found.numbers, data="toy", group=name)
         run.record("share positive", found.numbers > 0, data="toy", group=name)

@@ -91,7 +91,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             epsilon = EPSILON[sample.name]
             for attack, ways in pairs(epsilon).items():
                 found = Compared(
-                    *run.keep(f"{sample} {name} {attack}", some, ways, epsilon["l2"] if attack == DEEPFOOL else None)
+                    *run.cached(f"{sample} {name} {attack}", some, ways, epsilon["l2"] if attack == DEEPFOOL else None)
                 )
                 about: dict[str, Any] = {"data": data.title, "group": f"{name}, {attack}"}
                 run.record(HULLX, found.ours, **about)

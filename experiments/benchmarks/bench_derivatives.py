@@ -92,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 queries, points = (jnp.asarray(split.rows.astype(dtype)) for split in (data.test, data.train))
                 for i, (derivative, (ours, value, _)) in enumerate(MEASURED.items()):
                     name = f"{sample} {dtype} {i}"
-                    seconds, ratios = run.keep(name, compare, ours, value, config.repeats, queries, points)
+                    seconds, ratios = run.cached(name, compare, ours, value, config.repeats, queries, points)
                     if i == 0:
                         record("milliseconds for the value", 1000 * seconds)
                     record(derivative, ratios)

@@ -66,7 +66,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         keys = jax.random.split(jax.random.key(config.seed), max(config.guesses // 10, 1))
         together: Callable[[], object] = partial(search, keys[0])
         singly: Callable[[], object] = lambda: [jax.block_until_ready(alone(key)) for key in keys]  # noqa: B023, E731
-        found = run.keep(f"{n} images", paces, config.turns, (config.guesses, together), (len(keys), singly))
+        found = run.cached(f"{n} images", paces, config.turns, (config.guesses, together), (len(keys), singly))
         for way, pace in zip((TOGETHER, ALONE), found, strict=True):
             run.record("networks a second", pace, data=data.title, group=f"{n} images, {way}", statistic="median")
         run.record(RATIO, found[0] / found[1], data=data.title, group=f"{n} images", statistic="median")

@@ -80,7 +80,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     rows, ours = [], {}
     with progress("jobs", len(jobs), "jobs") as report:
         for done, job in enumerate(jobs, 1):
-            found = run.keep(f"{job.problem}, {job.solver}, {job.queries}", run_in_process, job)
+            found = run.cached(f"{job.problem}, {job.solver}, {job.queries}", run_in_process, job)
             each = found.pop("each")
             row = {"problem": job.problem, "solver": job.solver, "asked": job.queries, "seconds_a_query": each.mean(), **found}
             rows.append(row)

@@ -74,17 +74,17 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure times, then accuracies."""
     runs.known("--steps", config.steps, STEPS)
     for name in config.steps:
-        seconds = run.keep(name, step_times, STEPS[name], config.seed, config.repeats)
+        seconds = run.cached(name, step_times, STEPS[name], config.seed, config.repeats)
         scan, hand = (1000 * seconds[way] for way in ("scan", "by hand"))
         for quantity, values in ((SCAN, scan), (HAND, hand), (RATIO, scan / hand)):
             run.record(quantity, values, group=name, statistic="median")
-    together = run.keep("ensemble", ensemble_times, config.members, config.epochs, config.seed, config.repeats)
+    together = run.cached("ensemble", ensemble_times, config.members, config.epochs, config.seed, config.repeats)
     for way, seconds in together.items():
         run.record("seconds", seconds, group=f"{config.members} MLPs, {way}", statistic="median")
         run.record("times as fast", together["in turn"] / seconds, group=f"{config.members} MLPs, {way}", statistic="median")
-    run.record("test accuracy", run.keep(DIGITS, digits, config), group=DIGITS)
+    run.record("test accuracy", run.cached(DIGITS, digits, config), group=DIGITS)
     if config.mnist:
-        run.record("test accuracy", run.keep(MNIST, mnist, config), group=MNIST)
+        run.record("test accuracy", run.cached(MNIST, mnist, config), group=MNIST)
 
 
 def in_turn(functions: dict[str, Callable[[], Any]], repeats: int) -> dict[str, np.ndarray]:

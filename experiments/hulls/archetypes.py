@@ -92,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             first = rows[runs.generator(config.seed, "first", str(start)).choice(len(rows), config.k, replace=False)]
             for method in METHODS:
                 found[method].append(
-                    run.keep(f"{title}, start {start + 1}, {method}", run_method, config, method, rows, first, start)
+                    run.cached(f"{title}, start {start + 1}, {method}", run_method, config, method, rows, first, start)
                 )
         shares = {method: 1 - np.array([each.left for each in mine]) / total for method, mine in found.items()}
         for method, mine in found.items():

@@ -80,7 +80,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     for i, sample in enumerate(config.data):
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         pixels = spaces.Pixels(data.train.images.shape[1:])
-        near = run.keep(f"{data.title} neighbours", neighbours, data.test.rows[:1000], data.train.rows, NEIGHBOURS)
+        near = run.cached(f"{data.title} neighbours", neighbours, data.test.rows[:1000], data.train.rows, NEIGHBOURS)
         for name, found in (("likelihood", dimension_by_likelihood), ("moments", dimension_by_moments)):
             run.record(f"local dimension by {name}", found(near.distance), data=data.title, statistic="median")
         for side in config.sides:
@@ -99,7 +99,7 @@ def record_space(config: Config, run: runs.Run[Config], data: Dataset, way: str,
     for i, space in enumerate(maps):
         train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
         name = f"{data.title}, {way}, {test.shape[1]}, {i}"
-        results.append(hullx.sweep(test, train, rtol=config.rtol, resume=run.part(name), progress=name))
+        results.append(hullx.sweep(test, train, rtol=config.rtol, resume=run.resume_dir(name), progress=name))
     distance, status = (np.concatenate([getattr(each, field) for each in results]) for field in ("distance", "status"))
     about: dict[str, Any] = {"data": data.title, "group": f"{way}, {results[0].point.shape[1]}"}
     run.record(INSIDE, status == hullx.Status.INSIDE, **about)
@@ -121,7 +121,7 @@ def train_network(config: Config, run: runs.Run[Config], data: Dataset, model: C
     """Train a network as in the published run."""
     name = f"CNN, {model.embedding} dimensions, seed {seed}"
     keys = jax.random.fold_in(jax.random.key(config.seed), seed)
-    steps, part = len(data.train.labels) // 64, run.part(name)
+    steps, part = len(data.train.labels) // 64, run.resume_dir(name)
     return fit(
         keys, model, adadelta(steps), data.train, epochs=config.epochs, batch=64, test=data.test, checkpoint=part, title=name
     )

@@ -92,11 +92,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 for layer, shape in shapes.items():
                     group = f"{name}, {state}, {layer} ({np.prod(shape):,})"
                     space, title = spaces.Features(model, variables, layer), f"{group}, seed {seed}"
-                    each = run.keep(title, project_images, space, data, config.seed, config.rtol, title)
+                    each = run.cached(title, project_images, space, data, config.seed, config.rtol, title)
                     found.setdefault(group, []).append(each)
             space, head = spaces.Features(model, done, last), probes.head_of(done)
             title, more = f"{name}, seed {seed}, regions", (config.samples, config.seed, config.rtol)
-            regions.append(run.keep(title, check_regions, space, head, data, *more, title))
+            regions.append(run.cached(title, check_regions, space, head, data, *more, title))
         for group, each in found.items():
             record_layer(run, data.title, group, each)
         record_regions(run, data.title, f"{name}, trained, {last}", regions)

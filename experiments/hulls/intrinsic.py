@@ -82,19 +82,19 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     data, tables = config.data.load(seed=config.seed, data_dir=config.data_dir), list[dict[str, np.ndarray]]()
     kind, layer = NETWORKS[config.network]
     model, keys = kind(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.seeds)
-    settings: dict[str, Any] = {"epochs": config.epochs, "checkpoint": run.part("networks"), "title": "networks"}
+    settings: dict[str, Any] = {"epochs": config.epochs, "checkpoint": run.resume_dir("networks"), "title": "networks"}
     variables = fit(keys, model, adam(1e-3), data.train, **settings).state.variables
-    train = run.keep("training features", features, model, variables, data.train.images, layer)
-    test = run.keep("test features", features, model, variables, data.test.images, layer)
+    train = run.cached("training features", features, model, variables, data.train.images, layer)
+    test = run.cached("test features", features, model, variables, data.test.images, layer)
     wrong = np.asarray(probes.logits(variables, data.test.images, model=model).argmax(-1)) != data.test.labels
     run.record("accuracy", 1 - wrong.mean(1), data=data.title, group="networks")
     for k in config.bottlenecks:
         group = f"bottleneck {k}"
-        coded = run.keep(f"codes {k}", codes, train, test, k, config.steps, config.seed)
+        coded = run.cached(f"codes {k}", codes, train, test, k, config.steps, config.seed)
         pairs, found, near = list(zip(coded.test, coded.train, strict=True)), list[hullx.Projection](), list[np.ndarray]()
         for seed, pair in enumerate(pairs):
             name = f"{group}, seed {seed}"
-            found.append(hullx.sweep(*pair, rtol=config.rtol, resume=run.part(name), progress=name))
+            found.append(hullx.sweep(*pair, rtol=config.rtol, resume=run.resume_dir(name), progress=name))
             near.append(neighbours(*pair).distance[:, 0])
         outside, decided = np.array([each.outside for each in found]), np.array([each.decided for each in found])
         inside, hull = decided & ~outside, np.where(outside, [each.distance for each in found], 0.0)

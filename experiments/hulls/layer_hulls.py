@@ -45,7 +45,7 @@ def train_network(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, 
     """Train a named network by Adam, with a rate that falls to 0."""
     model = NETWORKS[name].make(len(data.classes))
     steps = epochs * (len(data.train.labels) // 64)
-    settings: dict[str, Any] = {"epochs": epochs, "batch": 64, "test": data.test, "checkpoint": run.part(title), "title": title}
+    settings: dict[str, Any] = {"epochs": epochs, "batch": 64, "test": data.test, "checkpoint": run.resume_dir(title), "title": title}
     return fit(key, model, adam(2e-3, steps), data.train, **settings)
 
 

@@ -80,13 +80,13 @@ PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, trials=10_000, b
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure the share of each setting, and compare it with its exact value."""
     if config.timed:
-        seconds = run.keep("timed", random_hull_trials.time_trials, config.seed, TIMED, config.timed, config.rtol)
+        seconds = run.cached("timed", random_hull_trials.time_trials, config.seed, TIMED, config.timed, config.rtol)
         run.record(f"seconds for {config.timed:,} trials", seconds, data=TIMED.data, group=TIMED.group)
     rows, wanted = [], distributions.settings(config)
     with progress("membership", len(wanted), "shares") as report:
         for done, each in enumerate(wanted, 1):
             count = config.ball_trials if each.query == ALL and np.isnan(each.exact) else config.trials
-            decisions = run.keep(
+            decisions = run.cached(
                 f"{each.data}, {each.group}", random_hull_trials.decide_trials, config.seed, each, count, config.rtol
             )
             share, undecided = decisions == random_hull_trials.INSIDE, decisions == random_hull_trials.UNDECIDED

@@ -69,9 +69,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
         def sweep(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
             name = f"{data.title}, {name}"  # noqa: B023 (called in this round only)
-            return hullx.sweep(queries, points, rtol=config.rtol, resume=run.part(name), progress=name)
+            return hullx.sweep(queries, points, rtol=config.rtol, resume=run.resume_dir(name), progress=name)
 
-        size = run.keep(f"{title} extent", extent, random("extent"), train)
+        size = run.cached(f"{title} extent", extent, random("extent"), train)
         record = partial(run.record, data=title, group=HULL)
         record("images", len(train))
         record("largest distance found", size.diameter)
@@ -92,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             record("share considerably outside", result.distance > CONSIDERABLE * size.pairwise_mean)
             numbers = {"distance": result.distance, "lower": result.lower, "iterations": result.iterations}
             run.table(f"{title} {group}", numbers | {"status": [hullx.Status(code).name for code in result.status]})
-        nearest = run.keep(f"{title} nearest images", neighbours, test, train).distance[:, 0]
+        nearest = run.cached(f"{title} nearest images", neighbours, test, train).distance[:, 0]
         record_mixtures(run, data, found[TEST], nearest)
         record_classifier(config, run, data, random("classifier"), sweep)
 

@@ -70,7 +70,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             found = sweep_space(config, run, data, f"{wavelet}, all {every:,}", space)
             difference = np.abs(found.distance / in_pixels.distance - 1).max()
             run.record(DIFFERENCE, difference, data=data.title, group=f"{wavelet}, all {every:,}")
-            order = run.keep(f"{data.title} {wavelet} pivots", spaces.pivots, space, data.train.images)
+            order = run.cached(f"{data.title} {wavelet} pivots", spaces.pivots, space, data.train.images)
             for k in config.kept:
                 some = spaces.selected(space, order, k)
                 sweep_space(config, run, data, f"{wavelet}, {k}", some)
@@ -82,9 +82,9 @@ def sweep_space(config: Config, run: runs.Run[Config], data: Dataset, group: str
     """Compute and record the test images' distances in a space."""
     name = f"{data.title}, {group}"
     train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
-    found = hullx.sweep(test, train, rtol=config.rtol, resume=run.part(name), progress=name)
+    found = hullx.sweep(test, train, rtol=config.rtol, resume=run.resume_dir(name), progress=name)
     run.distances(found, data=data.title, group=group)
-    size = run.keep(f"{name} extent", extent, runs.generator(config.seed, name), train)
+    size = run.cached(f"{name} extent", extent, runs.generator(config.seed, name), train)
     run.record("÷ mean pairwise distance", found.distance / size.pairwise_mean, data=data.title, group=group)
     run.record("images mixed", found.support_size, data=data.title, group=group)
     energy = (test.astype(np.float64) ** 2).sum() / (data.test.rows.astype(np.float64) ** 2).sum()

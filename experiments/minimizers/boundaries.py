@@ -76,7 +76,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Map the plane and the agreement of networks there; map planes in pixel space."""
     corners = np.array([-SIDE, -SIDE]), np.array([SIDE, SIDE])
     grid = planes.grid(*corners, config.grid)
-    found = [run.keep(f"points {k}", map_points, config, k, grid) for k in range(config.sets)]
+    found = [run.cached(f"points {k}", map_points, config, k, grid) for k in range(config.sets)]
     fitted, agreement, right = (np.stack([each[name] for each in found]) for name in ("fitted", "agreement", "right"))
     run.arrays(PLANE, **{name: found[0][name] for name in ("points", "labels", "maps", "shares", "distance")})
     run.arrays("sets", fitted=fitted, agreement=agreement, right=right)
@@ -91,7 +91,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     family = train_family(run, "Adam", Recipe(), model, setup)
     agreement = setup.agreement(model, family.variables)[list(setup.places).index("test images")]
     for k in np.argsort(agreement, kind="stable")[: config.images]:
-        run.arrays(f"image {k}", **run.keep(f"plane {k}", through_image, config, setup, model, family.variables, k))
+        run.arrays(f"image {k}", **run.cached(f"plane {k}", through_image, config, setup, model, family.variables, k))
 
 
 def through_image(config: Config, setup: EvaluationSetup, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:

@@ -80,14 +80,14 @@ def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
         raise ArgumentError(f"--points, --queries: {counts}, expected fewer: lower them")
     train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
     queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
-    found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.part("projections"))
+    found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.resume_dir("projections"))
     title = f"{data.title.partition(',')[0]}, {config.points:,} training images"
     run.distances(found, data=title, group="test images")
     outside = np.flatnonzero(found.outside)
     queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
-    where = run.keep("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)
+    where = run.cached("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)
     some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
-    far = hullx.sweep(some, train.rows, resume=run.part("verified"), progress=False).distance
+    far = hullx.sweep(some, train.rows, resume=run.resume_dir("verified"), progress=False).distance
     # Rounding mixtures to float32 moves a point by at most this.
     rounding = np.finfo(np.float32).eps * np.linalg.norm(some, axis=1)
     run.record("share certified inside", far <= rounding, data=title, group="points inside")

@@ -92,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             rng = runs.generator(config.seed, "set", str(k))
             pair = rng.choice(len(data.classes), 2, replace=False)
             train, test = (two_classes(split, pair, rng, size) for split, size in zip(splits, (n, 1000), strict=True))
-            found, guesses = run.keep(f"set {k}, {n} images, {shape}", networks, config, k, shape, train, test)
+            found, guesses = run.cached(f"set {k}, {n} images, {shape}", networks, config, k, shape, train, test)
             rows += [(k, n, shape, *row) for row in found]
             if shape == LENET:
                 tried.setdefault(n, []).append(guesses)

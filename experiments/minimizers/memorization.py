@@ -117,7 +117,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     for name, changed in sets.items():
         for way, split in zip(WAYS, (data.test, changed.test), strict=True):
             title, points, part = f"{name}, {way}", changed.train.rows, split.rows[: config.projected]
-            result = hullx.sweep(part, points, rtol=config.rtol, resume=run.part(title), progress=title)
+            result = hullx.sweep(part, points, rtol=config.rtol, resume=run.resume_dir(title), progress=title)
             distances[runs.slug(title)] = result.distance
             run.distances(result, data=data.title, group=title)
     run.arrays("distances", **distances)
@@ -128,7 +128,7 @@ def train_network(config: Config, run: runs.Run[Config], network: nn.Module, opt
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     train, test = (Split(whitened(split.images), split.labels) for split in (data.train, data.test))
     settings = {"epochs": config.epochs, "batch": config.batch, "test": test, "until": 1.0, "title": title}
-    settings |= {"checkpoint": run.part(title), "on_epoch": lambda numbers: run.metric(group=title, **numbers)}
+    settings |= {"checkpoint": run.resume_dir(title), "on_epoch": lambda numbers: run.metric(group=title, **numbers)}
     history = fit(keys, network, optimizer, train, **settings).history
     record = partial(run.record, data=data.title, group=title)
     record("epochs", len(history.loss))

@@ -142,10 +142,10 @@ def train_family(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module
             random = np.stack([relabelled(rng, train.labels, classes, 1.0) for _ in range(m)])
             first, title = Split(train.images, random), f"{name}, random labels"
             settings["start"] = initial = fit(
-                keys, model, optimizer, first, **settings, checkpoint=run.part(title), title=title
+                keys, model, optimizer, first, **settings, checkpoint=run.resume_dir(title), title=title
             ).state.variables
         every = Split(np.concatenate([train.images, spoiled.images]), labels)
-        found = fit(keys, model, optimizer, every, **settings, checkpoint=run.part(name), title=name)
+        found = fit(keys, model, optimizer, every, **settings, checkpoint=run.resume_dir(name), title=name)
     except DivergedError:
         pass  # every member diverged: all count as failed
     else:

@@ -61,7 +61,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     runs.known("--families", config.families, FAMILIES)
     setup = prepare(config, run)
     model, legs = MLP(setup.classes, width=UNITS), leg_points(setup)
-    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], setup.train.rows, resume=run.part("behind"), progress=False)
+    behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], setup.train.rows, resume=run.resume_dir("behind"), progress=False)
     run.record("share inside", behind.status == hullx.Status.INSIDE, data=setup.title, group="straight on, a quarter behind")
     along_legs, at_places, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:

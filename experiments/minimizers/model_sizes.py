@@ -66,7 +66,7 @@ def networks(setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: 
     """
     model, title = MLP(setup.classes, depth=1, width=width), f"networks of width {width}"
     keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)
-    settings: dict[str, Any] = {"batch": 64, "until": 1.0, "checkpoint": run.part(title), "title": title}
+    settings: dict[str, Any] = {"batch": 64, "until": 1.0, "checkpoint": run.resume_dir(title), "title": title}
     variables = fit(keys, model, optimizer, setup.train, epochs=epochs, **settings).state.variables
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(variables["params"]))
     outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(setup.test.images), model=model))

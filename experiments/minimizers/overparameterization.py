@@ -79,7 +79,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     noisy = setup._replace(train=setup.train._replace(labels=relabelled(rng, labels, setup.classes, NOISE)))
     for kind, sizes in ((FEATURES, config.features), (NETWORKS, config.widths)):
         find = partial(random_features, setup) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
-        found = [run.keep(f"{kind} {size:g}", find, size, config.seeds, config.seed) for size in sizes]
+        found = [run.cached(f"{kind} {size:g}", find, size, config.seeds, config.seed) for size in sizes]
         relative, numbers, agreement = (np.array([each[k] for each in found]) for k in range(3))
         run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(setup.places)))
         for size, values, agreeing in zip(relative, numbers, agreement, strict=True):

@@ -67,7 +67,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure errors by space, regime and degree, inside, outside and by distance."""
     errors, distances = [], []
     for (space, dimension), points in zip(SPACES.items(), config.points, strict=True):
-        found, data = run.keep(space, measure_errors, config, dimension, points), f"{space}, {points} points"
+        found, data = run.cached(space, measure_errors, config, dimension, points), f"{space}, {points} points"
         run.record("undecided", found.pop("undecided"), data=data, statistic="count")
         run.arrays(space, **found)
         for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):

@@ -68,7 +68,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
             continue  # failed networks are counted
-        numbers = run.keep(f"{name} measures", measures, model, family, setup)
+        numbers = run.cached(f"{name} measures", measures, model, family, setup)
         run.record("test error share", numbers["test error"], data=setup.title, group=name)
         for column, values in {"family": [name] * family.members, **numbers}.items():
             rows.setdefault(column, []).extend(values)

@@ -101,7 +101,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
     shifted = np.moveaxis(windows, 3, -1).reshape(-1, setup.train.rows.shape[1])
-    far = hullx.sweep(setup.queries.rows, shifted, rtol=config.rtol, resume=run.part("shifts"))
+    far = hullx.sweep(setup.queries.rows, shifted, rtol=config.rtol, resume=run.resume_dir("shifts"))
     for group, found, size in ((PLAIN, setup.found, len(images)), (SHIFTED, far, len(shifted))):
         run.distances(found, data=setup.title, group=group)
         run.record("images that span the hull", size, data=setup.title, group=group)

@@ -83,7 +83,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         before = project_images(config, run, data, right.images, f"{training}, before")
         for i, (name, attack) in enumerate(attacks(config, network, right).items()):
             group = f"{training}, {name}"
-            found = run.keep(group, attack)
+            found = run.cached(group, attack)
             record_displacement(config, run, data, group, right, before, found)
             if not i:  # the strongest
                 record_hull_entry(config, run, data, training, network, right, found)

@@ -81,7 +81,7 @@ def train_network(config: Config, run: runs.Run[Any], data: Dataset, training: s
         stages = [(half, Ascent(model, config.epsilon / 2)), (config.epochs - half, Ascent(model, config.epsilon))]
     for i, (epochs, adversary) in enumerate(stages):
         name = f"{training} training, part {i + 1}"
-        settings: dict[str, Any] = {"epochs": epochs, "batch": BATCH, "test": data.test, "checkpoint": run.part(name)}
+        settings: dict[str, Any] = {"epochs": epochs, "batch": BATCH, "test": data.test, "checkpoint": run.resume_dir(name)}
         key = jax.random.key(config.seed + i)
         start = fit(
             key, model, adam(RATE), data.train, start=start, adversary=adversary, title=name, **settings
@@ -98,4 +98,4 @@ def correctly_classified(network: Network, split: Split) -> Split:
 def project_images(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
     """Project images onto the hull of the training images."""
     rows = np.ascontiguousarray(np.asarray(images, np.float32).reshape(len(images), -1))
-    return hullx.sweep(rows, data.train.rows, rtol=config.rtol, resume=run.part(name), progress=name)
+    return hullx.sweep(rows, data.train.rows, rtol=config.rtol, resume=run.resume_dir(name), progress=name)

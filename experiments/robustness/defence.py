@@ -92,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
     points, key = jnp.asarray(data.train.rows[: config.points]), jax.random.key(config.seed)
     settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "steps": config.steps}
-    plain = run.keep("without", lambda: pgd(network.model.apply, network.variables, images, labels, key, **settings))
+    plain = run.cached("without", lambda: pgd(network.model.apply, network.variables, images, labels, key, **settings))
     logits: Any = network.model.apply(network.variables, images)
     right = {"image": {CLEAN: np.asarray(logits.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}
     for share in config.shares:
@@ -102,7 +102,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         found[CLEAN] = np.asarray(classify(given, images) == labels)
         found[UNAWARE] = np.asarray(classify(given, jnp.asarray(plain.images)) == labels)
         for name, apply in through.items():
-            attack = run.keep(f"{share:g} {name}", lambda apply=apply: pgd(apply, given, images, labels, key, **settings))  # noqa: B023
+            attack = run.cached(f"{share:g} {name}", lambda apply=apply: pgd(apply, given, images, labels, key, **settings))  # noqa: B023
             # The defended network itself, which both attacks share, classifies the result.
             found[name] = np.asarray(classify(given, jnp.asarray(attack.images)) == labels)
         found[EITHER] = found[EXACT] & found[STRAIGHT]

@@ -70,13 +70,13 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     scores, labels = np.sort(np.asarray(jax.nn.softmax(logits))), jnp.asarray(data.test.labels)
     softmax, right = scores[:, -1] - scores[:, -2], np.asarray(logits.argmax(-1) == labels)
     starts: dict[str, Any] = {"towards": data.train.images, "key": jax.random.key(config.seed)}
-    found = run.keep("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes, **starts))
+    found = run.cached("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes, **starts))
     hull = project_images(config, run, data, data.test.images, "test images")
-    fooled = run.keep("DeepFool", lambda: deepfool(apply, variables, images, logits.argmax(-1)))
+    fooled = run.cached("DeepFool", lambda: deepfool(apply, variables, images, logits.argmax(-1)))
     few = slice(config.attacked)
     largest = Budget("l2", 2 * float(np.max(found.distance[found.verified], initial=1e-3)))
     given = apply, variables, images[few], logits.argmax(-1)[few], jax.random.key(config.seed)
-    nearest = run.keep("APGD", lambda: smallest_budget(*given, largest=largest))
+    nearest = run.cached("APGD", lambda: smallest_budget(*given, largest=largest))
     verified, rows = np.asarray(found.verified), data.test.rows
     moved = np.asarray(found.points).reshape(rows.shape) - rows
     after = project_images(config, run, data, np.asarray(found.points), "flip points' distances")

@@ -70,7 +70,7 @@ class Classifier(nn.Module):
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Train all networks in one program, then measure the hull distances of their test features."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    found = run.keep("networks", train_networks, config, data)
+    found = run.cached("networks", train_networks, config, data)
     columns = {f"{group} {what}": [] for group in GROUPS for what in ("accuracy", "distance", "inside")}
     for i, group in enumerate(GROUPS):
         mine, undecided = slice(i * config.networks, (i + 1) * config.networks), 0

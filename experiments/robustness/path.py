@@ -78,7 +78,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     make, _ = NETWORKS[config.network]
     model, keys = make(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.networks)
-    settings: dict[str, Any] = {"epochs": config.epochs, "batch": BATCH, "checkpoint": run.part("networks")}
+    settings: dict[str, Any] = {"epochs": config.epochs, "batch": BATCH, "checkpoint": run.resume_dir("networks")}
     variables = fit(keys, model, adam(RATE), data.train, title="networks", **settings).state.variables
     found = project_images(config, run, data, data.test.images, "test images")
     outside = np.asarray(found.outside)
@@ -93,7 +93,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         found = np.asarray(probes.logits(variables, images, model=model))
         return found.reshape(len(found), *points.shape[:-1], -1)
 
-    outputs = run.keep("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
+    outputs = run.cached("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
     right, above, first = outputs.argmax(-1) == labels, margins(outputs, labels), outputs[:, PLACES.index(1)].argmax(-1)
     for i, place in enumerate(PLACES):
         about: dict[str, Any] = {"data": data.title, "group": f"s = {place:g}"}

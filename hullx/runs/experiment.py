@@ -7,7 +7,7 @@ class Config(runs.Config):                 # inherited: seed, rtol, data_dir, ou
 def measure(config, run):                  # computes, and writes to the run folder
     distances = []
     for seed in range(10):
-        result = run.keep(f"sweep {seed}", hullx.sweep, *halves(seed))  # kept: a resumed run does not repeat it
+        result = run.cached(f"sweep {seed}", hullx.sweep, *halves(seed))  # kept: a resumed run does not repeat it
         run.record("share outside", result.outside, group=f"seed {seed}")
         distances.append(result.distance.mean())
     run.record("distance", distances)      # of seeds: their mean, with an interval

@@ -129,7 +129,7 @@ class Run(Generic[C]):
 
         The name identifies the call and may be used once. Damaged files are recomputed with a warning.
 
-            result = run.keep("digits, test images", hullx.sweep, test, train)
+            result = run.cached("digits, test images", hullx.sweep, test, train)
         """
         folder, stem = self.folder / PIECES, self._take(name)
         data, damaged = pieces.found(folder, stem)
@@ -144,7 +144,7 @@ class Run(Generic[C]):
         return pieces.unpacked(data)
 
     def part(self, name: str) -> Path:
-        """A folder for functions that resume: `hullx.sweep(resume=run.part(name))`, `fit(checkpoint=run.part(name))`."""
+        """A folder for functions that resume: `hullx.sweep(resume=run.resume_dir(name))`, `fit(checkpoint=run.resume_dir(name))`."""
         return self.folder / PIECES / self._take(name)
 
     def finish(self) -> None:
