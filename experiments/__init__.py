@@ -1,11 +1,11 @@
-"""Experiments: one file, one question, in a folder by theme.
+"""Experiments: each file answers one question; folders group them by theme.
 
     python -m experiments list                            each experiment, with its question
     python -m experiments.pixel_hull [smoke|cpu|paper]    runs one; so does python -m experiments pixel_hull
 
-A file has the same module name in any folder: hulls/pixel_hull.py is `experiments.pixel_hull`. So commands are short, and a run
-folder, which names its module, stays valid when the file moves. Files of one folder import each other relatively
-(`from .layer_hulls import trained`); `experiments.shared` is an ordinary package, which all folders may import.
+Module names omit the folder: hulls/pixel_hull.py is `experiments.pixel_hull`. Commands are short, and a run folder, which names
+its module, stays valid when the file moves. Files in one folder import each other relatively
+(`from .layer_hulls import trained`). `experiments.shared` is an ordinary package that all folders may import.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ require("experiments", "flax", "optax", "matplotlib", "tyro", "rich", "sklearn",
 
 ROOT = Path(__file__).parent
 FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
-ORDINARY = "__main__", "shared"  # modules that Python finds by itself
-# Earlier names of modules. Unfinished runs name classes by them (`hullx.runs.cache`), and can still be resumed.
+ORDINARY = "__main__", "shared"  # modules that Python's own finder loads
+# Earlier names of modules: unfinished runs store them (`hullx.runs.cache`) and can still be resumed.
 RENAMED = {
     "experiments.codes": "autoencoder_codes",
     "experiments.layers": "layer_hulls",
@@ -54,12 +54,12 @@ def files() -> dict[str, Path]:
 
 
 def experiments() -> dict[str, Path]:
-    """Return the files that can be run, by name: the experiments without the helpers beside them."""
+    """Return the files that can be run, by name: experiments without their helper modules."""
     return {name: file for name, file in files().items() if 'if __name__ == "__main__":' in file.read_text(encoding="utf-8")}
 
 
 def unknown(name: str) -> str:
-    """Return the sentence for a name that no experiment has."""
+    """Return the error message for a name that is no experiment's."""
     if name in FOLDERS:
         return f"{name!r} is a folder, not an experiment: leave it out of the name, as in experiments.pixel_hull"
     (nearest,) = difflib.get_close_matches(name, experiments(), n=1, cutoff=0)
@@ -67,7 +67,7 @@ def unknown(name: str) -> str:
 
 
 class FolderFinder(MetaPathFinder, Loader):
-    """Finds `experiments.<file>` in the folder that holds the file, and loads modules that are asked for by an earlier name."""
+    """Finds `experiments.<file>` in the folder that holds the file, and loads modules by their earlier names."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /) -> ModuleSpec | None:
         package, _, name = fullname.rpartition(".")
@@ -84,7 +84,7 @@ class FolderFinder(MetaPathFinder, Loader):
         return importlib.import_module(f"{__name__}.{RENAMED[spec.name]}")
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: it is loaded."""
+        """Do nothing: the module is already loaded."""
 
 
 sys.meta_path.insert(0, FolderFinder())
@@ -92,4 +92,4 @@ sys.meta_path.insert(0, FolderFinder())
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Type checkers look for modules where Python would by itself."""
+        """For type checkers, which do not use FolderFinder."""

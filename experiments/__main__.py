@@ -1,4 +1,4 @@
-"""Experiments by name.
+"""Run experiments by name.
 
 python -m experiments list                                       each experiment, with its question
 python -m experiments NAME [smoke|cpu|paper] [--field value …]   runs one; --help shows its fields
@@ -25,13 +25,13 @@ def index() -> None:
 
 
 def question(name: str) -> str:
-    """Return what an experiment asks: the first line of its docstring."""
+    """Return the question of an experiment: the first line of its docstring."""
     doc = ast.get_docstring(ast.parse(experiments()[name].read_text(encoding="utf-8")))
     return (doc or "").partition("\n")[0]
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Run the command line."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(__doc__)

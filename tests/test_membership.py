@@ -106,7 +106,7 @@ def test_answers_are_those_of_linear_programming(law: str, query: str, n: int, d
     """Of the same draws without their padding, which is with copies of a point and zeros."""
     setting = distributions.Setting(law, query, n, d, np.nan)
     queries, points = (
-        np.asarray(each) for each in random_hull_trials.drawn(random_hull_trials.trials(0, setting), np.arange(30))
+        np.asarray(each) for each in random_hull_trials.draw_trials(random_hull_trials.trials(0, setting), np.arange(30))
     )
     assert (points[:, n:] == points[:, :1]).all()
     assert not points[:, :, d:].any()
@@ -115,7 +115,8 @@ def test_answers_are_those_of_linear_programming(law: str, query: str, n: int, d
     wanted = [inside(q[:d], x[:n, :d]) for q, x in zip(queries, points, strict=True)]
     assert 0 < sum(wanted) < 30
     np.testing.assert_array_equal(
-        random_hull_trials.asked(0, setting, 30, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+        random_hull_trials.decide_trials(0, setting, 30, RTOL),
+        np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE),
     )
 
 
@@ -123,35 +124,37 @@ def test_a_subspace_is_asked_as_in_its_own_dimensions() -> None:
     setting = distributions.Setting(distributions.SUBSPACE, distributions.NEW, 40, 12, np.nan)
     kind = random_hull_trials.trials(0, setting)
     np.testing.assert_allclose(kind.fixed @ kind.fixed.T, np.eye(4), atol=1e-14)
-    queries, points = (np.asarray(each) @ kind.fixed.T for each in random_hull_trials.drawn(kind, np.arange(30)))
+    queries, points = (np.asarray(each) @ kind.fixed.T for each in random_hull_trials.draw_trials(kind, np.arange(30)))
     wanted = [inside(q, x[:40]) for q, x in zip(queries, points, strict=True)]
     assert 0 < sum(wanted) < 30
     np.testing.assert_array_equal(
-        random_hull_trials.asked(0, setting, 30, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+        random_hull_trials.decide_trials(0, setting, 30, RTOL),
+        np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE),
     )
 
 
 def test_copies_zeros_and_other_trials_change_no_answer(rng: np.random.Generator) -> None:
     setting = distributions.Setting(distributions.FULL, distributions.NEW, 25, 3, np.nan)
     kind = random_hull_trials.trials(3, setting)
-    said = random_hull_trials.asked(3, setting, kind.batch + 20, RTOL)
-    np.testing.assert_array_equal(random_hull_trials.asked(3, setting, 20, RTOL), said[:20])
-    queries, points = (np.asarray(each) for each in random_hull_trials.drawn(kind, np.arange(kind.batch)))
+    said = random_hull_trials.decide_trials(3, setting, kind.batch + 20, RTOL)
+    np.testing.assert_array_equal(random_hull_trials.decide_trials(3, setting, 20, RTOL), said[:20])
+    queries, points = (np.asarray(each) for each in random_hull_trials.draw_trials(kind, np.arange(kind.batch)))
     rows = np.concatenate([rng.permutation(25), rng.integers(0, 25, kind.size - 25)])
     columns = rng.permutation(kind.width)
-    again = random_hull_trials.decided(queries[:, columns], points[:, rows][:, :, columns], RTOL)
+    again = random_hull_trials.decide(queries[:, columns], points[:, rows][:, :, columns], RTOL)
     np.testing.assert_array_equal(again, said[: kind.batch])
 
 
 @pytest.mark.parametrize(("n", "d"), [(7, 2), (12, 3), (30, 5)])
 def test_all_vertices_are_those_of_quickhull(n: int, d: int) -> None:
     setting = distributions.Setting(distributions.BALL, distributions.ALL, n, d, np.nan)
-    points = np.asarray(random_hull_trials.drawn(random_hull_trials.trials(0, setting), np.arange(60))[1])[:, :n, :d]
+    points = np.asarray(random_hull_trials.draw_trials(random_hull_trials.trials(0, setting), np.arange(60))[1])[:, :n, :d]
     assert (np.linalg.norm(points, axis=2) <= 1).all()
     wanted = [len(ConvexHull(x).vertices) == n for x in points]
     assert 0 < sum(wanted) < 60
     np.testing.assert_array_equal(
-        random_hull_trials.asked(0, setting, 60, RTOL), np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE)
+        random_hull_trials.decide_trials(0, setting, 60, RTOL),
+        np.where(wanted, random_hull_trials.INSIDE, random_hull_trials.OUTSIDE),
     )
 
 
@@ -167,7 +170,7 @@ def test_the_experiment_covers_what_is_known(smoke: runs.Results) -> None:
     undecided, asked = smoke.total("undecided")
     assert (undecided, asked) == (0, table["trials"].sum())
     assert [claim["verdict"] for claim in smoke.claims] == [runs.HOLDS] * 6 + [runs.FAILS]
-    exact = distributions.compared(table)
+    exact = distributions.with_exact_values(table)
     assert len(exact["exact"]) > 25
     assert np.isfinite(exact["exact"]).all()
     assert set(exact["data"]) == {

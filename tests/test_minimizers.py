@@ -130,7 +130,7 @@ def test_no_minimizer_in_the_budget_gets_one_line(tmp_path: Path) -> None:
     [
         (("--points", 1438), "got 1,438 and 60 of 1,437 training and 360 test images"),
         (("--queries", 360), "got 300 and 360 of 1,437 training and 360 test images"),
-        (("--points", 1000, "--families", "poisoned, half as many"), "needs 500 images besides, and 437 are left of the data"),
+        (("--points", 1000, "--families", "poisoned, half as many"), "needs 500 more images, but only 437 remain"),
     ],
 )
 def test_sizes_beyond_the_data_get_one_line(arguments: tuple[object, ...], message: str, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_feature_hull(features: runs.Results) -> None:
 
 def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) -> None:
     """A network that was trained elsewhere takes the place of training; of another model it is refused."""
-    data, folder = layer_hulls.prepared(DIGITS), tmp_path / "network"
+    data, folder = layer_hulls.prepare(DIGITS), tmp_path / "network"
     model = MLP(10, depth=2, width=64)
     fit(jax.random.key(5), model, optax.adam(1e-3), data.train, FitConfig(epochs=1, checkpoint=folder, title=None))
     one = ("--seeds", 1, "--samples", 50, "--checkpoint", folder, "--out", tmp_path)
@@ -107,7 +107,7 @@ def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) ->
         np.testing.assert_allclose(found["hull"][i], nnls_distance(test[i], trained)[0], rtol=1e-5)
     for arguments, message in (
         ((*one, "--networks", "cnn"), "variables: got"),
-        ((*one, "--seeds", 2), "--checkpoint: holds one network"),
+        ((*one, "--seeds", 2), "--checkpoint holds one network"),
         (("--networks", "vgg", "--out", tmp_path), "--networks: 'vgg' is unknown: choose among mlp, lenet, cnn, resnet"),
     ):
         done = start("feature_hull", *arguments)

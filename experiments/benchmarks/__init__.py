@@ -1,1 +1,1 @@
-"""How fast hullx is, next to other software."""
+"""Speed of hullx, compared with other software."""

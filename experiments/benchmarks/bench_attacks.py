@@ -1,12 +1,12 @@
-"""Do hullx's attacks find what Foolbox's find, on the same networks with the same budgets, and how fast?
+"""Do hullx's attacks succeed as often as Foolbox's on the same networks with the same budgets, and how fast are they?
 
     python -m experiments.bench_attacks                 an MLP and a CNN on the digits, two minutes
     python -m experiments.bench_attacks cpu             and on MNIST's test images
 
-After `pip install -e '.[bench]'`. Foolbox is by Rauber et al. (2017, 2020); 3.3.4 runs with jax 0.10. Both have the
-same steps and step sizes, and begin at the image, so that nothing is drawn by chance. Shares of success are of
-the images that the network calls rightly. What may differ: hullx keeps the best point on the way, Foolbox the last; hullx
-projects to the ball and the pixels' range at once, Foolbox to one and then to the other.
+Install first: `pip install -e '.[bench]'`. Foolbox is by Rauber et al. (2017, 2020); 3.3.4 runs with jax 0.10. Both use the
+same steps and step sizes and begin at the image, so nothing is random. Shares of success refer to images that the network
+classifies correctly. Two things may differ. hullx keeps the best point on the way, Foolbox the last. hullx projects to the
+ball and the pixels' range at once, Foolbox to one after the other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hullx.probes.attacks import Attacked, Budget
 from hullx.training import FitConfig, fit
 
 MODELS = {"MLP": MLP(10), "CNN": CNN(10)}
-# Budgets by the largest pixel change and Euclidean norm; steps, and the length of each as a share of ε: Foolbox's defaults.
+# Budgets in the L∞ and L2 norms; steps, and their length as a share of ε: Foolbox's defaults.
 EPSILON = {"digits": {"linf": 0.08, "l2": 0.5}, "mnist": {"linf": 0.1, "l2": 1.5}}
 STEPS, SHARE = {"linf": 40, "l2": 50}, {"linf": 0.01 / 0.3, "l2": 0.025}
 DEEPFOOL, NAMES = "DeepFool", {"linf": "L∞", "l2": "L2"}
@@ -50,9 +50,9 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets with budgets in EPSILON.
-        models: networks, of those in MODELS.
-        epochs: that they train for.
-        repeats: of each timing.
+        models: names of networks in MODELS.
+        epochs: epochs of their training.
+        repeats: repetitions of each timing.
     """
 
     data: tuple[Sample, ...] = (Sample("digits"),)
@@ -65,7 +65,7 @@ PRESETS = {"smoke": Config(), "cpu": Config(data=(Sample("digits"), Sample("mnis
 
 
 class Compared(NamedTuple):
-    """Of one attack: successes (n,) and seconds (repeats,) of both."""
+    """Successes (n,) and seconds (repeats,) of both packages, for one attack."""
 
     ours: np.ndarray
     theirs: np.ndarray
@@ -74,7 +74,7 @@ class Compared(NamedTuple):
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Shares of success, and times, attack by attack."""
+    """Measure shares of success and times, attack by attack."""
     runs.known("--models", config.models, MODELS)
     runs.known("--data", [sample.name for sample in config.data], EPSILON)
     foolbox()
@@ -89,7 +89,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
             right: Any = model.apply(fitted.state.variables, images)
             right = np.asarray(right.argmax(1) == labels)
-            some = partial(compared, model, fitted.state.variables, images[right], labels[right], config.repeats)
+            some = partial(compare, model, fitted.state.variables, images[right], labels[right], config.repeats)
             epsilon = EPSILON[sample.name]
             for attack, ways in pairs(epsilon).items():
                 found = Compared(
@@ -105,10 +105,10 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def foolbox() -> Any:
-    """The package.
+    """Import the package.
 
     Raises:
-        PackageError: it is not installed.
+        PackageError: Foolbox is not installed.
     """
     try:
         import foolbox  # pyright: ignore[reportMissingImports]
@@ -121,7 +121,7 @@ Ways = tuple[Callable[..., Attacked], Any, float | None]
 
 
 def pairs(epsilon: dict[str, float]) -> dict[str, Ways]:
-    """By name, hullx's attack, Foolbox's, and what Foolbox's is given as ε."""
+    """hullx's attack, Foolbox's attack and Foolbox's ε, by name."""
     theirs: Any = foolbox().attacks
     found: dict[str, Ways] = {}
     for norm, value in epsilon.items():
@@ -134,15 +134,15 @@ def pairs(epsilon: dict[str, float]) -> dict[str, Ways]:
         one_step = getattr(theirs, f"{kind}FastGradientAttack")()
         found[f"FGSM {NAMES[norm]}"] = partial(attacks.fgsm, budget=budget), one_step, value
         found[f"PGD {NAMES[norm]}"] = ours, descent, value
-    # DeepFool has no budget: of both counts what comes to lie within one.
+    # DeepFool has no budget: for both, points within one count.
     found[DEEPFOOL] = attacks.deepfool, theirs.L2DeepFoolAttack(), None
     return found
 
 
-def compared(
+def compare(
     model: Any, variables: Any, images: jax.Array, labels: jax.Array, repeats: int, ways: Ways, most: float | None
 ) -> Compared:
-    """Both on the same images, in turns; the first turn, which compiles, does not count."""
+    """Run both on the same images in turns; the first turn compiles and does not count."""
     (ours, attack, epsilon), moved = ways, cast(Any, np.zeros(0))
     network = jax.jit(lambda images: model.apply(variables, images))
     peer = foolbox().models.JAXModel(network, bounds=(0, 1))
@@ -164,9 +164,9 @@ def compared(
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether the two agree within a point."""
+    """Whether both agree within a point."""
     for row in results.select(quantity=DIFFERENCE):
-        name, expected = f"{row.group}: the same share of success", f"within {MOST} point"
+        name, expected = f"{row.group}: both succeed equally often", f"within {MOST} point"
         verdict = runs.within(row.estimate, -MOST, MOST)
         about = {"group": row.group, "note": f"{row.n} images", "unit": " points"}
         yield runs.Claim.of(row.estimate, name, "here", expected, verdict, **about)

@@ -1,8 +1,8 @@
-"""What do derivatives of hull distances cost, over the value alone?
+"""What do derivatives of hull distances cost, compared with the value alone?
 
-The value and each derivative take turns, so that a machine whose speed drifts does not spoil their ratio; the table has the
-median of the ratios of neighbouring calls. Expected: value and gradient of the distance at most 1.2 × the value, a
-Jacobian-vector product of the point at most 1.5 × the point, on every problem.
+The value and each derivative take turns, so a drifting machine speed does not bias their ratio. The table has the median of
+the ratios of neighbouring calls. Expected on every problem: value and gradient of the distance cost at most 1.2 × the value, a
+Jacobian-vector product of the point at most 1.5 × the point.
 
     python -m experiments.bench_derivatives             digits, a minute
     python -m experiments.bench_derivatives cpu         and MNIST at two sizes, in both precisions, 12 minutes
@@ -32,9 +32,9 @@ class Config(runs.Config):
     """Settings of the benchmark.
 
     Attributes:
-        data: data sets with the numbers of points and of queries, such as digits:1437:64.
-        dtypes: of the data and of all arithmetic.
-        repeats: calls of each function.
+        data: data sets with numbers of points and queries, such as digits:1437:64.
+        dtypes: dtypes of the data and of all arithmetic.
+        repeats: number of calls of each function.
     """
 
     data: tuple[Sample, ...] = (Sample("digits:1437:16"),)
@@ -52,7 +52,7 @@ PRESETS = {
 
 
 def total(queries: jax.Array, points: jax.Array) -> jax.Array:
-    """Of all distances: a scalar to differentiate."""
+    """The sum of all distances, a scalar to differentiate."""
     return hullx.distance(queries, points).sum()
 
 
@@ -62,16 +62,16 @@ def point(queries: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def along_queries(queries: jax.Array, points: jax.Array) -> Any:
-    """A Jacobian-vector product of the nearest points, the queries moving."""
+    """A Jacobian-vector product of the nearest points as the queries move."""
     return jax.jvp(lambda queries: point(queries, points), (queries,), (queries,))
 
 
 def along_both(queries: jax.Array, points: jax.Array) -> Any:
-    """The same, queries and points moving."""
+    """A Jacobian-vector product of the nearest points as queries and points move."""
     return jax.jvp(point, (queries, points), (queries, points))
 
 
-# Derivative, what it is compared with, and by what factor it may cost more.
+# Derivative, the value it is compared with, and the largest allowed ratio.
 MEASURED: dict[str, tuple[Callable, Callable, float]] = {
     "∂distance/∂q": (jax.value_and_grad(total), total, 1.2),
     "∂distance/∂(q, X)": (jax.value_and_grad(total, (0, 1)), total, 1.2),
@@ -81,7 +81,7 @@ MEASURED: dict[str, tuple[Callable, Callable, float]] = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Each problem in each precision."""
+    """Time each problem in each precision."""
     runs.known("--dtypes", config.dtypes, ("float32", "float64"))
     cells = [(sample, dtype) for dtype in config.dtypes for sample in config.data]
     with progress("problems", len(cells) * len(MEASURED), "derivatives") as report:
@@ -92,27 +92,27 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 queries, points = (jnp.asarray(split.rows.astype(dtype)) for split in (data.test, data.train))
                 for i, (derivative, (ours, value, _)) in enumerate(MEASURED.items()):
                     name = f"{sample} {dtype} {i}"
-                    seconds, ratios = run.cached(name, compared, ours, value, config.repeats, queries, points)
+                    seconds, ratios = run.cached(name, compare, ours, value, config.repeats, queries, points)
                     if i == 0:
                         record("milliseconds for the value", 1000 * seconds)
                     record(derivative, ratios)
                     report(done * len(MEASURED) + i + 1)
 
 
-def compared(
+def compare(
     ours: Callable, value: Callable, repeats: int, queries: jax.Array, points: jax.Array
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of the value, and ratios of neighbouring calls."""
 
-    def timed(function: Callable) -> float:
+    def time_call(function: Callable) -> float:
         began = time.perf_counter()
         jax.block_until_ready(function(queries, points))
         return time.perf_counter() - began
 
     pair = jax.jit(ours), jax.jit(value)
     for function in pair:
-        timed(function)
-    seconds = np.array([[timed(function) for function in pair] for _ in range(repeats)])
+        time_call(function)
+    seconds = np.array([[time_call(function) for function in pair] for _ in range(repeats)])
     return seconds[:, 1], seconds[:, 0] / seconds[:, 1]
 
 
@@ -122,14 +122,14 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         rows = results.select(quantity=derivative)
         worst = max(rows, key=lambda row: row.value)
         verdict = runs.both(*(runs.below(row.estimate, limit) for row in rows))
-        expected, note = f"at most {limit} × the value", f"most: {worst.data}, {worst.group}"
-        yield runs.Claim.of(worst.estimate, f"{derivative} is cheap", "here", expected, verdict, note=note, unit=" ×")
+        expected, note = f"at most {limit} × the value", f"highest: {worst.data}, {worst.group}"
+        yield runs.Claim.of(worst.estimate, f"cost of {derivative}", "here", expected, verdict, note=note, unit=" ×")
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """The ratios with their intervals."""
     cells = list(dict.fromkeys((row.data, row.group) for row in results.rows))
-    title = "Cost of derivatives over the value: medians of pairs of calls, 95% intervals; dotted: what is expected at most"
+    title = "Cost of derivatives ÷ cost of the value: medians of pairs of calls, 95% intervals; dotted: limit"
     drawn, axes = plotting.figure(1, len(MEASURED), size=(11, 1.6 + 0.3 * len(cells)), title=title)
     for place, (derivative, (_, _, limit)) in zip(axes[0], MEASURED.items(), strict=True):
         for i, (data, group) in enumerate(cells):

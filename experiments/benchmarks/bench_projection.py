@@ -1,16 +1,16 @@
-"""How fast is `hullx.project` beside `hullx.sweep`, and beside an older checkout, all in one run?
+"""How fast is `hullx.project` compared with `hullx.sweep` and with an older checkout, in one run?
 
     python -m experiments.bench_projection --baseline /tmp/base      all rows, on MNIST and CIFAR-10
     python -m experiments.bench_projection --only 1,3 --data-dir D   some rows; D is the folder of TFDS sets ($TFDS_DATA_DIR)
     python -m experiments.bench_projection --quick                   smoke test on MNIST:2000 in float32
 
-A full run writes PROJECTION.md beside this file. A part is printed only, unless --out names a file. Each checkout has one
-worker process for the steady calls, which keeps data and programs. Workers take turns, and so do a data set's calls. A steady
-time is the median of 5 turns or more after the first (3 for calls over 1 s). A first call (rows 4, 5) is timed in a fresh
-process, after imports and data: the median of 3 processes. No process has a persistent compilation cache. Row 5: after a first
-call with (m, n) = (64, 1000), the same process calls 7 shapes in turn.
+A full run writes PROJECTION.md beside this file. A partial run only prints, unless --out names a file. Each checkout has one
+worker process for the steady calls, which keeps data and programs. Workers take turns, and so do the calls on a data set. A
+steady time is the median of 5 turns or more after the first (3 for calls over 1 s). A first call (rows 4, 5) is timed in a
+fresh process, after imports and data: the median of 3 processes. No process has a persistent compilation cache. Row 5: after a
+first call with (m, n) = (64, 1000), the same process calls 7 shapes in turn.
 
-    python -P bench_projection.py worker    reads [call, seconds to spend] as JSON, a line each; answers in JSON
+    python -P bench_projection.py worker    reads lines of JSON, [call, seconds to spend]; answers in JSON
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ import numpy as np
 import hullx
 from hullx.data import Sample
 
-if TYPE_CHECKING:  # a worker starts this file by its path, outside any package
+if TYPE_CHECKING:  # a worker runs this file by its path, outside any package
     from .projection_rows import Call, Row
 
 HERE = Path(__file__).resolve()
 SHAPES = (1, 1000), (3, 1000), (17, 1100), (64, 1000), (100, 997), (200, 1024), (5, 900)  # m, n of row 5
 ROUNDS, LONG, LONG_ROUNDS, PROCESSES = 5, 1.0, 3, 3  # a call of LONG seconds gets LONG_ROUNDS
 JITTED = jax.jit(hullx.project)
-SPEND = 0.2  # seconds for which a worker repeats a short call in its turn
+SPEND = 0.2  # seconds for which a worker repeats a short call in each turn
 
 
 class Checkout:
-    """What one checkout of hullx takes: seconds of each call, queries left open by it, and the process that works."""
+    """One checkout of hullx: seconds and undecided queries of each call, and its worker process."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -75,8 +75,8 @@ class Checkout:
         self.worker.communicate()
 
 
-def work() -> None:
-    """Be a worker."""
+def run_worker() -> None:
+    """Run as a worker: answer calls from standard input."""
     answers, sys.stdout = sys.stdout, sys.stderr
     print(json.dumps([hasattr(hullx, "prepare"), hullx.__file__]), file=answers, flush=True)
     for line in sys.stdin:
@@ -84,25 +84,25 @@ def work() -> None:
         seconds, left = [], 0
         try:
             with jax.enable_x64(call[3] == "float64"):
-                function = bound(*call)
+                function = make_call(*call)
                 while not seconds or sum(seconds) < spend:
                     began = time.perf_counter()
                     found = jax.block_until_ready(function())
                     seconds.append(time.perf_counter() - began)
                     left = sum(int((~np.asarray(each.decided)).sum()) for each in found)
-        except Exception as error:  # one bad call must not cost the run
+        except Exception as error:  # one failing call must not end the run
             print(f"{call}: {error!r}", file=sys.stderr)
             seconds = [np.nan]
         print(json.dumps([seconds, left]), file=answers, flush=True)
 
 
-def bound(function: str, name: str, count: int, dtype: str, prepare: bool, _: bool) -> Callable[[], list[Any]]:
-    """A call, by the fields of `Call`, with its data on the device, but for sweep's."""
+def make_call(function: str, name: str, count: int, dtype: str, prepare: bool, _: bool) -> Callable[[], list[Any]]:
+    """The function of a `Call`, with its data on the device, except for sweep."""
     if function == "shapes":
         pairs = [[jnp.asarray(each) for each in arrays(f"gaussian64:{n}", dtype, m)] for m, n in SHAPES]
         return lambda: [jax.block_until_ready(hullx.project(*pair)) for pair in pairs]
     queries, points = arrays(name, dtype)
-    target: Any = placed(name, dtype, prepare) if prepare or function != "sweep" else points
+    target: Any = points_on_device(name, dtype, prepare) if prepare or function != "sweep" else points
     if function == "sweep":
         return lambda: [hullx.sweep(queries[:count], target, progress=False)]
     some, project = jnp.asarray(queries[:count]), JITTED if function == "jit" else hullx.project
@@ -111,7 +111,7 @@ def bound(function: str, name: str, count: int, dtype: str, prepare: bool, _: bo
 
 @cache
 def arrays(name: str, dtype: str, count: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Queries and points; Gaussian queries lie around (1, …, 1)."""
+    """Queries and points; Gaussian queries are centred at (1, …, 1)."""
     if not name.startswith("gaussian"):
         data = Sample(name).load()
         return data.test.rows[:count].astype(dtype, copy=False), data.train.rows.astype(dtype, copy=False)
@@ -121,14 +121,14 @@ def arrays(name: str, dtype: str, count: int = 1000) -> tuple[np.ndarray, np.nda
 
 
 @cache
-def placed(name: str, dtype: str, prepare: bool) -> Any:
+def points_on_device(name: str, dtype: str, prepare: bool) -> Any:
     """The points on the device, or the hull that hullx.prepare makes of them."""
-    points = placed(name, dtype, False) if prepare else jnp.asarray(arrays(name, dtype)[1])
+    points = points_on_device(name, dtype, False) if prepare else jnp.asarray(arrays(name, dtype)[1])
     return jax.block_until_ready(getattr(hullx, "prepare")(points) if prepare else points)  # noqa: B009
 
 
 def measure(checkouts: list[Checkout], calls: list[Call], rounds: int, processes: int) -> None:
-    """Time first calls in processes of their own, then the others in turns, data set by data set."""
+    """Time first calls in separate processes, then the others in turns, data set by data set."""
     for turn, call, checkout in product(range(processes), [call for call in calls if call.fresh], checkouts):
         print(f"{call.function} {call.dtype}: first call, process {turn + 1} of {processes}", file=sys.stderr)
         checkout.start()
@@ -151,7 +151,7 @@ def measure(checkouts: list[Checkout], calls: list[Call], rounds: int, processes
 
 
 def table(chosen: list[Row], checkouts: list[Checkout]) -> Iterator[str]:
-    """The rows in Markdown; those that need what hullx lacks are left out."""
+    """The rows in Markdown, without those that this version of hullx cannot run."""
     yield "| row | | now | baseline | time now ÷ baseline | target | met |\n| ---: | --- | ---: | ---: | ---: | --- | --- |"
     for row in (row for row in chosen if checkouts[0].seconds[row.call]):
         cells, values, tops = [], [], []
@@ -173,10 +173,10 @@ def table(chosen: list[Row], checkouts: list[Checkout]) -> Iterator[str]:
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="1,2,3,4,5,6", help="numbers of rows")
-    parser.add_argument("--baseline", type=Path, help="an older checkout")
+    parser.add_argument("--only", default="1,2,3,4,5,6", help="numbers of rows to measure")
+    parser.add_argument("--baseline", type=Path, help="path of an older checkout")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--data-dir", default=os.environ.get("TFDS_DATA_DIR", ""), help="where TFDS sets lie")
+    parser.add_argument("--data-dir", default=os.environ.get("TFDS_DATA_DIR", ""), help="folder of TFDS data sets")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     from .projection_rows import rows
@@ -188,7 +188,7 @@ def main() -> None:
     measure(checkouts, calls, *((1, 1) if options.quick else (ROUNDS, PROCESSES)))
     machine = f"{os.cpu_count()} CPUs, load {load:.1f} before and {os.getloadavg()[0]:.1f} after, jax {jax.__version__}"
     about = f"`python -m experiments.bench_projection` on {machine}: {', baseline '.join(each.commit for each in checkouts)}."
-    text = "\n".join(("# `project` beside `sweep`\n", about + "\n", *table(chosen, checkouts)))
+    text = "\n".join(("# `project` compared with `sweep`\n", about + "\n", *table(chosen, checkouts)))
     print(text)
     full = options.only == parser.get_default("only") and not options.quick
     if out := options.out or (full and HERE.with_name("PROJECTION.md")):
@@ -196,4 +196,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    work() if sys.argv[1:] == ["worker"] else main()
+    run_worker() if sys.argv[1:] == ["worker"] else main()

@@ -1,16 +1,16 @@
-"""What does a certified projection cost, by hullx and by what people use instead, all in one run?
+"""What does a certified projection cost with hullx and with other solvers, in one run?
 
-Every job runs in a process of its own, one after the other, under a time limit: seconds a query, the certified gap (recomputed
-in float64 NumPy from the raw points), and the process's peak memory. hullx is timed on its second call (on the first where that
-takes a minute); the first, with compilation, stands beside it in the table. Peers solve queries one by one, as many as a tenth
-of the limit allows and at least one.
+Each job runs in a separate process, one after the other, under a time limit. Measured: seconds per query, the certified gap
+(recomputed in float64 NumPy from the raw points), and the process's peak memory. hullx is timed on its second call, or on the
+first if that takes a minute. The table also has the first call, with compilation. Other solvers (peers) solve queries one by
+one, as many as a tenth of the limit allows and at least one.
 
     python -m experiments.bench_solvers                 digits, three solvers, half a minute
     python -m experiments.bench_solvers cpu             hullx.sweep and peers; MNIST at four sizes, CIFAR-10, Gaussian samples
     python -m experiments.bench_solvers project         hullx alone: project against sweep, its first calls, its gradients
     python -m experiments.bench_solvers paper           whole test sets by hullx.sweep, against two products
 
-The peers: `pip install -e '.[bench]'`. One that is not installed is named so.
+Install the peers: `pip install -e '.[bench]'`. The table marks those that are not installed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from hullx.data import Sample
 from hullx.runs import plotting
 from hullx.runs.progress import progress
 
-from .solver_jobs import BATCHED, HULLX, SWEEP, Job, costs, in_process
+from .solver_jobs import BATCHED, HULLX, SWEEP, Job, costs, run_in_process
 
 SECONDS, RATIO, GAP = "seconds a query", "÷ hullx.sweep", "certified gap"
-# Seconds after which a job of hullx's that does a whole batch is given up.
+# Time limit in seconds of hullx's jobs on whole batches.
 BATCH_LIMIT = 1200
-# Queries of the problems that are there for their curves.
+# Number of queries for the problems of the curves.
 CURVE_QUERIES = 256
 PEERS = tuple(baselines.solvers(0))
 ALL = (*HULLX, *PEERS)
@@ -43,11 +43,11 @@ class Config(runs.Config):
     """Settings of the benchmark.
 
     Attributes:
-        problems: as in `solver_jobs.problem`, name or name:n.
-        curves: problems whose seconds a query are drawn against n, d and the number of queries.
-        queries: of each problem for hullx.
-        solvers: hullx.sweep (first), hullx's others and the peers, as they are named in the table.
-        limit: seconds that a peer's job may take, loading and compilation included.
+        problems: names as in `solver_jobs.load_problem`, name or name:n.
+        curves: problems whose seconds per query are drawn against n, d and the number of queries.
+        queries: number of queries for hullx on each problem.
+        solvers: hullx.sweep (first), other hullx solvers and peers, by their names in the table.
+        limit: time limit of a peer's job in seconds, loading and compilation included.
     """
 
     problems: tuple[str, ...] = ("digits",)
@@ -69,18 +69,18 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """All jobs in turn, each a piece."""
+    """Run all jobs in turn, and cache each."""
     runs.known("--solvers", config.solvers, ALL)
     common = {name: getattr(config, name) for name in ("rtol", "limit", "seed", "data_dir")}
     jobs = [Job(problem, solver, config.queries, **common) for problem in config.problems for solver in config.solvers]
     jobs += [Job(problem, solver, CURVE_QUERIES, **common) for problem in config.curves for solver in (SWEEP, "scipy nnls")]
     jobs += [Job("mnist:5000", SWEEP, count, **common) for count in ((1, 10, 100, 10_000) if config.curves else ())]
-    # hullx's exact solvers do whole batches of queries, and get the time for it.
+    # hullx's exact solvers solve whole batches of queries, so their limit is longer.
     jobs = [replace(job, limit=BATCH_LIMIT) if job.solver in BATCHED else job for job in dict.fromkeys(jobs)]
     rows, ours = [], {}
     with progress("jobs", len(jobs), "jobs") as report:
         for done, job in enumerate(jobs, 1):
-            found = run.cached(f"{job.problem}, {job.solver}, {job.queries}", in_process, job)
+            found = run.cached(f"{job.problem}, {job.solver}, {job.queries}", run_in_process, job)
             each = found.pop("each")
             row = {"problem": job.problem, "solver": job.solver, "asked": job.queries, "seconds_a_query": each.mean(), **found}
             rows.append(row)
@@ -111,20 +111,20 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         others = [row for row in results.select(data=data, quantity=RATIO) if row.group not in HULLX and row.value > 0]
         if others:
             fastest = min(others, key=lambda row: row.value)
-            name, note = "hullx.sweep takes less time a query than any peer", f"fastest peer: {fastest.group}"
+            name, note = "hullx.sweep is faster per query than any peer", f"fastest peer: {fastest.group}"
             about = {"data": data, "group": SWEEP, "unit": " ×"}
             verdict = runs.above(fastest.estimate, 1)
-            yield runs.Claim.of(fastest.estimate, name, "here", "the fastest takes above 1 ×", verdict, note=note, **about)
+            yield runs.Claim.of(fastest.estimate, name, "here", "fastest peer above 1 ×", verdict, note=note, **about)
         if SWEEP not in results.names("group", data=data):
             continue
         gap, rtol = results.estimate(GAP, data=data, group=SWEEP), results.config["rtol"]
-        verdict = runs.HOLDS if gap.value <= rtol else runs.FAILS  # of the queries that were looked at, each
+        verdict = runs.HOLDS if gap.value <= rtol else runs.FAILS  # for each checked query
         about = {"data": data, "group": SWEEP, "note": "largest of up to 20"}
-        yield runs.Claim.of(gap, "its gaps, recomputed from raw points, are as promised", "here", f"{rtol:g}", verdict, **about)
+        yield runs.Claim.of(gap, "gaps recomputed from raw points meet the tolerance", "here", f"{rtol:g}", verdict, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Seconds a query against the number of points, the dimension and the number of queries: those of them that vary."""
+    """Seconds per query against the number of points, the dimension and the number of queries, if they vary."""
     jobs = results.table("jobs")
     jobs = {name: values[jobs["queries"] > 0] for name, values in jobs.items()}
     samples = [Sample(name) for name in jobs["problem"]]
@@ -141,7 +141,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     yield "solvers", bars(results)
     if panels:
         size = 1.5 + 4.2 * len(panels), 5.6
-        drawn, axes = plotting.figure(1, len(panels), size=size, title="What a certified projection costs: seconds a query")
+        drawn, axes = plotting.figure(1, len(panels), size=size, title="Cost of a certified projection: seconds per query")
         for place, (label, horizontal, chosen) in zip(axes[0], panels, strict=True):
             order = np.argsort(horizontal[chosen], kind="stable")
             shown = {name: values[chosen][order] for name, values in (jobs | {"horizontal": horizontal}).items()}
@@ -152,9 +152,9 @@ def figures(results: runs.Results) -> plotting.Figures:
 
 
 def bars(results: runs.Results):
-    """Seconds a query of each solver on each problem."""
+    """Draw the seconds per query of each solver on each problem."""
     problems = results.names("data")
-    title = "What a certified projection costs: seconds a query by solver (no dot: no answer in time, or not installed)"
+    title = "Cost of a certified projection: seconds per query by solver (no dot: no answer in time, or not installed)"
     drawn, axes = plotting.figure(1, len(problems), size=(2.5 + 2.2 * len(problems), 4.4), title=title)
     for place, data in zip(axes[0], problems, strict=True):
         rows = results.select(data=data, quantity=SECONDS)

@@ -1,4 +1,4 @@
-"""What `experiments.bench_projection` measures: the calls, and the lines of its table with their targets."""
+"""The calls of `experiments.bench_projection`, and the lines of its table with their targets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-BASELINE, NONE = 0.0, float("inf")  # as a row's target: not slower than the baseline; none
+BASELINE, NONE = 0.0, float("inf")  # targets: not slower than the baseline; no target
 
 
 class Call(NamedTuple):
-    """What a worker times."""
+    """A call that a worker times."""
 
     function: str  # project, jit (of project), sweep; shapes: project at SHAPES
     data: str  # as in `Sample`, or gaussian<d>:n
@@ -21,11 +21,11 @@ class Call(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table: seconds × scale of one call, or the ratio of two calls' seconds a query."""
+    """A line of the table: seconds × scale of one call, or the ratio of two calls' seconds per query."""
 
     number: int
     label: str
-    target: float  # most that the value may be
+    target: float  # largest allowed value
     call: Call
     beside: Call | None = None
     scale: float = 1.0

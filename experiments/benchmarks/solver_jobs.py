@@ -1,4 +1,4 @@
-"""What `experiments.bench_solvers` times: one solver on one problem, in a process of its own and under a time limit."""
+"""The jobs of `experiments.bench_solvers`: one solver on one problem, in a separate process with a time limit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Case(NamedTuple):
     solver: str = "active_set"
     dtype: type = np.float64
     queries: int = 64
-    gradient: bool = False  # of the sum of all distances in the queries, too
+    gradient: bool = False  # also the gradient of the sum of all distances in the queries
     jitted: bool = False
 
 
@@ -44,7 +44,7 @@ PROJECT = {
         ", gradient in jit": Case(gradient=True, jitted=True),
     }.items()
 }
-# First-order methods get few queries, for they take hundreds of steps.
+# First-order methods get few queries, because they take hundreds of steps.
 OTHERS = {
     "hullx.project sketching": Case("sketching"),
     "hullx.project frank_wolfe": Case("frank_wolfe", queries=4),
@@ -53,10 +53,10 @@ OTHERS = {
 HULLX = (SWEEP, *PROJECT, *OTHERS)
 FIRST_ORDER = ("hullx.project frank_wolfe", "hullx.project projected_gradient")
 BATCHED = tuple(name for name in HULLX if name not in FIRST_ORDER)
-CHECKED = 20  # queries whose gap is recomputed
-# A job that takes so many seconds is not run a second time.
+CHECKED = 20  # number of queries whose gap is recomputed
+# A job that takes this many seconds is not run a second time.
 LONG = 60
-# What is known of a job without an answer: seconds in all, of each query where they come one by one, and of two products.
+# Results of a job without an answer; "each" is seconds per query, "floor" the seconds of two matrix products.
 NOTHING = {
     "each": np.array([np.nan]),
     "seconds": np.nan,
@@ -81,17 +81,17 @@ class Job:
     data_dir: str | None
 
 
-def problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
-    """Queries and points, float32, by name: a data set, gaussian<d>, or relu<d>, each with :n for the number of points.
+def load_problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and points, float32, by name: a data set, gaussian<d> or relu<d>, each with :n for the number of points.
 
-    relu<d> is a random ReLU layer on MNIST: a third of its queries are test images, a third convex combinations of points, and
-    a third points of the hull moved out along a residual by a millionth of the cloud's size.
+    relu<d> is a random ReLU layer on MNIST. A third of its queries are test images, a third convex combinations of points, and
+    a third points of the hull moved outward along a residual by a millionth of the points' spread.
     """
     sample, rng = Sample(job.problem), np.random.default_rng(job.seed)
     name, size = sample.name, sample.train_size
     if name.startswith("gaussian"):
         d = int(name.removeprefix("gaussian"))
-        # The setting of the notebook of arXiv 2102.10502: queries around (1, …, 1).
+        # As in the notebook of arXiv 2102.10502: queries are centred at (1, …, 1).
         points = rng.standard_normal((size or 0, d), dtype=np.float32)
         return rng.standard_normal((job.queries, d), dtype=np.float32) + 1, points
     data = load("mnist" if name.startswith("relu") else name, train_size=size, data_dir=job.data_dir)
@@ -109,11 +109,11 @@ def problem(job: Job) -> tuple[np.ndarray, np.ndarray]:
     return queries, points
 
 
-def in_process(job: Job) -> dict[str, Any]:
-    """What came of the job, or why nothing did."""
+def run_in_process(job: Job) -> dict[str, Any]:
+    """The job's results, or the reason for their absence."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, theirs), daemon=True)
+    process = context.Process(target=_run_job, args=(job, theirs), daemon=True)
     process.start()
     theirs.close()
     nothing = NOTHING | {"undecided": 0, "peak_gb": np.nan, "loaded_gb": np.nan}
@@ -126,21 +126,21 @@ def in_process(job: Job) -> dict[str, Any]:
     return found
 
 
-def _work(job: Job, pipe: Connection) -> None:
-    """The job, in its own process: sends what came of it."""
-    queries, points = problem(job)
-    # Once loaded, what counts is what the solver adds.
+def _run_job(job: Job, pipe: Connection) -> None:
+    """Run the job in its own process, and send the results."""
+    queries, points = load_problem(job)
+    # Memory after loading: the solver's own use is what exceeds it.
     loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        found = (_hullx if job.solver in HULLX else _peer)(job, queries, points)
+        found = (_run_hullx if job.solver in HULLX else _run_peer)(job, queries, points)
     except (ImportError, ArithmeticError) as error:
         found = NOTHING | {"undecided": 0, "status": str(error)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pipe.send(found | {"peak_gb": peak / 2**20, "loaded_gb": loaded / 2**20})
 
 
-def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
-    """First and second call on the whole batch, and the two products that are the floor."""
+def _run_hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+    """Time the first and second call on the whole batch, and the two products that bound the time from below."""
     floor = 2 * product_seconds(queries, points)
     case = (PROJECT | OTHERS).get(job.solver, Case(dtype=np.float32, queries=len(queries)))
     queries, points = queries[: case.queries].astype(case.dtype, copy=False), points.astype(case.dtype, copy=False)
@@ -163,8 +163,8 @@ def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     with jax.enable_x64(case.dtype == np.float64):
         if job.solver != SWEEP:
             queries, points = jax.block_until_ready(jax.device_put((queries, points)))
-        first, result = _timed(projections)
-        second, result = _timed(projections) if first < LONG else (first, result)
+        first, result = _time(projections)
+        second, result = _time(projections) if first < LONG else (first, result)
     queries, points = np.asarray(queries), np.asarray(points)
     gaps = [
         baselines.gap(queries[i], points, np.bincount(result.support[i], result.weights[i], len(points)))
@@ -184,15 +184,15 @@ def _hullx(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
-    """One query after the other; the first comes once more before, where that compiles something."""
+def _run_peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
+    """Solve queries one by one; solvers that compile solve the first query once before."""
     jax.config.update("jax_enable_x64", True)
     solve = baselines.solvers(job.rtol)[job.solver]()
     if job.solver in baselines.COMPILED:
         solve(queries[0], points)
     gaps, each, began = [], [], time.perf_counter()
     for query in queries:
-        seconds, weights = _timed(lambda query=query: solve(query, points))
+        seconds, weights = _time(lambda query=query: solve(query, points))
         each.append(seconds)
         gaps.append(baselines.gap(query, points, weights))
         if time.perf_counter() - began > job.limit / 10 or len(gaps) == CHECKED:
@@ -202,16 +202,17 @@ def _peer(job: Job, queries: np.ndarray, points: np.ndarray) -> dict[str, Any]:
     return {"each": np.array(each), **seconds, **known}
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds that a call takes, and its result."""
+def _time(call: Callable[[], Any]) -> tuple[float, Any]:
+    """The seconds of a call, and its result."""
     began = time.perf_counter()
     result = call()
     return time.perf_counter() - began, result
 
 
 def costs(rows: list[dict[str, Any]], problems: tuple[str, ...]) -> dict[str, list[str]]:
-    """Solvers by problems: seconds a query of the first, and how many times as long others take; in brackets the seconds of the
-    first call, compilation included, and how many queries are left open.
+    """A table of solvers by problems: seconds per query of the first solver, and multiples of it for the others.
+
+    In brackets: the seconds of the first call, compilation included, and the number of undecided queries.
     """
     found = {(row["solver"], row["problem"]): row for row in reversed(rows)}
     solvers = list(dict.fromkeys(row["solver"] for row in rows))

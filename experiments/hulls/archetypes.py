@@ -1,13 +1,15 @@
-"""What can be learned by differentiating through hull distances? Archetypes, against the classical algorithm.
+"""What can be learned by differentiating through hull distances? Archetypes, compared with the classical algorithm.
 
-Archetypes (Cutler and Breiman 1994, "Archetypal analysis") are k points of the data's hull whose own hull is nearest to it:
+Archetypes (Cutler and Breiman 1994, "Archetypal analysis") are k points of the data's hull. Their own hull is as near as
+possible to the data:
 
     minimise over Z ⊂ conv(X)    Σ_j distance(x_j, conv(Z))²
 
-Here Optax follows the gradient of `hullx.distance` in the points Z, and `hullx.project` brings every step back into conv(X).
-The classical algorithm alternates instead: the weights of all data on Z, then each archetype in turn, by SciPy's non-negative
+Here Optax follows the gradient of `hullx.distance` in the points Z, and `hullx.project` returns each step to conv(X). The
+classical algorithm alternates: it fits the weights of all data on Z, then each archetype in turn, by SciPy's non-negative
 least squares. Both begin with the same random images. Expected: the same explained variance 1 − Σ distance² / Σ ‖x_j − mean‖²,
-within 1%; below NMF (whose parts need not look like data, nor weights sum to 1) and above k-means (one centre an image).
+within 1%. It is below NMF (its parts need not resemble data, and its weights need not sum to 1) and above k-means (one centre
+per image).
 
     python -m experiments.archetypes                        300 digits, seconds, no download
     python -m experiments.archetypes cpu                    digits and 5,000 images of MNIST, 10 archetypes, 17 minutes
@@ -34,7 +36,7 @@ from hullx.runs import pictures, plotting
 from hullx.runs.progress import Report, progress
 
 METHODS = GRADIENT, CLASSICAL, FACTORS, CENTRES = "gradient", "alternation", "NMF", "k-means"
-# Explained variances of two methods are called equal within this.
+# Largest difference of equal explained variances.
 TOLERANCE = 0.01
 SHARE, BEST, SOURCE = "share of variance", "best share", "Cutler and Breiman 1994"
 
@@ -45,12 +47,12 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets, as in hullx.data.Sample: digits:300, mnist:5000, npz:PATH.
-        k: archetypes.
-        starts: random starts, the same for all methods.
-        steps: of gradient descent.
-        batch: images a step; all if there are fewer.
-        learning_rate: of Adam at the start; it falls to 0 by a cosine.
-        rounds: of the classical alternation.
+        k: number of archetypes.
+        starts: number of random starts, the same for all methods.
+        steps: steps of gradient descent.
+        batch: images per step; all if there are fewer.
+        learning_rate: Adam's initial rate; it falls to 0 by a cosine.
+        rounds: rounds of the classical alternation.
     """
 
     data: tuple[Sample, ...] = (Sample("digits:300"),)
@@ -70,7 +72,7 @@ PRESETS = {
 
 
 class Found(NamedTuple):
-    """A method's images (k, d), the sum of squares that they leave, on the way too; undecided of how many distances."""
+    """A method's images (k, d), their residual sum of squares and its curve, and the undecided among all queries."""
 
     images: np.ndarray
     left: float
@@ -80,7 +82,7 @@ class Found(NamedTuple):
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Each method on each data set from each start."""
+    """Run each method on each data set from each start."""
     for sample in config.data:
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         rows, title = data.train.rows, data.title
@@ -90,7 +92,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             first = rows[runs.generator(config.seed, "first", str(start)).choice(len(rows), config.k, replace=False)]
             for method in METHODS:
                 found[method].append(
-                    run.cached(f"{title}, start {start + 1}, {method}", one, config, method, rows, first, start)
+                    run.cached(f"{title}, start {start + 1}, {method}", run_method, config, method, rows, first, start)
                 )
         shares = {method: 1 - np.array([each.left for each in mine]) / total for method, mine in found.items()}
         for method, mine in found.items():
@@ -106,8 +108,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.arrays(f"{title} images", **{name: images.reshape(shape) for name, images in best.items()})
 
 
-def one(config: Config, method: str, rows: np.ndarray, first: np.ndarray, start: int) -> Found:
-    """What a method finds from one start."""
+def run_method(config: Config, method: str, rows: np.ndarray, first: np.ndarray, start: int) -> Found:
+    """Run one method from one start."""
     if method == FACTORS:
         return Found(*baselines.factorisation(rows, config.k, start))
     if method == CENTRES:
@@ -123,7 +125,7 @@ def one(config: Config, method: str, rows: np.ndarray, first: np.ndarray, start:
 
 
 def descend(config: Config, rng: np.random.Generator, rows: np.ndarray, first: np.ndarray, report: Report) -> tuple:
-    """Archetypes by Adam on hull distances, each step brought back into the data's hull; the sum of squares on the way."""
+    """Archetypes by Adam on hull distances, each step projected onto the data's hull; and the sum of squares per step."""
     hull, archetypes, squares = jnp.asarray(rows), jnp.asarray(first), []
     optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps))
     state = optimizer.init(archetypes)
@@ -137,14 +139,14 @@ def descend(config: Config, rng: np.random.Generator, rows: np.ndarray, first: n
     return np.asarray(archetypes), np.array(squares)
 
 
-# The mean squared distance to the archetypes' hull, with its gradient in them; and the nearest points of the data's hull, which
-# is an argument, for XLA would fold a constant while it compiles, for 20 seconds. Here, so that each is compiled once.
+# The mean squared distance to the archetypes' hull, with its gradient in them; and the nearest points of the data's hull.
+# The hull is an argument, because XLA would take 20 seconds to fold a constant. At module level, each compiles once.
 slope = jax.jit(jax.value_and_grad(lambda archetypes, batch: (hullx.distance(batch, archetypes) ** 2).mean()))
 nearest = jax.jit(lambda archetypes, hull: hullx.project(archetypes, hull).point)
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """The gradient against each of the others."""
+    """The gradient against each other method."""
     for data in results.names("data"):
         shares = results.table(f"{data} explained")
         less = {name: runs.difference_interval(shares[GRADIENT], shares[name], paired=True) for name in METHODS[1:]}
@@ -157,22 +159,22 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Archetypes, parts and centres as images, each below the most similar archetype; explained variance against steps."""
+    """Archetypes, parts and centres as images, in columns by similarity; explained variance against steps."""
     for data in results.names("data"):
         best = {row.group: row.value for row in results.select(data=data, quantity=BEST)}
         images = {
             f"{method}\n{share:.1%}": results.arrays(f"{data} images")[runs.slug(method)] for method, share in best.items()
         }
-        title = f"{data}: archetypes, NMF's parts and k-means' centres, in columns by similarity; variance explained"
+        title = f"{data}: archetypes, NMF's parts and k-means' centres, in columns by similarity; explained variance"
         yield f"{data} archetypes", pictures.matched(title, images)
         curves = np.transpose(list(results.table(f"{data} curves").values()))
-        title = f"{data}: the gradient's way to what the others explain (best of their starts)"
+        title = f"{data}: explained variance of gradient descent by step, and of other methods (best start)"
         drawn, axes = plotting.figure(size=(6, 4), title=title)
         (ours, colour), *others = plotting.colours(METHODS).items()
         axes[0, 0].plot(curves, color=colour, alpha=0.7, label=[ours] + [None] * (curves.shape[1] - 1))
         for method, colour in others:
             axes[0, 0].axhline(best[method], color=colour, linestyle="--", linewidth=1, label=method)
-        axes[0, 0].set(xlabel="step", ylabel=f"{SHARE} (of a step's batch)")
+        axes[0, 0].set(xlabel="step", ylabel=f"{SHARE} (on each step's batch)")
         axes[0, 0].legend()
         yield f"{data} curves", drawn
 

@@ -1,4 +1,4 @@
-"""Codes of networks' features: few numbers for each image, by autoencoders on a layer."""
+"""Low-dimensional codes of networks' features, by autoencoders on a layer."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hullx import spaces
 from hullx.models import Autoencoder
 from hullx.runs.progress import progress
 
-RATE, BATCH = 1e-2, 256  # of Adam, at first; images a step
+RATE, BATCH = 1e-2, 256  # Adam's initial rate; images per step
 
 
 class Codes(NamedTuple):
-    """What the autoencoders of one bottleneck make of features, one autoencoder a seed.
+    """Codes of features by the autoencoders of one bottleneck, one autoencoder per seed.
 
     - train, test: float32 (seeds, n, k).
-    - lost: (seeds,), of the test features' variance the share that does not come back.
+    - lost: (seeds,), the share of the test features' variance that reconstruction loses.
     """
 
     train: np.ndarray
@@ -30,13 +30,13 @@ class Codes(NamedTuple):
 
 
 def features(model: nn.Module, variables: Any, images: np.ndarray, layer: str) -> np.ndarray:
-    """What each of several networks makes of images in a layer, (seeds, n, d)."""
+    """Features of images in a layer of each network, (seeds, n, d)."""
     networks = [jax.tree.map(lambda leaf: leaf[seed], variables) for seed in range(len(jax.tree.leaves(variables)[0]))]  # noqa: B023
     return np.stack([spaces.rows(spaces.Features(model, each, layer), images) for each in networks])
 
 
 def codes(train: np.ndarray, test: np.ndarray, bottleneck: int, steps: int, seed: int) -> Codes:
-    """Codes of features (seeds, n, d), by autoencoders that are trained side by side for least squared error."""
+    """Codes of features (seeds, n, d), by autoencoders trained in parallel to minimise the squared error."""
     model, optimizer = Autoencoder(train.shape[-1], bottleneck), optax.adam(optax.cosine_decay_schedule(RATE, steps))
     mean, deviation = train.mean(1, keepdims=True), train.std(1, keepdims=True)
     train, test = ((each - mean) / np.where(deviation > 0, deviation, 1) for each in (train, test))
@@ -44,7 +44,7 @@ def codes(train: np.ndarray, test: np.ndarray, bottleneck: int, steps: int, seed
     def loss(variables: Any, rows: jax.Array) -> jax.Array:
         return ((cast(jax.Array, model.apply(variables, rows)) - rows) ** 2).mean()
 
-    def coded(key: jax.Array, train: jax.Array, test: jax.Array) -> tuple[Any, Any, jax.Array]:
+    def encode_all(key: jax.Array, train: jax.Array, test: jax.Array) -> tuple[Any, Any, jax.Array]:
         first, rest = jax.random.split(key)
 
         def step(carry: tuple[Any, Any], key: jax.Array) -> tuple[tuple[Any, Any], None]:
@@ -53,13 +53,13 @@ def codes(train: np.ndarray, test: np.ndarray, bottleneck: int, steps: int, seed
             updates, state = optimizer.update(jax.grad(loss)(variables, rows), state)
             return (optax.apply_updates(variables, updates), state), None
 
-        begun = model.init(first, train[:1])
-        variables, _ = jax.lax.scan(step, (begun, optimizer.init(begun)), jax.random.split(rest, steps))[0]
+        initial = model.init(first, train[:1])
+        variables, _ = jax.lax.scan(step, (initial, optimizer.init(initial)), jax.random.split(rest, steps))[0]
         encode = partial(model.apply, variables, method="encode")
         return encode(train), encode(test), loss(variables, test) / test.var(0).mean()
 
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), bottleneck), len(train))
     with progress(f"autoencoders, bottleneck {bottleneck}", 1, "programs") as report:
-        found = Codes(*map(np.asarray, jax.jit(jax.vmap(coded))(keys, train, test)))
+        found = Codes(*map(np.asarray, jax.jit(jax.vmap(encode_all))(keys, train, test)))
         report(1)
     return found

@@ -1,18 +1,19 @@
-"""From how many dimensions on are test images outside the hull of the training images?
+"""At which dimension do test images fall outside the hull of the training images?
 
 Four ways to lower the dimension: the central pixels, the image smoothed and sampled on a coarser grid, principal components
-(Balestriero, Pesenti and LeCun 2021, arXiv 2110.09485, figures 3 and 4), and the last hidden layer of a CNN that is trained
-anew for each dimension. Claim: whatever the way, hardly any test image is inside from some tens of dimensions on.
+(Balestriero, Pesenti and LeCun 2021, arXiv 2110.09485, figures 3 and 4), and the last hidden layer of a CNN trained separately
+for each dimension. Claim: for each way, almost no test image is inside beyond some tens of dimensions.
 
-For the CNN shares are published (github.com/SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation: 60,000
-training and 10,000 test images, one network each, 10 epochs of Adadelta, rate 1, × 0.7 an epoch, batches of 64). They are
-reproduced where ours are within 6 points of them; `cpu` trains for fewer epochs than they did, so that it judges ours only.
+Shares for the CNN are published (github.com/SMHendryx/learning-in-high-dimensions-always-amounts-to-extrapolation: 60,000
+training and 10,000 test images, one network each, 10 epochs of Adadelta, rate 1, × 0.7 an epoch, batches of 64). They count as
+reproduced if ours are within 6 points. `cpu` trains for fewer epochs than the published run, so its verdicts concern that
+shorter training.
 
     python -m experiments.dimension                         digits, seconds, no download
     python -m experiments.dimension cpu                     MNIST, 60,000 × 10,000, 1 epoch: 25 minutes
     python -m experiments.dimension paper                   10 epochs, 3 seeds; and CIFAR-10 without the CNN
 
-The local intrinsic dimension of the data (by likelihood and by moments, from 20 neighbours) stands beside it.
+The local intrinsic dimension of the data (by likelihood and by moments, from 20 neighbours) is recorded for comparison.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets, as in hullx.data.Sample.
-        sides: of cropped and of smaller images, in pixels.
-        components: how many principal components, each in turn.
-        embeddings: dimensions of the CNN's last hidden layer, each in turn; none on data sets but the first.
-        epochs: of training.
-        seeds: networks of each dimension.
+        sides: side lengths of cropped and of subsampled images, in pixels.
+        components: numbers of principal components.
+        embeddings: dimensions of the CNN's last hidden layer; used on the first data set only.
+        epochs: epochs of training.
+        seeds: number of networks for each dimension.
     """
 
     data: tuple[Sample, ...] = (Sample("digits"),)
@@ -75,7 +76,7 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """The share of test images inside, by way and dimension."""
+    """Measure the share of test images inside, by way and dimension."""
     for i, sample in enumerate(config.data):
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         pixels = spaces.Pixels(data.train.images.shape[1:])
@@ -83,17 +84,17 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for name, found in (("likelihood", dimension_by_likelihood), ("moments", dimension_by_moments)):
             run.record(f"local dimension by {name}", found(near.distance), data=data.title, statistic="median")
         for side in config.sides:
-            record(config, run, data, CROP, [spaces.Crop(side)])
-            record(config, run, data, SUBSAMPLE, [spaces.SmoothSubsample(side)])
+            record_space(config, run, data, CROP, [spaces.Crop(side)])
+            record_space(config, run, data, SUBSAMPLE, [spaces.SmoothSubsample(side)])
         most = spaces.pca(pixels, data.train.images, max(config.components))
         for k in config.components:
-            record(config, run, data, COMPONENTS, [spaces.components(most, k)])
+            record_space(config, run, data, COMPONENTS, [spaces.components(most, k)])
         for k in config.embeddings if not i else ():
             embed(config, run, data, k)
 
 
-def record(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps: list[spaces.Space]) -> None:
-    """Where the test images are in a space, or in several of one kind together."""
+def record_space(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps: list[spaces.Space]) -> None:
+    """Record the share inside a space, or over several spaces of one kind."""
     results = []
     for i, space in enumerate(maps):
         train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
@@ -107,17 +108,17 @@ def record(config: Config, run: runs.Run[Config], data: Dataset, way: str, maps:
 
 
 def embed(config: Config, run: runs.Run[Config], data: Dataset, k: int) -> None:
-    """CNNs with an embedding of k dimensions, trained, and where the test images are in it."""
+    """Train CNNs with an embedding of k dimensions, and record the share inside it."""
     train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in data[1:3])
     seen, model = data._replace(train=train, test=test), CNN(len(data.classes), embedding=k, linear=True)
-    fitted = [trained(config, run, seen, model, seed) for seed in range(config.seeds)]
-    record(config, run, seen, EMBEDDING, [spaces.Features(model, each.state.variables, "embedding") for each in fitted])
+    fitted = [train_network(config, run, seen, model, seed) for seed in range(config.seeds)]
+    record_space(config, run, seen, EMBEDDING, [spaces.Features(model, each.state.variables, "embedding") for each in fitted])
     accuracy = np.array([each.history.test_accuracy[-1] for each in fitted])
     run.record("test accuracy", accuracy, data=data.title, group=f"{EMBEDDING}, {k}", unit="share")
 
 
-def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:
-    """A network, trained as the published ones were."""
+def train_network(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, seed: int) -> Fit:
+    """Train a network as in the published run."""
     name = f"CNN, {model.embedding} dimensions, seed {seed}"
     keys = jax.random.fold_in(jax.random.key(config.seed), seed)
     steps, part = len(data.train.labels) // 64, run.resume_dir(name)
@@ -133,17 +134,17 @@ def trained(config: Config, run: runs.Run[Config], data: Dataset, model: CNN, se
 
 @cache
 def adadelta(steps: int) -> optax.GradientTransformation:
-    """Adadelta with PyTorch's settings, and a rate that falls by 0.7 from epoch to epoch."""
+    """Adadelta with PyTorch's settings, and a rate multiplied by 0.7 each epoch."""
     return optax.adadelta(optax.exponential_decay(1.0, steps, 0.7, staircase=True), rho=0.9, eps=1e-6)
 
 
-def dimension(group: str) -> int:
-    """The number behind a group's name."""
+def dimension_of(group: str) -> int:
+    """The dimension in a group's name."""
     return int(group.rpartition(" ")[2])
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Everybody inside at the fewest dimensions and nobody at the most, by each way; and the published shares."""
+    """For each way: all images inside in the lowest dimension, none in the highest; and the published shares."""
     for data in results.names("data"):
         for way in (CROP, SUBSAMPLE, COMPONENTS, EMBEDDING):
             groups = [name for name in results.names("group", data=data, quantity=INSIDE) if name.startswith(f"{way}, ")]
@@ -156,21 +157,21 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
                 name, verdict, expected = f"{last}: outside", runs.below(many, NOBODY), f"less than {NOBODY:.1%} inside"
                 yield runs.Claim.of(many, name, LECUN, expected, verdict, group=last, **about)
             for group, share in shares.items() if way == EMBEDDING and data == "mnist" else ():
-                if (published := PUBLISHED.get(dimension(group))) is not None:
+                if (published := PUBLISHED.get(dimension_of(group))) is not None:
                     verdict, expected = runs.within(share, published - NEAR, published + NEAR), f"{published:.2%} ± 6 points"
                     yield runs.Claim.of(share, f"{group}: as published", HENDRYX, expected, verdict, group=group, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Share inside by dimension, a line for each way, and the published shares."""
+    """Share inside by dimension, one line per way, and the published shares."""
     sets = results.names("data")
-    size, title = (1 + 5 * len(sets), 3.8), "Test images inside the training images' hull"
+    size, title = (1 + 5 * len(sets), 3.8), "Share of test images inside the hull of the training images"
     drawn, axes = plotting.figure(1, len(sets), size=size, title=title)
     for place, data in zip(axes[0], sets, strict=True):
         for way, colour in plotting.colours((CROP, SUBSAMPLE, COMPONENTS, EMBEDDING)).items():
             rows = [row for row in results.select(data=data, quantity=INSIDE) if row.group.startswith(f"{way}, ")]
             ends = np.abs(np.array([(row.low, row.high) for row in rows]).reshape(-1, 2).T - [row.value for row in rows])
-            across = [dimension(row.group) for row in rows]
+            across = [dimension_of(row.group) for row in rows]
             place.errorbar(across, [row.value for row in rows], ends, color=colour, label=way, marker="o", markersize=3)
         if data == "mnist":
             place.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label="CNN as published (one network, 10 epochs)")

@@ -1,4 +1,4 @@
-"""Laws of random points, whose hulls are asked whether they contain a new sample, and what is known of the answer."""
+"""Distributions of random points whose hulls may contain a new sample, with exact probabilities where known."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .random_hull_probabilities import ball_simplex_inside, gaussian_outside, in
 LAWS = FULL, CURVE, SUBSPACE = "Gaussian, full rank", "1-D curve", "Gaussian, 4-D subspace"
 CUBE, CAUCHY, BALL = "uniform in the cube", "Cauchy", "uniform in the ball"
 QUERIES = NEW, ORIGIN, ALL = "a new sample", "the origin", "all are vertices"
-RANK, TERMS, DEGREE = 4, 32, 1000  # dimensions of the subspace; terms of the curve and its degree, far above any d
+RANK, TERMS, DEGREE = 4, 32, 1000  # dimensions of the subspace; terms and degree of the curve, far above any d
 EXPONENTS = -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25  # from −ε to 3/4 + ε, with ε = ½
-EXPECTED = 5  # trials on either side, for a share to be compared with its exact value
+EXPECTED = 5  # expected trials on each side for which a share is compared with its exact value
 
 Table = dict[str, np.ndarray]
 
 
 class Setting(NamedTuple):
-    """A probability to be measured.
+    """A probability to measure.
 
-    - law: of n points in d dimensions.
-    - query: whether a new sample, or the origin, is inside; or whether all n points are vertices of their hull.
-    - exact: what is known of it; NaN if nothing is.
+    - law: the distribution of n points in d dimensions.
+    - query: a new sample or the origin (is it inside?), or all n points (are all vertices of their hull?).
+    - exact: its exact value, or NaN if unknown.
     """
 
     law: str
@@ -44,12 +44,12 @@ class Setting(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Points and dimensions."""
+        """The numbers of points and dimensions."""
         return f"n = {self.n}, d = {self.d}"
 
 
 def settings(config: Any) -> list[Setting]:
-    """Of `experiments.membership`, each once, with its exact value."""
+    """All settings of `experiments.membership` without duplicates, each with its exact value."""
     found: list[Setting] = []
     for d in config.ball:
         found += [Setting(BALL, ALL, ball_points(d, exponent), d, np.nan) for exponent in EXPONENTS]
@@ -73,10 +73,11 @@ def ball_points(d: int, exponent: float) -> int:
     return round(2 ** (d / 2) * d**exponent)
 
 
-def fixed(seed: int, law: str, d: int, width: int) -> Any:
-    """What is drawn once: frequencies (TERMS,) and coefficients (2 TERMS, width) of the curve, axes (RANK, width) of the space.
+def draw_fixed(seed: int, law: str, d: int, width: int) -> Any:
+    """Draws that all trials share.
 
-    The curve in fewer dimensions is the one in more dimensions without its last coordinates.
+    They are the curve's frequencies (TERMS,) and coefficients (2 TERMS, width), or the subspace's axes (RANK, width).
+    The curve in fewer dimensions is the curve in more dimensions without its last coordinates.
     """
 
     def padded(rows: Any) -> np.ndarray:
@@ -92,13 +93,13 @@ def fixed(seed: int, law: str, d: int, width: int) -> Any:
 
 
 def samples(law: str, z: jax.Array, u: jax.Array, d: Any, fixed: Any) -> jax.Array:
-    """Samples of a law, one a row, in the first d of the coordinates.
+    """Samples of a law, one per row, in the first d coordinates.
 
     Args:
         z: independent standard Gaussians, (..., width).
         u: independent numbers uniform in [0, 1), (..., 1).
         d: dimensions.
-        fixed: of `Trials`.
+        fixed: as in `Trials`.
     """
     used = jnp.arange(z.shape[-1]) < d
     if law == CURVE:
@@ -118,14 +119,14 @@ def samples(law: str, z: jax.Array, u: jax.Array, d: Any, fixed: Any) -> jax.Arr
     return jnp.where(used, z, 0.0)
 
 
-def compared(table: Table) -> Table:
-    """The rows of a table of shares that have an exact value, and `EXPECTED` trials expected on either side."""
-    chosen = table["trials"] * np.minimum(table["exact"], 1 - table["exact"]) >= EXPECTED  # no NaN is
+def with_exact_values(table: Table) -> Table:
+    """The rows of a table of shares with an exact value and at least `EXPECTED` expected trials on each side."""
+    chosen = table["trials"] * np.minimum(table["exact"], 1 - table["exact"]) >= EXPECTED  # False for NaN
     return {name: values[chosen] for name, values in table.items()}
 
 
 def outcomes(table: Table, law: str, query: str, d: int, n: int | None = None) -> np.ndarray:
-    """Of each trial at given n, or at all n, whether the query was inside, or all were vertices."""
+    """For each trial at one n, or at all n: whether the query was inside, or all points were vertices."""
     mine = (table["law"] == law) & (table["query"] == query) & (table["d"] == d) & ((n is None) | (table["n"] == n))
     count = round(table["trials"][mine].sum())
     return np.arange(count) < round((table["share"] * table["trials"])[mine].sum())

@@ -1,22 +1,22 @@
-"""Are test images outside the hull of the training images in the layers of a network too, before training and after?
+"""Are test images outside the hull of the training images in the layers of a network, before and after training?
 
-Claims: they are, in the last hidden layer as well (R. Yousefzadeh, arXiv 2101.09849 and 2203.10447). Opponent (L.
-Bonnasse-Gahot, arXiv 2207.08648): in learned representations most are inside. Both are judged in the last hidden layer of
-trained networks, 64 numbers in the MLP and the ResNet, 128 in the CNN; the table has all layers, before training and after.
+Claim: they are, also in the last hidden layer (R. Yousefzadeh, arXiv 2101.09849 and 2203.10447). Counter-claim (L.
+Bonnasse-Gahot, arXiv 2207.08648): in learned representations most are inside. Both verdicts concern the last hidden layer of
+trained networks: 64 numbers in the MLP and the ResNet, 128 in the CNN. The table has all layers, before and after training.
 
-With a linear head each class's region of that space is a polyhedron, from which follows (arXiv 2202.04052), and is tested:
-points in the hull of those called c are called c; hulls of those called differently are disjoint, with a plane between that
-proves it; the nearest border is at min_j margin_j / ‖w_c − w_j‖. And Jia et al. (arXiv 1904.01399): the nearest of the classes'
-hulls classifies as well as the network; "as well" is within 2 points, fixed before the run.
+With a linear head each class's region of that space is a polyhedron. It follows (arXiv 2202.04052), and is tested here: points
+in the hull of features called c are called c; hulls of features called differently are disjoint, and a separating plane proves
+it; the nearest boundary is at min_j margin_j / ‖w_c − w_j‖. Jia et al. (arXiv 1904.01399): the nearest class hull classifies
+as well as the network. "As well" means within 2 points, fixed before the run.
 
     python -m experiments.feature_hull                      digits, 2 MLPs, seconds, no download
     python -m experiments.feature_hull cpu                  MNIST, 10,000 × 500, 3 CNNs and 3 ResNets: 25 minutes
     python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
-    python -m experiments.feature_hull cpu --networks cnn --checkpoint FOLDER      of `hullx.training.fit`, in place of training
+    python -m experiments.feature_hull cpu --networks cnn --checkpoint FOLDER      a folder of `hullx.training.fit`, no training
 
-"Before training" is a network with initial weights of its own, not those that the trained one began with. Shares are of all
-seeds' images together. "÷ two products" is the time of a sweep by that of the two products of queries by
-points that cannot be avoided, the least over seeds, for the first compiles.
+"Before training" is a network with other initial weights than those of the trained one. Shares pool the images of all seeds.
+"÷ two products" is the time of a sweep divided by the time of the two matrix products that every method needs. It is the
+minimum over seeds, because the first seed compiles.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from hullx.errors import ArgumentError
 from hullx.runs import plotting
 from hullx.training import load_variables
 
-from .layer_hulls import Found, found_in, prepared, record_layer, trained
-from .linear_head_regions import FLIPS, KEPT, LIKE, PROVED, Regions, implied, record_regions
+from .layer_hulls import Found, prepare, project_images, record_layer, train_network
+from .linear_head_regions import FLIPS, KEPT, LIKE, PROVED, Regions, check_regions, record_regions
 
 OUTSIDE, INSIDE, REGIONS, NEAREST = "arXiv 2101.09849", "arXiv 2207.08648", "arXiv 2202.04052", "arXiv 1904.01399"
 STATES = RANDOM, TRAINED = "before training", "trained"
-SAME = 0.02  # accuracies that are called the same
+SAME = 0.02  # largest difference of equal accuracies
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Config(runs.Config):
     Attributes:
         data: a data set, as in hullx.data.Sample.
         networks: names among mlp, lenet, cnn, resnet.
-        seeds: networks of each name.
-        epochs: of training.
-        samples: convex combinations of features for each network.
-        checkpoint: a folder that `hullx.training.fit` has written, of the one network that is named, in place of training.
+        seeds: number of networks of each name.
+        epochs: epochs of training.
+        samples: number of sampled convex combinations of features, for each network.
+        checkpoint: a folder written by `hullx.training.fit`, with the one named network; replaces training.
     """
 
     data: Sample = Sample("digits")
@@ -72,11 +72,11 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Every layer of every network, before training and after; and what its head implies."""
+    """Measure each layer of each network before and after training, and test what its head implies."""
     runs.known("--networks", config.networks, NETWORKS)
     if config.checkpoint is not None and (len(config.networks), config.seeds) != (1, 1):
-        raise ArgumentError("--checkpoint: holds one network: name it, and give --seeds 1")
-    data = prepared(config.data.load(seed=config.seed, data_dir=config.data_dir))
+        raise ArgumentError("--checkpoint holds one network: name one in --networks, and give --seeds 1")
+    data = prepare(config.data.load(seed=config.seed, data_dir=config.data_dir))
     for name in config.networks:
         make, last = NETWORKS[name]
         model, found, regions = make(len(data.classes)), dict[str, list[Found]](), list[Regions]()
@@ -84,7 +84,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             key = jax.random.fold_in(jax.random.key(config.seed), seed)
             start = dict(model.init(key, data.train.images[:1]))
             if config.checkpoint is None:
-                done = trained(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
+                done = train_network(run, data, name, key, config.epochs, f"{name}, seed {seed}").state.variables
             else:
                 done = load_variables(config.checkpoint)
             shapes = spaces.layers(model, done, data.test.images)
@@ -92,11 +92,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                 for layer, shape in shapes.items():
                     group = f"{name}, {state}, {layer} ({np.prod(shape):,})"
                     space, title = spaces.Features(model, variables, layer), f"{group}, seed {seed}"
-                    each = run.cached(title, found_in, space, data, config.seed, config.rtol, title)
+                    each = run.cached(title, project_images, space, data, config.seed, config.rtol, title)
                     found.setdefault(group, []).append(each)
             space, head = spaces.Features(model, done, last), probes.head_of(done)
             title, more = f"{name}, seed {seed}, regions", (config.samples, config.seed, config.rtol)
-            regions.append(run.cached(title, implied, space, head, data, *more, title))
+            regions.append(run.cached(title, check_regions, space, head, data, *more, title))
         for group, each in found.items():
             record_layer(run, data.title, group, each)
         record_regions(run, data.title, f"{name}, trained, {last}", regions)
@@ -105,7 +105,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Outside or inside in the last hidden layer; and what follows from a linear head."""
+    """Outside or inside in the last hidden layer; consequences of a linear head."""
     (data,), seeds = results.names("data"), results.config["seeds"]
     for group in results.names("group", quantity=KEPT):
         name, _, last = group.split(", ")
@@ -115,24 +115,29 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         words = f"{name}, {last}: test images are"
         yield runs.Claim.of(share, f"{words} outside", OUTSIDE, "all", runs.all_of(share, undecided=undecided), **about)
         inside = runs.Estimate(1 - share.value, 1 - share.high, 1 - share.low, share.n, share.unit)
-        yield runs.Claim.of(inside, f"{words} inside, most of them", INSIDE, "more than half", runs.above(inside, 0.5), **about)
+        yield runs.Claim.of(
+            inside, f"{name}, {last}: most test images are inside", INSIDE, "more than half", runs.above(inside, 0.5), **about
+        )
         about["group"] = group
-        for quantity, said in (
+        for quantity, statement in (
             (KEPT, "points in the hull of features called c are called c"),
-            (PROVED, "hulls of different called classes are disjoint"),
-            (FLIPS, "the border is at min margin ÷ ‖w_c − w_j‖"),
+            (PROVED, "hulls of features called differently are disjoint"),
+            (FLIPS, "the nearest boundary is at min margin ÷ ‖w_c − w_j‖"),
         ):
             true = results.estimate(quantity, group=group)
-            # What follows from linearity has no exception, in a sample or elsewhere.
+            # Consequences of linearity have no exceptions.
             verdict = runs.HOLDS if true.value == 1 else runs.FAILS
-            yield runs.Claim.of(true, f"{name}, {last}: {said}", REGIONS, "all", verdict, **about)
+            yield runs.Claim.of(true, f"{name}, {last}: {statement}", REGIONS, "all", verdict, **about)
         like = results.estimate(LIKE, group=group)
-        said, verdict = f"{name}, {last}: the nearest hull classifies as well", runs.within(like, -SAME, SAME)
-        yield runs.Claim.of(like, said, NEAREST, f"within {SAME:.0%} of the network", verdict, **about)
+        statement, verdict = (
+            f"{name}, {last}: the nearest hull classifies as well as the network",
+            runs.within(like, -SAME, SAME),
+        )
+        yield runs.Claim.of(like, statement, NEAREST, f"within {SAME:.0%}", verdict, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Share outside and distance by layer, before training and after; hull distance against distance to the border."""
+    """Share outside and distance by layer, before and after training; hull distance against distance to the boundary."""
     (data,), networks = results.names("data"), results.config["networks"]
     drawn, axes = plotting.figure(
         2, len(networks), size=(1 + 4.5 * len(networks), 6), title=f"{data}: test images in a network's layers"
@@ -163,7 +168,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         place.set(
             title=name,
             xlabel="distance to the hull of the training features",
-            ylabel="distance to the nearest border of classes",
+            ylabel="distance to the nearest decision boundary",
         )
         place.legend()
     yield "borders", drawn

@@ -1,24 +1,25 @@
-"""Are test images inside the hull once features are reduced to few dimensions, and is it membership that predicts accuracy?
+"""Are test images inside the hull once features are reduced to few dimensions, and does membership predict accuracy?
 
-An autoencoder on the last hidden layer of a trained network, with a bottleneck of 2 to 16 numbers; the hull is that of the
-training images' codes. Claims (L. Bonnasse-Gahot 2022, arXiv 2207.08648): most test images are inside, so that networks do
-interpolate; and what predicts accuracy is not membership in the hull but nearness to the training set.
+An autoencoder, with a bottleneck of 2 to 16 numbers, encodes the last hidden layer of a trained network. The hull is that of
+the training images' codes. Claims (L. Bonnasse-Gahot 2022, arXiv 2207.08648): most test images are inside, so networks
+interpolate; nearness to the training set predicts accuracy, membership in the hull does not.
 
     python -m experiments.intrinsic                         digits, 3 MLPs, under 20 seconds
     python -m experiments.intrinsic cpu                     MNIST, 10,000 × 2,000, 6 CNNs, minutes
     python -m experiments.intrinsic paper                   MNIST in full, 20 CNNs
 
-Expect of the digits: 99% inside with 2 numbers and 90% with 4; errors told by nearness with an AUROC of 0.7, by membership not.
+Expected on the digits: 99% inside with 2 numbers and 90% with 4; nearness predicts errors with an AUROC of 0.7, membership
+does not.
 
-Each seed draws a network and its autoencoders; what is measured of one seed is one value, and intervals are over seeds.
-Features are standardised, each by its mean and deviation over the training images.
+Each seed draws a network and its autoencoders. Measurements are one value per seed, and intervals are over seeds. Each feature
+is standardised by its mean and deviation over the training images.
 
-Fixed before the run: a score predicts errors as well as its AUROC says, the probability that an image which the network gets
-wrong scores higher than one which it gets right, ties counting one half. (A rank correlation with errors shrinks as they become
-rare, and networks are not equally good.) Scores are the distance to the nearest training code; membership, 0 inside and 1
-outside; and the distance to the hull, 0 inside. "Most" is more than half of the images, "better" a difference of AUROC above 0
-in pairs of the same seed, at each bottleneck. A seed counts where its network gets 5 images or more wrong, and images are on
-both sides of the hull: where none is outside, membership cannot be judged.
+Fixed before the run: the AUROC measures how well a score predicts errors. It is the probability that a wrongly classified
+image scores higher than a correctly classified one; ties count one half. (A rank correlation with errors shrinks as errors
+become rare, and networks differ in accuracy.) Scores are the distance to the nearest training code; membership, 0 inside and 1
+outside; and the distance to the hull, 0 inside. "Most" is more than half of the images. "Better" is a difference of AUROC
+above 0 in pairs of the same seed, at each bottleneck. A seed counts if its network makes at least 5 errors and images lie on
+both sides of the hull. If no image is outside, membership cannot be judged.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from .autoencoder_codes import codes, features
 SOURCE = "arXiv 2207.08648"
 SCORES = NEAREST, MEMBER, HULL = "AUROC, nearest code", "AUROC, membership", "AUROC, hull distance"
 INSIDE, LOST, RIGHT = "share inside", "share of variance lost", ("accuracy inside", "accuracy outside")
-FEWEST = 5  # errors of a network, for an AUROC to say something
+FEWEST = 5  # errors of a network, for a meaningful AUROC
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Config(runs.Config):
     Attributes:
         data: a data set, as in hullx.data.Sample.
         network: mlp, cnn, or another of `experiments.shared.networks`.
-        seeds: networks, and autoencoders for each bottleneck.
-        epochs: of the networks.
+        seeds: number of networks, and of autoencoders for each bottleneck.
+        epochs: epochs of the networks' training.
         bottlenecks: dimensions of the codes.
-        steps: of an autoencoder's training.
+        steps: steps of an autoencoder's training.
     """
 
     data: Sample = Sample("digits")
@@ -75,7 +76,7 @@ PRESETS = {"smoke": Config(), "cpu": CPU, "paper": FULL}
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Networks, their features, codes for each bottleneck, and where test images are among them."""
+    """Train networks and autoencoders, and project the test codes for each bottleneck."""
     runs.known("--network", [config.network], NETWORKS)
     data, tables = config.data.load(seed=config.seed, data_dir=config.data_dir), list[dict[str, np.ndarray]]()
     kind, layer = NETWORKS[config.network]
@@ -114,13 +115,13 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def auroc(wrong: np.ndarray, outside: np.ndarray, score: np.ndarray) -> float:
-    """How well a score tells wrong images from right ones; NaN of a seed that does not count."""
+    """The AUROC of a score for predicting errors; NaN for a seed that does not count."""
     counts = FEWEST <= wrong.sum() < len(wrong) and 0 < outside.sum() < len(outside)
     return float(roc_auc_score(wrong, score)) if counts else np.nan
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Of each bottleneck: most are inside, and nearness predicts errors better than membership and than hull distance."""
+    """For each bottleneck: most are inside; nearness predicts errors better than membership and hull distance."""
     table, (data, *_) = results.table("seeds"), results.names("data")
     for k in results.config["bottlenecks"]:
         about = {"data": data, "group": f"bottleneck {k}"}
@@ -130,27 +131,29 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         chosen = (table["bottleneck"] == k) & ~np.isnan(table[NEAREST])
         for other, words in ((MEMBER, "membership"), (HULL, "distance to the hull")):
             gain = runs.difference_interval(table[NEAREST][chosen], table[other][chosen], paired=True)
-            name, expected = f"and nearness predicts errors better than {words}", "AUROC higher by more than 0"
-            note = "" if gain.n == seeds else f"{seeds - gain.n} of {seeds} seeds err too rarely, or are on one side only"
+            name, expected = f"bottleneck {k}: nearness predicts errors better than {words}", "AUROC higher by more than 0"
+            note = (
+                "" if gain.n == seeds else f"{seeds - gain.n} of {seeds} seeds err too rarely or have images on one side only"
+            )
             yield runs.Claim.of(gain, name, SOURCE, expected, runs.above(gain, 0), **about, seeds=gain.n, note=note)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Shares inside, accuracies and predictions by bottleneck; and the plane of codes, where there is one."""
+    """Shares inside, accuracies and predictions by bottleneck; the plane of codes if one bottleneck is 2."""
     (data, *_), ks = results.names("data"), results.config["bottlenecks"]
     about = f"means and 95% intervals over {results.config['seeds']} seeds"
     drawn, axes = plotting.figure(1, 2, size=(9, 4), title=f"{data}: test images and the hull of the training codes; {about}")
     for place, names, label in zip(axes[0], ((INSIDE, LOST), RIGHT), ("share", "accuracy"), strict=True):
         by_bottleneck(place, results, data, names, label)
     yield "inside", drawn
-    title = f"{data}: how well each score tells images that the network gets wrong from others; {about}"
+    title = f"{data}: how well each score predicts the network's errors; {about}"
     drawn, axes = plotting.figure(size=(6.5, 4.2), title=title)
-    by_bottleneck(axes[0, 0], results, data, SCORES, "AUROC (grey line: chance)")
+    by_bottleneck(axes[0, 0], results, data, SCORES, "AUROC (grey line: chance, 0.5)")
     axes[0, 0].axhline(0.5, color="0.7", linewidth=1, zorder=0)
     yield "prediction", drawn
     if 2 in ks:
         found = results.arrays("bottleneck 2")
-        title = f"{data}: codes of two numbers, and the training codes' hull; seed 0"
+        title = f"{data}: codes of two numbers and the hull of the training codes; seed 0"
         drawn, axes = plotting.figure(size=(6.5, 5.5), title=title)
         axes[0, 0].plot(*found["train"].T, ".", color="0.8", markersize=2, label="training images")
         axes[0, 0].fill(*found["train"][ConvexHull(found["train"]).vertices].T, fill=False, edgecolor="0.5")
@@ -163,7 +166,7 @@ def figures(results: runs.Results) -> plotting.Figures:
 
 
 def by_bottleneck(axes: Axes, results: runs.Results, data: str, quantities: Sequence[str], label: str) -> None:
-    """A line for each quantity, a bar over each interval, side by side where they would hide one another."""
+    """Draw a line per quantity with its intervals, offset so that they do not overlap."""
     ks = results.config["bottlenecks"]
     for i, (name, colour) in enumerate(plotting.colours(quantities).items()):
         value, low, high = np.array([results.estimate(name, data=data, group=f"bottleneck {k}")[:3] for k in ks]).T

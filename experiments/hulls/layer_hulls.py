@@ -1,4 +1,4 @@
-"""Networks, and where test images are in their layers: what experiments on features have in common."""
+"""Trained networks, and the position of test images relative to the training images' hull in each layer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from hullx.training import Fit, FitConfig, fit
 
 
 class Found(NamedTuple):
-    """Where test images are in a space.
+    """The position of test images relative to the hull, in one space.
 
-    - distance, outside, decided: of each, as of `hullx.Projection`.
-    - pairwise: mean pairwise distance training images there.
-    - seconds: of the sweep, with what it compiled.
-    - floor: of two products of queries by points.
+    - distance, outside, decided: for each image, as in `hullx.Projection`.
+    - pairwise: mean pairwise distance of training images there.
+    - seconds: time of the sweep, compilation included.
+    - floor: time of two matrix products of queries and points.
     """
 
     distance: np.ndarray
@@ -35,22 +35,22 @@ class Found(NamedTuple):
     floor: float
 
 
-def prepared(data: Dataset) -> Dataset:
-    """The data as networks see them: each channel standardised."""
+def prepare(data: Dataset) -> Dataset:
+    """The data with each channel standardised, as networks receive them."""
     train, test = (Split(standardised(part.images, data.train.images), part.labels) for part in (data.train, data.test))
     return data._replace(train=train, test=test)
 
 
-def trained(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
-    """A network of a name, trained by Adam with a rate that falls to 0."""
+def train_network(run: runs.Run[Any], data: Dataset, name: str, key: jax.Array, epochs: int, title: str) -> Fit:
+    """Train a named network by Adam, with a rate that falls to 0."""
     model = NETWORKS[name].make(len(data.classes))
     steps = epochs * (len(data.train.labels) // 64)
     settings = FitConfig(epochs, batch=64, checkpoint=run.resume_dir(title), title=title)
     return fit(key, model, adam(2e-3, steps), data.train, settings, test=data.test)
 
 
-def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:
-    """The test images' projections onto the hull of the training images in a space."""
+def project_images(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: str) -> Found:
+    """Project the test images onto the hull of the training images in a space."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
     began = time.perf_counter()
     found = hullx.sweep(test, train, rtol=rtol, progress=title)
@@ -61,7 +61,7 @@ def found_in(space: spaces.Space, data: Dataset, seed: int, rtol: float, title: 
 
 
 def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) -> None:
-    """A layer's row, of all seeds together; and each seed's own share."""
+    """Record a layer's row over all seeds, and each seed's share outside."""
     about: dict[str, Any] = {"data": data, "group": group}
     parts: Any = [np.concatenate([np.atleast_1d(part) for part in each]) for each in zip(*found, strict=True)]
     run.distances(Found(*parts), **about)

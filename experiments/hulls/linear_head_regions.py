@@ -1,4 +1,4 @@
-"""What a linear head implies of the space that it is on, tested on a network: see `hullx.probes.linear_head`."""
+"""Consequences of a linear head for its feature space, tested on a network: see `hullx.probes.linear_head`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from experiments.shared.hull_samples import of_one_class
 from hullx import probes, runs, spaces
 from hullx.data import Dataset
 
-MIXED = 8  # features in a sampled convex combination
+MIXED = 8  # features in each sampled convex combination
 KEPT, PROVED, FLIPS = (
     "share called as what it mixes",
     "share of pairs with a plane between",
@@ -21,13 +21,13 @@ GUARANTEED, LIKE = "share inside the hull of its called class", "nearest hull ri
 
 
 class Regions(NamedTuple):
-    """What follows from a linear head, of one network.
+    """Consequences of one network's linear head.
 
-    - kept, proved, flips: truth values of sampled points, of pairs of classes, of test images.
-    - gap: the least distance of two hulls that is proved.
-    - border: each test image's distance to the nearest border.
-    - right, nearest: whether network and nearest hull have each test image right.
-    - guaranteed, undecided: whether it is inside the hull of its called class; whether any of its hulls leaves it open.
+    - kept, proved, flips: whether each consequence holds, for sampled points, pairs of classes and test images.
+    - gap: the smallest proved distance between two hulls.
+    - border: each test image's distance to the nearest decision boundary.
+    - right, nearest: whether the network and the nearest hull classify each test image correctly.
+    - guaranteed, undecided: whether it is inside the hull of its predicted class; whether any hull leaves it undecided.
     """
 
     kept: np.ndarray
@@ -41,27 +41,32 @@ class Regions(NamedTuple):
     undecided: np.ndarray
 
 
-def implied(space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str) -> Regions:
-    """What the head implies, tested; and the test images' distances to the hulls of the classes."""
+def check_regions(
+    space: spaces.Space, head: probes.Head, data: Dataset, samples: int, seed: int, rtol: float, title: str
+) -> Regions:
+    """Test what the head implies, and measure the test images' distances to the class hulls."""
     train, test = (spaces.rows(space, part.images) for part in (data.train, data.test))
-    said, heard = probes.predicted_class(head, train), probes.predicted_class(head, test)
-    rng, present = runs.generator(seed, title), np.unique(said)
-    some = of_one_class(rng, train, said, samples, min(MIXED, int(np.bincount(said)[present].min())))
-    kept = probes.predicted_class(head, some.points) == said[some.support[:, 0]]
+    train_classes, test_classes = probes.predicted_class(head, train), probes.predicted_class(head, test)
+    rng, present = runs.generator(seed, title), np.unique(train_classes)
+    some = of_one_class(rng, train, train_classes, samples, min(MIXED, int(np.bincount(train_classes)[present].min())))
+    kept = probes.predicted_class(head, some.points) == train_classes[some.support[:, 0]]
     gaps = probes.class_gaps(head, train)[np.ix_(present, present)][np.triu_indices(len(present), 1)]
     border = probes.boundary(head, test)
     before, beyond = (border.point + (test - border.point) * factor for factor in (1e-6, -1e-6))
-    flips = (probes.predicted_class(head, before) == heard) & (probes.predicted_class(head, beyond) == border.other)
-    hulls = [hullx.sweep(test, train[said == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
+    flips = (probes.predicted_class(head, before) == test_classes) & (probes.predicted_class(head, beyond) == border.other)
+    hulls = [hullx.sweep(test, train[train_classes == c], rtol=rtol, progress=f"{title}, called {c}") for c in present]
     nearest, inside = probes.nearest_hull(hulls), np.zeros((len(data.classes), len(test)), bool)
     inside[present] = [hull.status == hullx.Status.INSIDE for hull in hulls]
-    own, undecided = inside[heard, np.arange(len(test))], ~(nearest.proved & np.all([hull.decided for hull in hulls], axis=0))
-    right, near = (called == data.test.labels for called in (heard, present[nearest.which]))
+    own, undecided = (
+        inside[test_classes, np.arange(len(test))],
+        ~(nearest.proved & np.all([hull.decided for hull in hulls], axis=0)),
+    )
+    right, near = (called == data.test.labels for called in (test_classes, present[nearest.which]))
     return Regions(kept, gaps > 0, flips, float(gaps.min()), border.distance, right, near, own, undecided)
 
 
 def record_regions(run: runs.Run[Any], data: str, group: str, found: list[Regions]) -> None:
-    """What the heads of all seeds together imply."""
+    """Record the results of all seeds' heads."""
     about: dict[str, Any] = {"data": data, "group": group}
     kept, proved, flips, _, border, right, nearest, guaranteed, undecided = (
         np.concatenate([np.atleast_1d(part) for part in parts]) for parts in zip(*found, strict=True)

@@ -1,23 +1,23 @@
-"""How likely is a new sample in the convex hull of n samples in d dimensions? Synthetic laws, next to exact values.
+"""How likely is a new sample inside the convex hull of n samples in d dimensions? Synthetic distributions, with exact values.
 
-Claims: only the dimension of the hull matters, not that of the space around it nor that of the manifold (Balestriero, Pesenti
-and LeCun, arXiv 2110.09485, figure 1). Of n uniform points in a ball all are vertices of their hull with probability → 1 for
-n = 2^(d/2) d^−ε, and → 0 for n = 2^(d/2) d^(3/4 + ε), as d → ∞ for any ε > 0 (Bárány and Füredi 1988); 2110.09485 quotes that
-as its theorem 1: a new sample is inside if n ≫ 2^(d/2) / d.
+Claims: only the dimension of the hull matters, not the dimension of the surrounding space or of the manifold (Balestriero,
+Pesenti and LeCun, arXiv 2110.09485, figure 1). As d → ∞ and for any ε > 0, all of n uniform points in a ball are vertices of
+their hull with probability → 1 for n = 2^(d/2) d^−ε, and → 0 for n = 2^(d/2) d^(3/4 + ε) (Bárány and Füredi 1988). arXiv
+2110.09485 quotes this as its theorem 1: a new sample is inside if n ≫ 2^(d/2) / d.
 
     python -m experiments.membership                        200 trials, seconds
     python -m experiments.membership cpu                    2,000 trials, about seven minutes on 2 cores
     python -m experiments.membership paper                  10,000 trials, up to 20 dimensions, hours
 
-Laws: Gaussian of full rank; a curve, each coordinate of which is a trigonometric polynomial of one uniform number, of 32 random
-frequencies up to 1,000; a Gaussian in a random 4-D subspace; others with exact values (`distributions`). A trial draws its
-points anew.
+Distributions: a Gaussian of full rank; a curve, each coordinate of which is a trigonometric polynomial of one uniform number,
+with 32 random frequencies up to 1,000; a Gaussian in a random 4-D subspace; others with exact values (`distributions`). Each
+trial draws its own points.
 
-Fixed before the run: exact values are compared where 5 trials or more are expected on either side. They are missed where they
-are not in Clopper and Pearson's 99% interval, and covered unless so many misses or more, at 1% each, have probability < 1%.
-"The same": the share inside, over all n, differs by less than `EQUAL` from that in the lowest d. "Falls": from above 0.9 in the
-lowest d to below 0.1 in the highest, at n = `at`. ε is ½: at either end the share in the highest d is on its side of ½, and not
-more than `EQUAL` farther from its limit than in the lowest d.
+Fixed before the run: exact values are compared if at least 5 trials are expected on each side. A value is missed if it is
+outside Clopper and Pearson's 99% interval. Exact values are covered unless the observed number of misses or more, at 1% each,
+has probability < 1%. "The same": the share inside, over all n, differs by less than `EQUAL` from the share in the lowest d.
+"Falls": from above 0.9 in the lowest d to below 0.1 in the highest, at n = `at`. ε is ½. At both exponents the share in the
+highest d is on its limit's side of ½, and at most `EQUAL` farther from its limit than in the lowest d.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .distributions import ALL, BALL, EXPONENTS, FULL, NEW, Setting, ball_points
 
 EQUAL, CONFIDENCE = 0.05, 0.99
 FIGURE, FUREDI, THEOREM = "arXiv 2110.09485, figure 1", "Bárány and Füredi 1988", "arXiv 2110.09485, theorem 1"
-NEVER, ALWAYS = EXPONENTS[-1], EXPONENTS[0]  # where all are vertices
+NEVER, ALWAYS = EXPONENTS[-1], EXPONENTS[0]  # exponents at which all points are never or always vertices
 TIMED = Setting(FULL, NEW, 200, 6, np.nan)
 COLUMNS = "data", "dimensions", *Setting._fields, "trials", "share", "low", "high"
 
@@ -49,15 +49,15 @@ class Config(runs.Config):
     """Settings of the experiment.
 
     Attributes:
-        trials: of each share.
-        counts: n, numbers of points.
-        dimensions: d, of the Gaussian of full rank and of the curve.
+        trials: number of trials for each share.
+        counts: numbers of points n.
+        dimensions: dimensions d of the full-rank Gaussian and of the curve.
         ambient: dimensions of the space around the 4-D subspace.
         symmetric: dimensions in which the query is the origin.
-        at: the n of `counts` at which shares are compared over d.
-        ball: even dimensions in which all points are asked whether they are vertices.
-        ball_trials: of each share there that is not known.
-        timed: trials at n = 200, d = 6 of which the time is taken; 0 for none.
+        at: the n in `counts` at which shares are compared across d.
+        ball: even dimensions in which all points are tested for being vertices.
+        ball_trials: number of trials for each of those shares without an exact value.
+        timed: number of timed trials at n = 200, d = 6; 0 for none.
     """
 
     trials: int = 200
@@ -78,16 +78,18 @@ PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, trials=10_000, b
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """The share of each setting, beside its exact value."""
+    """Measure the share of each setting, and compare it with its exact value."""
     if config.timed:
-        seconds = run.cached("timed", random_hull_trials.timed, config.seed, TIMED, config.timed, config.rtol)
+        seconds = run.cached("timed", random_hull_trials.time_trials, config.seed, TIMED, config.timed, config.rtol)
         run.record(f"seconds for {config.timed:,} trials", seconds, data=TIMED.data, group=TIMED.group)
     rows, wanted = [], distributions.settings(config)
     with progress("membership", len(wanted), "shares") as report:
         for done, each in enumerate(wanted, 1):
             count = config.ball_trials if each.query == ALL and np.isnan(each.exact) else config.trials
-            said = run.cached(f"{each.data}, {each.group}", random_hull_trials.asked, config.seed, each, count, config.rtol)
-            share, undecided = said == random_hull_trials.INSIDE, said == random_hull_trials.UNDECIDED
+            decisions = run.cached(
+                f"{each.data}, {each.group}", random_hull_trials.decide_trials, config.seed, each, count, config.rtol
+            )
+            share, undecided = decisions == random_hull_trials.INSIDE, decisions == random_hull_trials.UNDECIDED
             run.record("share", share, data=each.data, group=each.group)
             run.record("undecided", undecided, data=each.data, group=each.group, statistic="count")
             numbers = runs.share_interval(int(share.sum()), count, confidence=CONFIDENCE)[:3]
@@ -97,14 +99,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Exact values; what the share inside depends on; all points in a ball."""
+    """Exact values; the dimension that determines the share inside; all points in a ball."""
     table, config = results.table("shares"), results.config
-    exact = distributions.compared(table)
+    exact = distributions.with_exact_values(table)
     missed = (exact["exact"] < exact["low"]) | (exact["exact"] > exact["high"])
     chance = float(binom.sf(missed.sum() - 1, len(missed), 1 - CONFIDENCE))
-    name, expected = f"exact values are in {CONFIDENCE:.0%} intervals", "all but as many as chance allows"
+    name, expected = f"exact values are in {CONFIDENCE:.0%} intervals", "no more misses than by chance"
     verdict = runs.HOLDS if chance >= 1 - CONFIDENCE else runs.FAILS
-    note = f"{missed.sum()} of {len(missed)} are not; so many or more by chance: {chance:.2g}"
+    note = f"{missed.sum()} of {len(missed)} missed; probability of at least as many by chance: {chance:.2g}"
     yield runs.Claim.of(estimate(~missed), name, "exact values", expected, verdict, note=note, unit="%")
 
     first, *others = (outcomes(table, distributions.SUBSPACE, NEW, d) for d in config["ambient"])
@@ -116,28 +118,31 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     few, many = config["dimensions"][0], config["dimensions"][-1]
     for law in (FULL, distributions.CURVE):
         low, high = (estimate(outcomes(table, law, NEW, d, config["at"])) for d in (few, many))
-        name, note = f"it falls with the dimension of the hull, n = {config['at']}", f"d = {many}; {low.value:.1%} at d = {few}"
+        name, note = (
+            f"the share inside falls with the dimension of the hull, n = {config['at']}",
+            f"d = {many}; {low.value:.1%} at d = {few}",
+        )
         verdict, expected = runs.both(runs.above(low, 0.9), runs.below(high, 0.1)), "from above 90% to below 10%"
         yield runs.Claim.of(high, name, FIGURE, expected, verdict, data=law, note=note, unit="%")
 
     few, many = config["ball"][0], config["ball"][-1]
     for exponent, limit in ((ALWAYS, 1), (NEVER, 0)):
         low, high = (outcomes(table, BALL, ALL, d, ball_points(d, exponent)) == limit for d in (few, many))
-        name, about = f"if n = 2^(d/2) d^{exponent:g}", {"data": f"{BALL}: {ALL}", "unit": "%"}
+        name, about = f"at n = 2^(d/2) d^{exponent:g}", {"data": f"{BALL}: {ALL}", "unit": "%"}
         behind = runs.difference_interval(low, high, paired=False)
         verdict = runs.both(runs.above(estimate(high), 0.5), runs.below(behind, EQUAL))
         note, shown = f"d = {many}; {(low == limit).mean():.1%} at d = {few}", estimate(high == limit)
         yield runs.Claim.of(shown, name, FUREDI, f"→ {limit:.0%}", verdict, note=note, **about)
     low, high = (estimate(outcomes(table, BALL, NEW, d, ball_points(d, NEVER))) for d in (few, many))
     name, expected = "a new sample is inside if n ≫ 2^(d/2) / d", "→ 100%; more than half"
-    note = f"d = {many}, n = {many ** (1 + NEVER):,.0f} times that; {low.value:.1%} at d = {few}"
+    note = f"d = {many}, n = {many ** (1 + NEVER):,.0f} × 2^(d/2) / d; {low.value:.1%} at d = {few}"
     yield runs.Claim.of(high, name, THEOREM, expected, runs.above(high, 0.5), data=BALL, note=note, unit="%")
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Measured against exact; the share inside by law, n and d; how often all points in a ball are vertices."""
+    """Measured against exact shares; the share inside by law, n and d; how often all points in a ball are vertices."""
     table = results.table("shares")
-    exact = distributions.compared(table)
+    exact = distributions.with_exact_values(table)
     title = f"Shares of trials against exact probabilities, with {CONFIDENCE:.0%} intervals"
     drawn, axes = plotting.figure(1, 2, size=(11, 5), title=title)
     (left, right), place = axes[0], np.argsort(np.argsort(exact["data"], kind="stable"))
@@ -148,25 +153,25 @@ def figures(results: runs.Results) -> plotting.Figures:
         right.errorbar(place[mine], share - value, np.stack([share - low, high - share]), **look)
     left.plot((0, 1), (0, 1), color="0.7", zorder=0)
     right.axhline(0, color="0.7", zorder=0)
-    left.set(xlabel="exact probability", ylabel="share of trials with the query inside, or all points vertices")
-    right.set(xlabel="all comparisons, by law and query", ylabel="share − exact probability", xticks=())
+    left.set(xlabel="exact probability", ylabel="share of trials: query inside, or all points vertices")
+    right.set(xlabel="comparisons, by distribution and query", ylabel="share − exact probability", xticks=())
     drawn.legend(loc="outside lower center", ncols=3)
     yield "exact", drawn
 
     shown = {name: values[np.isin(table["data"], distributions.LAWS)] for name, values in table.items()}
-    title, look = "A new sample in the hull of n samples in d dimensions", {"xscale": "log", "ylim": (-0.02, 1.02)}
+    title, look = "Share of new samples inside the hull of n samples in d dimensions", {"xscale": "log", "ylim": (-0.02, 1.02)}
     yield "laws", plotting.curves(title, shown, "n", {"share": "share inside"}, columns="data", by="dimensions", **look)
 
-    title = "How often all of n points, uniform in a d-ball, are vertices of their hull"
+    title = "Share of trials in which all n points, uniform in a d-ball, are vertices of their hull"
     drawn, axes = plotting.figure(1, 1, size=(8, 4.6), title=title)
     for d, colour in zip(results.config["ball"], plotting.COLOURS, strict=False):
         shares = [estimate(outcomes(table, BALL, ALL, d, ball_points(d, each))) for each in EXPONENTS]
         value, low, high = np.array([each[:3] for each in shares]).T
         axes[0, 0].plot(EXPONENTS, value, "o-", color=colour, markersize=3, label=f"d = {d}")
         axes[0, 0].fill_between(EXPONENTS, low, high, color=colour, alpha=0.15, linewidth=0)
-    for start, stop, said in ((-0.6, 0, "→ 1 as d → ∞"), (0.75, 1.35, "→ 0 as d → ∞")):
+    for start, stop, limit in ((-0.6, 0, "→ 1 as d → ∞"), (0.75, 1.35, "→ 0 as d → ∞")):
         axes[0, 0].axvspan(start, stop, color="0.93", zorder=0)
-        axes[0, 0].text((start + stop) / 2, 1.05, said, ha="center")
+        axes[0, 0].text((start + stop) / 2, 1.05, limit, ha="center")
     axes[0, 0].set(xlabel="e, where n = 2^(d/2) d^e", ylabel="share, with 95% intervals", xlim=(-0.6, 1.35), ylim=(-0.02, 1.12))
     axes[0, 0].legend(loc="lower left")
     yield "vertices", drawn

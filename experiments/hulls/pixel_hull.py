@@ -1,20 +1,19 @@
 """Are the test images of a data set outside the convex hull of its training images, and how far?
 
-Claim (R. Yousefzadeh, arXiv 2101.09849 and 2203.10366): all of them are, and considerably, so that classifying them is
-extrapolation. Every distance here comes with a certified bracket: "outside" is proved by a separating hyperplane, not by
-a solver's word.
+Claim (R. Yousefzadeh, arXiv 2101.09849 and 2203.10366): all test images are outside, by a considerable margin, so classifying
+them is extrapolation. Every distance here has a certified bracket: a separating hyperplane proves "outside".
 
     python -m experiments.pixel_hull                        digits, seconds, no download
     python -m experiments.pixel_hull cpu                    MNIST, 60,000 × 2,000, minutes
     python -m experiments.pixel_hull paper                  MNIST and CIFAR-10 in full, 13 minutes on 2 CPU cores
     python -m experiments.pixel_hull paper --data svhn_cropped
 
-Controls: held-out training images against the other training images (is a test image any different?), and Gaussian samples with
-the data's mean and covariance against as many others (is it only dimension?).
+Controls: held-out training images against the other training images (do test images differ from them?), and Gaussian samples
+with the data's mean and covariance against equally many others (does dimension alone explain it?).
 
-"Considerably" is nowhere defined; here it means that more than half of the test images are farther from the hull than a tenth
-of the mean distance between two training images. "All" is `hullx.runs.claims.ALL`: without exception in the sample, and by the
-exact binomial interval at least 95% of what it was drawn from.
+The source does not define "considerable". Here it means that more than half of the test images are farther from the hull than
+a tenth of the mean pairwise distance of training images. "All" is `hullx.runs.claims.ALL`: no exception in the sample, and by
+the exact binomial interval at least 95% of its population.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ CONSIDERABLE = 0.1
 SOURCE = "arXiv 2101.09849"
 GROUPS = TEST, HELD_OUT, GAUSSIAN = "test images", "held-out training images", "Gaussian samples"
 HULL, NEAREST, CLASSIFIER = "training images", "nearest points of test images", "class of the nearest hull"
-UNIT = "distance ÷ mean pairwise distance training images"
+UNIT = "distance ÷ mean pairwise distance of training images"
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets, as in hullx.data.Sample: digits, mnist, mnist:5000, mnist:60000:2000, npz:PATH.
-        controls: queries of each control.
-        classified: test images for the nearest-class-hull classifier.
+        controls: number of queries in each control.
+        classified: number of test images for the nearest-class-hull classifier.
     """
 
     data: tuple[Sample, ...] = (Sample("digits"),)
@@ -62,13 +61,13 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Distances of the test images and of the controls."""
+    """Measure the distances of the test images and of the controls."""
     for sample in config.data:
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         title, train, test = data.title, data.train.rows, data.test.rows
         random = partial(runs.generator, config.seed, sample)
 
-        def swept(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
+        def sweep(name: str, queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
             name = f"{data.title}, {name}"  # noqa: B023 (called in this round only)
             return hullx.sweep(queries, points, rtol=config.rtol, resume=run.resume_dir(name), progress=name)
 
@@ -79,12 +78,12 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         mean, half = size.pairwise_mean, 1.96 * size.pairwise_error
         record("mean pairwise distance", mean, interval=(mean - half, mean + half))
 
-        # Controls: some training images against all others; as many Gaussian points of the same mean and covariance.
+        # Controls: some training images against all others; equally many Gaussian points with the same mean and covariance.
         chosen = random("controls").permutation(len(train))[: config.controls]
         gaussian = gaussian_like(random("gaussian"), train, len(train) + len(chosen))
         queries = dict(zip(GROUPS, (test, train[chosen], gaussian[: len(chosen)]), strict=True))
         hulls = dict(zip(GROUPS, (train, np.delete(train, chosen, axis=0), gaussian[len(chosen) :]), strict=True))
-        found = {group: swept(group, queries[group], hulls[group]) for group in GROUPS}
+        found = {group: sweep(group, queries[group], hulls[group]) for group in GROUPS}
         for group, result in found.items():
             run.distances(result, data=title, group=group)
             record = partial(run.record, data=title, group=group)
@@ -94,12 +93,12 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             numbers = {"distance": result.distance, "lower": result.lower, "iterations": result.iterations}
             run.table(f"{title} {group}", numbers | {"status": [hullx.Status(code).name for code in result.status]})
         nearest = run.cached(f"{title} nearest images", neighbours, test, train).distance[:, 0]
-        mixtures(run, data, found[TEST], nearest)
-        classify(config, run, data, random("classifier"), swept)
+        record_mixtures(run, data, found[TEST], nearest)
+        record_classifier(config, run, data, random("classifier"), sweep)
 
 
-def mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nearest: np.ndarray) -> None:
-    """What the nearest points of the test images are made of; a row an image, and examples for the figures."""
+def record_mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nearest: np.ndarray) -> None:
+    """Record which training images the nearest points mix: one row per image, and examples for the figures."""
     names, record = np.array(data.classes), partial(run.record, data=data.title, group=NEAREST)
     own = (result.weights * (data.train.labels[result.support] == data.test.labels[:, None])).sum(1)
     width = (result.distance - result.lower) / np.maximum(result.distance, 1e-300)
@@ -125,18 +124,18 @@ def mixtures(run: runs.Run[Config], data: Dataset, result: hullx.Projection, nea
     run.arrays(f"{data.title} examples", **shown, weights=weights, distance=result.distance[chosen])
 
 
-def classify(config: Config, run: runs.Run[Config], data: Dataset, rng: np.random.Generator, swept) -> None:
-    """Accuracy of calling each test image by the class whose hull is nearest."""
+def record_classifier(config: Config, run: runs.Run[Config], data: Dataset, rng: np.random.Generator, sweep) -> None:
+    """Record the accuracy of predicting the class whose hull is nearest."""
     chosen = rng.permutation(len(data.test.labels))[: config.classified]
     queries, present = data.test.rows[chosen], np.unique(data.train.labels)
     hulls = [data.train.rows[data.train.labels == k] for k in present]
-    nearest = probes.nearest_hull([swept(f"hull of class {k}", queries, hull) for k, hull in zip(present, hulls, strict=True)])
+    nearest = probes.nearest_hull([sweep(f"hull of class {k}", queries, hull) for k, hull in zip(present, hulls, strict=True)])
     run.record("accuracy", present[nearest.which] == data.test.labels[chosen], data=data.title, group=CLASSIFIER)
     run.record("undecided", ~nearest.proved, data=data.title, group=CLASSIFIER, statistic="count")
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Outside, considerably, and the two controls."""
+    """Outside, by a considerable margin, and the two controls."""
     for data in results.names("data"):
         share = {group: results.estimate("share outside", data=data, group=group) for group in GROUPS}
         for name, group in (
@@ -151,15 +150,17 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         far = results.estimate("share considerably outside", data=data, group=TEST)
         expected = f"more than half farther than {CONSIDERABLE:.0%} of the mean pairwise distance"
         verdict = runs.above(far, 0.5)
-        yield runs.Claim.of(far, "and considerably", SOURCE, expected, verdict, data=data, group=TEST, unit="%")
+        yield runs.Claim.of(
+            far, "test images are outside by a considerable margin", SOURCE, expected, verdict, data=data, group=TEST, unit="%"
+        )
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Distances of all groups and by class; images, nearest points and differences; what nearest points are made of."""
+    """Distances by group and by class; images, nearest points and differences; the images that nearest points mix."""
     for data in results.names("data"):
         count, pairwise = (results.estimate(name, data=data, group=HULL).value for name in ("images", "mean pairwise distance"))
         tables = {group: results.table(f"{data} {group}") for group in GROUPS}
-        title = f"{data}: how far from the hull of {count:,.0f} training images"
+        title = f"{data}: distance to the hull of {count:,.0f} training images"
         drawn, axes = plotting.figure(1, 2, size=(10, 4.6), title=title)
         relative = {group: table["distance"] / pairwise for group, table in tables.items()}
         plotting.histograms(axes[0, 0], relative, UNIT, "share of queries")
@@ -169,9 +170,9 @@ def figures(results: runs.Results) -> plotting.Figures:
         axes[0, 1].set(xlabel="class of the test image", ylabel=UNIT, ylim=(0, None), title=f"test images\n{plotting.BOXES}")
         yield f"{data} distances", drawn
         examples = results.arrays(f"{data} examples")
-        title = f"{data}: six test images, the nearest to the hull on the left and the farthest on the right"
+        title = f"{data}: six test images, from the nearest to the hull (left) to the farthest (right)"
         yield f"{data} projections", pictures.compared(title, examples)
-        title = f"{data}: test images, and the training images that the nearest point of the hull mixes"
+        title = f"{data}: test images, and the training images that their nearest points mix"
         yield f"{data} supports", pictures.mixed(title, {name: values[[0, 3, 5]] for name, values in examples.items()})
 
 

@@ -1,7 +1,7 @@
-"""Exact probabilities that random hulls contain a point, to compare measured shares with.
+"""Exact probabilities that random hulls contain a point, as references for measured shares.
 
-Each is a float64 in [0, 1], for n points drawn independently from one continuous law in R^d. n and d are positive integers,
-else the function raises an ArgumentError.
+Each is a float64 in [0, 1], for n points drawn independently from one continuous distribution in R^d. n and d are positive
+integers; otherwise the function raises an ArgumentError.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REACH, STEP = 9.0, 1 / 32
 
 
 def interval_outside(n: int) -> float:
-    """The probability that a new sample on the line is outside the range of n samples: 2 / (n + 1), whatever the law.
+    """The probability that a new sample on the line is outside the range of n samples: 2 / (n + 1), for any distribution.
 
     The sample is outside if it is the largest or the smallest of all n + 1.
 
@@ -34,7 +34,7 @@ def interval_outside(n: int) -> float:
 
 
 def symmetric_outside(n: int, d: int) -> float:
-    """The probability that 0 is outside the hull of n points in R^d of a law symmetric about 0: 2^{−(n−1)} Σ_{k<d} C(n−1, k).
+    """The probability that 0 is outside the hull of n points symmetric about 0 in R^d: 2^{−(n−1)} Σ_{k<d} C(n−1, k).
 
     The formula holds if x is as likely as −x and any d of the points are linearly independent. Relative error below 1e-10 for n
     up to 10,000.
@@ -55,11 +55,11 @@ def gaussian_outside(n: int, d: int, *, scale: float = 1.0) -> float:
 
         2 (b_{n,d−1}(σ²) + b_{n,d−3}(σ²) + …),   b_{n,k}(r) = C(n, k) g_k(−r / (1 + k r)) g_{n−k}(r / (1 + k r))
 
-    where g_m(r) is the probability that m Gaussians of mean 0 and covariance r + δ_ij are all negative. If σ = 1, the law may
-    have any mean and any covariance of rank d, in a space of any dimension, because affine maps do not change the probability.
+    where g_m(r) is the probability that m Gaussians of mean 0 and covariance r + δ_ij are all negative. If σ = 1, the Gaussian
+    may have any mean and any covariance of rank d, in a space of any dimension: affine maps preserve the probability.
 
-    Relative error below 1e-10 for n up to 1,000, d up to 24 and σ from 0 to 3. In this range the quadrature gives the same
-    result with other steps, and the formula's identities hold: the b of even k sum to ½, and so do those of odd k.
+    Relative error below 1e-10 for n up to 1,000, d up to 24 and σ from 0 to 3. In this range other quadrature steps give the
+    same result, and the formula's identities hold: the b of even k sum to ½, and so do those of odd k.
 
     Args:
         n, d: points and dimensions.
@@ -74,7 +74,7 @@ def gaussian_outside(n: int, d: int, *, scale: float = 1.0) -> float:
     """
     _check(n=n, d=d)
     if not 0 <= scale < np.inf:
-        raise ArgumentError(f"scale: got {scale}, expected a finite number from 0 on: divide two standard deviations")
+        raise ArgumentError(f"scale: got {scale}, expected a finite number ≥ 0: divide two standard deviations")
     return 1.0 if n <= d else min(2 * sum(_term(n, k, scale**2) for k in range(d - 1, -1, -2)), 1.0)
 
 
@@ -117,8 +117,8 @@ def _log_external(m: int, r: float) -> float:
 def _log_internal(k: int, r: float) -> float:
     """log g_k(−r / (1 + k r)), the analytic continuation: √(1 + k r) ∫ (w(√(r/2) z) / 2)^k φ(z) dz, w Faddeeva's function.
 
-    This is the integral above with Φ(i y) = exp(y²/2) w(y/√2) / 2, without the growth of that power. On the real line large
-    numbers would cancel. On the parallel through the saddle on the imaginary axis no number is larger than the peak there.
+    This is the integral above with Φ(i y) = exp(y²/2) w(y/√2) / 2, without the growing factor. On the real line large numbers
+    would cancel. On the parallel line through the saddle on the imaginary axis, no value exceeds the peak at the saddle.
     """
     y = np.sqrt(r / 2)
 
@@ -132,7 +132,7 @@ def _log_internal(k: int, r: float) -> float:
 
 
 def _root(slope: Callable[[float], float], most: float) -> float:
-    """The root of a falling slope in [0, most]; 0 if the slope is not above 0 there."""
+    """The root of a falling slope in [0, most]; 0 if the slope is nowhere positive there."""
     return cast(float, brentq(slope, 0.0, most)) if slope(0.0) > 0 else 0.0
 
 

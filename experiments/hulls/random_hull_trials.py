@@ -1,7 +1,8 @@
-"""Trials of random hulls: drawn, asked and answered in batches, by few programs.
+"""Trials of random hulls, drawn and decided in batches by few programs.
 
-Every program has one of a few shapes, which all numbers of points and dimensions share: points are filled up by copies of the
-first, which span the same hull, and coordinates by 0. What a trial draws depends on its key and shape alone; all is float64.
+Each program has one of a few shapes, which all numbers of points and dimensions share. Copies of the first point pad the
+points, which leaves the hull unchanged; zeros pad the coordinates. A trial's draws depend on its key and shape alone. All
+arithmetic is float64.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ import hullx
 from hullx import runs
 from hullx.types import Array
 
-from .distributions import ALL, ORIGIN, Setting, fixed, samples
+from .distributions import ALL, ORIGIN, Setting, draw_fixed, samples
 
 SIZES, WIDTHS = (64, 256, 1024, 4096, 16384, 65536), (14, 24)  # points and coordinates of the programs
-ROWS = 16_384  # points of a batch of trials: two megabytes, or three
+ROWS = 16_384  # points in a batch of trials: two to three megabytes
 INSIDE, OUTSIDE, UNDECIDED = 1, 0, -1
-APART = 1e-9  # a share of ‖x‖² by which x is beyond all others in its own direction, far above rounding
+APART = 1e-9  # share of ‖x‖² by which x is beyond all others in its own direction; far above rounding
 
 
 class Trials(NamedTuple):
     """Trials of one setting.
 
-    - key: of all of them; the i-th has its own.
-    - fixed: of `distributions.fixed`.
-    - size, width: of the program, at least n and d.
+    - key: key of all trials; each trial derives its own.
+    - fixed: from `distributions.fixed`.
+    - size, width: the program's shape, at least n and d.
     """
 
     setting: Setting
@@ -42,43 +43,43 @@ class Trials(NamedTuple):
 
     @property
     def batch(self) -> int:
-        """How many trials are one call."""
+        """Trials per call."""
         return max(ROWS // self.size, 1)
 
 
 def trials(seed: int, setting: Setting) -> Trials:
-    """Trials of which each depends on seed, setting and its number only."""
+    """Trials of a setting; each depends only on seed, setting and its number."""
     law, query, n, d, _ = setting
     size, width = (min(each for each in sizes if each >= least) for sizes, least in ((SIZES, n), (WIDTHS, d)))
     key = jax.random.key(int(runs.generator(seed, law, query, str(n), str(d)).integers(2**31)))
-    return Trials(setting, key, fixed(seed, law, d, width), size, width)
+    return Trials(setting, key, draw_fixed(seed, law, d, width), size, width)
 
 
-def asked(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
-    """INSIDE, OUTSIDE or UNDECIDED of the first so many trials, (count,); INSIDE stands for all vertices, too."""
+def decide_trials(seed: int, setting: Setting, count: int, rtol: float) -> np.ndarray:
+    """INSIDE, OUTSIDE or UNDECIDED for the first `count` trials; INSIDE also means that all points are vertices."""
     kind = trials(seed, setting)
     if setting.query == ALL:
         return all_vertices(kind, count, rtol)
-    found = [decided(*drawn(kind, start + np.arange(kind.batch)), rtol) for start in range(0, count, kind.batch)]
+    found = [decide(*draw_trials(kind, start + np.arange(kind.batch)), rtol) for start in range(0, count, kind.batch)]
     return np.concatenate(found)[:count]
 
 
-def timed(seed: int, setting: Setting, count: int, rtol: float) -> float:
-    """How many seconds that takes, compilation included."""
+def time_trials(seed: int, setting: Setting, count: int, rtol: float) -> float:
+    """Seconds that `decide_trials` takes, compilation included."""
     began = time.monotonic()
-    asked(seed, setting, count, rtol)
+    decide_trials(seed, setting, count, rtol)
     return time.monotonic() - began
 
 
-def drawn(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    """Queries (m, width) and points (m, size, width) of the trials of those numbers."""
+def draw_trials(kind: Trials, numbers: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    """Queries (m, width) and points (m, size, width) of the trials with these numbers."""
     setting = kind.setting
     with jax.enable_x64(True):
         normals, uniforms = _noise(kind.key, jnp.asarray(numbers), kind.size + 1, kind.width)
-        return _shaped(normals, uniforms, setting.n, setting.d, kind.fixed, law=setting.law, origin=setting.query == ORIGIN)
+        return _shape(normals, uniforms, setting.n, setting.d, kind.fixed, law=setting.law, origin=setting.query == ORIGIN)
 
 
-# Apart from what makes a law of it, for random numbers are most of what there is to compile.
+# Separate from the distributions: random numbers take most of the compile time, and this compiles once.
 @partial(jax.jit, static_argnums=(2, 3))
 def _noise(key: jax.Array, numbers: jax.Array, rows: int, width: int) -> tuple[jax.Array, jax.Array]:
     def one(number: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -90,20 +91,20 @@ def _noise(key: jax.Array, numbers: jax.Array, rows: int, width: int) -> tuple[j
 
 
 @partial(jax.jit, static_argnames=("law", "origin"))
-def _shaped(z: jax.Array, u: jax.Array, n: Any, d: Any, fixed: Any, *, law: str, origin: bool) -> tuple[jax.Array, jax.Array]:
+def _shape(z: jax.Array, u: jax.Array, n: Any, d: Any, fixed: Any, *, law: str, origin: bool) -> tuple[jax.Array, jax.Array]:
     x, rows = samples(law, z, u, d, fixed), jnp.arange(z.shape[-2] - 1)
     points = jnp.where(rows[:, None] < n, x[..., :-1, :], x[..., :1, :])
     return jnp.zeros_like(x[..., -1, :]) if origin else x[..., -1, :], points
 
 
-def decided(queries: Array, points: Array, rtol: float) -> np.ndarray:
+def decide(queries: Array, points: Array, rtol: float) -> np.ndarray:
     """INSIDE, OUTSIDE or UNDECIDED for each query and its own points: (m, width) and (m, size, width)."""
     with jax.enable_x64(True):
-        return np.asarray(_decided(queries, points, rtol))
+        return np.asarray(_decide(queries, points, rtol))
 
 
 @jax.jit
-def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
+def _decide(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
     def one(query: jax.Array, hull: jax.Array) -> jax.Array:
         found = hullx.project(query, hull, rtol=rtol, solver=hullx.solvers.ActiveSet(last_resort=True))
         inside = found.status == hullx.Status.INSIDE
@@ -115,7 +116,7 @@ def _decided(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
 def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
     """INSIDE if all n points of a trial are vertices of their hull, OUTSIDE if not, or UNDECIDED; (count,).
 
-    Points are tested from the innermost outwards, for it is the likeliest to be none, until one is none.
+    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices.
     """
     found, rank = np.full(count, UNDECIDED, np.int8), np.zeros(count, int)
     going = np.arange(count)
@@ -125,21 +126,23 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
             mine = going[start : start + kind.batch]
             batch = np.resize(mine, kind.batch)
             with jax.enable_x64(True):
-                queries, others, reached = _candidates(*drawn(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n)
-            said, reached = (np.asarray(each)[: len(mine)] for each in (decided(queries, others, rtol), reached))
+                queries, others, reached = _next_candidates(
+                    *draw_trials(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n
+                )
+            decisions, reached = (np.asarray(each)[: len(mine)] for each in (decide(queries, others, rtol), reached))
             finished = reached == kind.setting.n
-            found[mine[finished]], found[mine[~finished & (said == INSIDE)]] = INSIDE, OUTSIDE
-            ahead.append(mine[~finished & (said == OUTSIDE)])
+            found[mine[finished]], found[mine[~finished & (decisions == INSIDE)]] = INSIDE, OUTSIDE
+            ahead.append(mine[~finished & (decisions == OUTSIDE)])
             rank[mine] = reached + 1
         going = np.concatenate(ahead)
     return found
 
 
 @jax.jit
-def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Of each trial the next point, from a rank on, that may be no vertex, all points but that one, and its rank; n if none.
+def _next_candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """For each trial, from a rank on: the next point that may be no vertex, all other points, and its rank (n if none).
 
-    A point that is farther than all others in its own direction is a vertex, which needs no projection.
+    A point farther than all others in its own direction is a vertex and needs no projection.
     """
 
     def one(x: jax.Array, rank: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -154,7 +157,7 @@ def _candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array,
 
         rank = jax.lax.while_loop(plain, lambda rank: rank + 1, rank)
         row = order[jnp.minimum(rank, n - 1)]
-        away = (rows == row) | ((rows >= n) & (row == 0))  # copies of the first point go with it
+        away = (rows == row) | ((rows >= n) & (row == 0))  # remove copies of the first point with it
         return x[row], jnp.where(away[:, None], x[jnp.where(row == 0, 1, 0)], x), rank
 
     return jax.vmap(one)(points, ranks)

@@ -1,16 +1,16 @@
-"""Are test images outside the hull of the training images in wavelet space too, also with few coefficients?
+"""Are test images outside the hull of the training images in wavelet space too, even with few coefficients?
 
-Claim (R. Yousefzadeh, arXiv 2101.09849): they are. The transform is orthonormal (Haar's and Daubechies' wavelets, as many
-levels as the images can be halved), so that with all coefficients every distance is the one of pixels: the oracle of this
-experiment. Fewer coefficients are those that QR with column pivoting on the training images takes first. A hull in fewer
-dimensions is easier to be inside of, so the question is how few.
+Claim (R. Yousefzadeh, arXiv 2101.09849): they are. The transform is orthonormal: Haar's and Daubechies' wavelets, with as many
+levels as the images can be halved. With all coefficients every distance equals the distance in pixels; this is the
+experiment's exact reference. Fewer coefficients are the first that QR with column pivoting on the training images selects.
+Fewer dimensions make it easier to be inside a hull, so the question is how few.
 
     python -m experiments.wavelet_hull                      digits, seconds, no download
     python -m experiments.wavelet_hull cpu                  MNIST, 60,000 × 1,000, and CIFAR-10, 10,000 × 300: ten minutes
     python -m experiments.wavelet_hull paper                both in full
 
-"All" is `hullx.runs.claims.ALL`. Distances are equal if they differ by at most 1e-6 of themselves. "Share of energy" is how
-much of the test images' squared norms the coefficients hold.
+"All" is `hullx.runs.claims.ALL`. Distances are equal if their relative difference is at most 1e-6. "Share of energy" is the
+share of the test images' squared norms in the coefficients.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Config(runs.Config):
 
     Attributes:
         data: data sets, as in hullx.data.Sample.
-        wavelets: orthogonal ones, by PyWavelets' names.
-        kept: how many coefficients are kept, each in turn; below the number that there are.
+        wavelets: orthogonal wavelets, by their names in PyWavelets.
+        kept: numbers of coefficients to keep, each below the total number.
     """
 
     data: tuple[Sample, ...] = (Sample("digits"),)
@@ -57,29 +57,29 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Distances in pixels, with all coefficients, and with some."""
+    """Measure distances in pixels, with all coefficients, and with some."""
     for sample in config.data:
         data = sample.load(seed=config.seed, data_dir=config.data_dir)
         _, height, width, channels = data.test.images.shape
         shape = height, width, channels
-        in_pixels = swept(config, run, data, PIXELS, spaces.Pixels(shape))
+        in_pixels = sweep_space(config, run, data, PIXELS, spaces.Pixels(shape))
         shown = {"image": data.test.images[:SHOWN], "label": np.array(data.classes)[data.test.labels[:SHOWN]]}
         for wavelet in config.wavelets:
             space = spaces.Wavelets(shape, wavelet)
             every = np.prod(shape)
-            found = swept(config, run, data, f"{wavelet}, all {every:,}", space)
+            found = sweep_space(config, run, data, f"{wavelet}, all {every:,}", space)
             difference = np.abs(found.distance / in_pixels.distance - 1).max()
             run.record(DIFFERENCE, difference, data=data.title, group=f"{wavelet}, all {every:,}")
             order = run.cached(f"{data.title} {wavelet} pivots", spaces.pivots, space, data.train.images)
             for k in config.kept:
                 some = spaces.selected(space, order, k)
-                swept(config, run, data, f"{wavelet}, {k}", some)
+                sweep_space(config, run, data, f"{wavelet}, {k}", some)
                 shown[f"{wavelet} {k}"] = np.asarray(some.inverse(some(data.test.images[:SHOWN])))
         run.arrays(f"{data.title} kept", **shown)
 
 
-def swept(config: Config, run: runs.Run[Config], data: Dataset, group: str, space: spaces.Space) -> hullx.Projection:
-    """The test images' distances in a space, recorded."""
+def sweep_space(config: Config, run: runs.Run[Config], data: Dataset, group: str, space: spaces.Space) -> hullx.Projection:
+    """Compute and record the test images' distances in a space."""
     name = f"{data.title}, {group}"
     train, test = (spaces.rows(space, split.images) for split in (data.train, data.test))
     found = hullx.sweep(test, train, rtol=config.rtol, resume=run.resume_dir(name), progress=name)
@@ -93,25 +93,29 @@ def swept(config: Config, run: runs.Run[Config], data: Dataset, group: str, spac
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """The oracle, outside with all coefficients, and with how few."""
+    """Distances agree with pixels; images are outside with all coefficients, and with few."""
     for data in results.names("data"):
         for group in results.names("group", data=data, quantity=DIFFERENCE):
             wavelet = group.partition(",")[0]
             difference = results.estimate(DIFFERENCE, data=data, group=group)
             equal = runs.HOLDS if difference.value <= EQUAL else runs.FAILS
             about = {"data": data, "group": group}
-            yield runs.Claim.of(difference, "distances are those of pixels", "orthonormality", f"≤ {EQUAL:g}", equal, **about)
-            yield outside(results, data, group, "with all coefficients test images are outside the hull")
+            yield runs.Claim.of(difference, "distances equal those in pixels", "orthonormality", f"≤ {EQUAL:g}", equal, **about)
+            yield outside_claim(results, data, group, "test images are outside the hull with all coefficients")
             few = [f"{wavelet}, {k}" for k in results.config["kept"]]
             shares = {name: results.estimate("share outside", data=data, group=name).value for name in few}
             note = "; ".join(f"{name.partition(', ')[2]} {share:.4g}" for name, share in shares.items())
-            yield outside(
-                results, data, few[-1], "with the most coefficients kept they are still", note=f"share outside by k: {note}"
+            yield outside_claim(
+                results,
+                data,
+                few[-1],
+                "test images are outside with the most coefficients kept",
+                note=f"share outside by k: {note}",
             )
-            yield outside(results, data, few[0], "with the fewest as well")
+            yield outside_claim(results, data, few[0], "test images are outside with the fewest coefficients kept")
 
 
-def outside(results: runs.Results, data: str, group: str, name: str, note: str = "") -> runs.Claim:
+def outside_claim(results: runs.Results, data: str, group: str, name: str, note: str = "") -> runs.Claim:
     """Whether all test images are outside."""
     share, about = results.estimate("share outside", data=data, group=group), {"data": data, "group": group}
     undecided, _ = results.total("undecided", **about)
@@ -119,13 +123,13 @@ def outside(results: runs.Results, data: str, group: str, name: str, note: str =
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Share outside, distance and energy by the number of coefficients; what is left of images."""
+    """Share outside, distance and energy by number of coefficients; images reconstructed from few coefficients."""
     kept, wavelets = results.config["kept"], results.config["wavelets"]
     rows = [
         (data, wavelet, k, group)
         for data in results.names("data")
         for wavelet in wavelets
-        for k, group in [*((k, f"{wavelet}, {k}") for k in kept), every(results, data, wavelet)]
+        for k, group in [*((k, f"{wavelet}, {k}") for k in kept), all_coefficients(results, data, wavelet)]
     ]
     table = {
         name: np.array(values)
@@ -136,20 +140,20 @@ def figures(results: runs.Results) -> plotting.Figures:
     }
     for name in quantities:
         table[name] = np.array([results.estimate(name, data=data, group=group).value for data, *_, group in rows])
-    title = "Test images in wavelet space, by how many coefficients are kept (the last: all)"
+    title = "Test images in wavelet space, by number of coefficients kept (last: all)"
     yield "coefficients", plotting.curves(title, table, "coefficients", quantities, columns="data", by="wavelet", xscale="log")
     for data in results.names("data"):
         shown = results.arrays(f"{data} kept")
         columns = {"all": shown["image"]} | {f"{k}": shown[f"{wavelets[0]} {k}"] for k in reversed(kept)}
-        title = f"{data}: test images, and what their first {wavelets[0]} coefficients by pivoted QR keep of them"
+        title = f"{data}: test images, and their reconstructions from the first {wavelets[0]} coefficients by pivoted QR"
         drawn, axes = plotting.figure(SHOWN, len(columns), size=(1.2 * len(columns) + 0.5, 1.25 * SHOWN + 0.6), title=title)
         for column, (name, images) in zip(axes.T, columns.items(), strict=True):
             pictures.pictures(column, images, [name] + [""] * (SHOWN - 1))
         yield f"{data} kept", drawn
 
 
-def every(results: runs.Results, data: str, wavelet: str) -> tuple[int, str]:
-    """How many coefficients a wavelet has, and the group of all of them."""
+def all_coefficients(results: runs.Results, data: str, wavelet: str) -> tuple[int, str]:
+    """The number of coefficients of a wavelet, and the group that keeps all of them."""
     names = results.names("group", data=data, quantity=DIFFERENCE)
     (group,) = [name for name in names if name.startswith(f"{wavelet}, ")]
     return int(group.rpartition(" ")[2].replace(",", "")), group

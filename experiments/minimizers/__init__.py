@@ -1,1 +1,1 @@
-"""What over-parameterized models learn, inside the hull of the training data and outside."""
+"""What over-parameterized models learn inside and outside the hull of the training data."""

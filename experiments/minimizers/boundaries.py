@@ -1,18 +1,19 @@
-"""What do decision boundaries look like inside the hull of the training set, and outside?
+"""What do decision boundaries look like inside and outside the hull of the training set?
 
-Claim (arXiv 2101.09849): networks of other sizes that fit the same points have other boundaries, and part outside the hull.
+Claim (arXiv 2101.09849): networks of different sizes that fit the same points have different boundaries, and disagree outside
+the hull.
 
     python -m experiments.boundaries                        the plane and digits, seconds
     python -m experiments.boundaries cpu                    the plane and MNIST, minutes
     python -m experiments.boundaries paper                  more sets of points, wider networks
 
-In the plane, points uniform in a disc are labelled by which side of a wave they lie on, and networks of two hidden layers of
-growing width are fitted to them, each set of points by several. In pixel space, planes are cut through a test image, its
-projection onto the hull and the training image nearest to it, for the test images on which networks agree least; networks are
-those of `experiments.minimizers`.
+In the plane, points uniform in a disc are labelled by the side of a wave on which they lie. Several networks with two hidden
+layers of each width are fitted to each set of points. In pixel space, planes pass through a test image, its projection onto
+the hull and the training image nearest to it, for the test images on which networks agree least. These networks are those of
+`experiments.minimizers`.
 
-Fixed before the run: of each set of points, agreement is the share of pairs of networks that agree, over a grid inside the
-hull, and outside up to a distance of one radius; intervals are over sets. A width fits if more than half of its networks do.
+Fixed before the run: agreement on a set of points is the share of pairs of networks that agree, over a grid inside the hull,
+and outside up to a distance of one radius. Intervals are over sets. A width fits if more than half of its networks fit.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from hullx.models import MLP
 from hullx.runs import maps, plotting
 
 from . import evaluation_setup, planes
-from .evaluation_setup import Asked, prepared
-from .minimizer_families import UNITS, Recipe, trained
-from .wave_data import of_points
+from .evaluation_setup import EvaluationSetup, prepare
+from .minimizer_families import UNITS, Recipe, train_family
+from .wave_data import map_points
 
 SOURCE, SIDE = "arXiv 2101.09849", 2.0  # half the side of the picture
-LEVELS = 0.5, 1, 2, 4, 8  # of distances to the hull that are drawn, in units of pixels
+LEVELS = 0.5, 1, 2, 4, 8  # contours of the distance to the hull, in pixel units
 PLANE, PLACES = "plane", ("inside", "outside")
 
 
@@ -45,13 +46,13 @@ class Config(evaluation_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        sets: sets of points in the plane.
-        disc: points of each.
-        widths: of the networks' hidden layers.
-        members: networks for each set and width, and in pixel space.
-        epochs: at most.
-        grid: points on a side of each map.
-        images: test images through which a plane is cut.
+        sets: number of sets of points in the plane.
+        disc: number of points in each set.
+        widths: widths of the networks' hidden layers.
+        members: number of networks for each set and width, and in pixel space.
+        epochs: largest number of epochs.
+        grid: number of points along each side of a map.
+        images: number of test images with a plane through them.
     """
 
     sets: int = 3
@@ -72,10 +73,10 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Maps of the plane and where networks agree there; maps of planes in pixel space."""
+    """Map the plane and the agreement of networks there; map planes in pixel space."""
     corners = np.array([-SIDE, -SIDE]), np.array([SIDE, SIDE])
     grid = planes.grid(*corners, config.grid)
-    found = [run.cached(f"points {k}", of_points, config, k, grid) for k in range(config.sets)]
+    found = [run.cached(f"points {k}", map_points, config, k, grid) for k in range(config.sets)]
     fitted, agreement, right = (np.stack([each[name] for each in found]) for name in ("fitted", "agreement", "right"))
     run.arrays(PLANE, **{name: found[0][name] for name in ("points", "labels", "maps", "shares", "distance")})
     run.arrays("sets", fitted=fitted, agreement=agreement, right=right)
@@ -85,48 +86,48 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for j, place in enumerate(PLACES):
             record(f"share agreeing {place}", agreement[:, i, j], unit="share")
             record(f"accuracy {place}", right[:, i, j], unit="share")
-    asked = prepared(config, run)
-    model = MLP(asked.classes, width=UNITS)
-    family = trained(run, "Adam", Recipe(), model, asked)
-    agreement = asked.agreement(model, family.variables)[list(asked.places).index("test images")]
+    setup = prepare(config, run)
+    model = MLP(setup.classes, width=UNITS)
+    family = train_family(run, "Adam", Recipe(), model, setup)
+    agreement = setup.agreement(model, family.variables)[list(setup.places).index("test images")]
     for k in np.argsort(agreement, kind="stable")[: config.images]:
-        run.arrays(f"image {k}", **run.cached(f"plane {k}", through_image, config, asked, model, family.variables, k))
+        run.arrays(f"image {k}", **run.cached(f"plane {k}", through_image, config, setup, model, family.variables, k))
 
 
-def through_image(config: Config, asked: Asked, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:
+def through_image(config: Config, setup: EvaluationSetup, model: MLP, variables: Any, k: int) -> dict[str, np.ndarray]:
     """The plane through a test image, its projection (the origin) and the training image nearest to it."""
-    query, point = (np.asarray(each[k], np.float64) for each in (asked.queries.rows, asked.found.point))
-    nearest = np.linalg.norm(asked.train.rows - query, axis=1).argmin()
-    plane = planes.through(point, query, asked.train.rows[nearest])
-    marks = plane.coordinates(np.stack([query, point, asked.train.rows[nearest]]))
+    query, point = (np.asarray(each[k], np.float64) for each in (setup.queries.rows, setup.found.point))
+    nearest = np.linalg.norm(setup.train.rows - query, axis=1).argmin()
+    plane = planes.through(point, query, setup.train.rows[nearest])
+    marks = plane.coordinates(np.stack([query, point, setup.train.rows[nearest]]))
     middle, side = (marks.min(0) + marks.max(0)) / 2, 1.5 * np.ptp(marks, axis=0).max()
     grid = planes.grid(middle - side, middle + side, config.grid)
     points = plane.points(grid).reshape(-1, query.size).astype(np.float32)
-    said = asked.labels(model, variables, points)
+    predicted = setup.labels(model, variables, points)
     square = grid.shape[:2]
     return {
         "marks": marks,
         "corners": np.stack([middle - side, middle + side], -1).ravel(),
-        "map": said[0].reshape(square),
-        "shares": probes.pairwise(said, asked.classes).reshape(square),
-        "distance": planes.membership(plane, grid, asked.train.rows)[1],
-        "label": np.array(asked.queries.labels[k]),
+        "map": predicted[0].reshape(square),
+        "shares": probes.pairwise(predicted, setup.classes).reshape(square),
+        "distance": planes.membership(plane, grid, setup.train.rows)[1],
+        "label": np.array(setup.queries.labels[k]),
     }
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether networks of the widest kind part outside, and whether widths differ there."""
+    """Whether the widest networks disagree outside, and whether widths differ there."""
     found, widths = results.arrays("sets"), results.config["widths"]
     about = {"data": PLANE, "seeds": results.config["sets"], "unit": "%"}
     inside, outside = found["agreement"][:, -1].T
-    apart, name = runs.difference_interval(inside, outside, paired=True), f"networks of width {widths[-1]} part outside"
+    apart, name = runs.difference_interval(inside, outside, paired=True), f"networks of width {widths[-1]} disagree outside"
     note = f"pairs that agree: {inside.mean():.1%} inside, {outside.mean():.1%} outside"
     yield runs.Claim.of(apart, name, SOURCE, "agree less than inside", runs.above(apart, 0), note=note, **about)
     enough = found["fitted"].mean((0, 2)) > 0.5
     first = int(enough.argmax())
     for place, name in zip((1, 0), PLACES[::-1], strict=True):
         more = runs.difference_interval(found["agreement"][:, -1, place], found["agreement"][:, first, place], paired=True)
-        note = f"width {widths[-1]} against {widths[first]}, the least that fits" if enough.any() else "no width fits"
+        note = f"width {widths[-1]} against {widths[first]}, the narrowest that fits" if enough.any() else "no width fits"
         verdict = runs.above(more, 0) if enough.any() else runs.UNSETTLED
         yield runs.Claim.of(more, f"wider networks agree more {name}", SOURCE, "more than 0", verdict, note=note, **about)
 
@@ -135,19 +136,19 @@ def figures(results: runs.Results) -> plotting.Figures:
     """The plane by width; planes through test images."""
     found, config, around = results.arrays(PLANE), results.config, (-SIDE, SIDE, -SIDE, SIDE)
 
-    def of_hull(axes: Axes) -> None:
+    def draw_hull(axes: Axes) -> None:
         maps.points(axes, found["points"], found["labels"])
         maps.outline(axes, planes.outline(found["points"]))
 
     columns = [
-        maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, of_hull)
+        maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, draw_hull)
         for i, width in enumerate(config["widths"])
     ]
-    title = "Networks of growing width, fitted to the same points whose hull is outlined"
+    title = "Networks of increasing width, fitted to the same points (outline: their hull)"
     yield "plane", maps.panels(title, columns, config["members"])
     images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
 
-    def of_image(each: dict[str, np.ndarray], axes: Axes) -> None:
+    def draw_image(each: dict[str, np.ndarray], axes: Axes) -> None:
         maps.distances(axes, each["distance"], tuple(each["corners"]), LEVELS)
         maps.marks(axes, dict(zip("TPN", each["marks"], strict=True)))
 
@@ -157,7 +158,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             each["map"],
             each["shares"],
             tuple(each["corners"]),
-            partial(of_image, each),
+            partial(draw_image, each),
         )
         for each in images
     ]

@@ -1,4 +1,4 @@
-"""Where networks that fit the same training images are asked: what experiments on minimizers and widths have in common."""
+"""Points at which networks that fit the same training images are evaluated: shared by experiments on minimizers and widths."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hullx.errors import ArgumentError
 
 from .places import INSIDE, Place, places
 
-VERIFIED = 32  # points of each kind inside
+VERIFIED = 32  # verified points of each kind inside
 
 
 @dataclass(frozen=True)
 class Config(runs.Config):
-    """Settings of experiments that ask networks.
+    """Settings of experiments that evaluate networks.
 
     Attributes:
-        data: a data set; of its training images the first are fitted, others may serve as poison.
-        points: training images.
-        queries: test images that are projected; test errors are of the others.
+        data: a data set; its first training images are fitted, others may serve as poison.
+        points: number of training images.
+        queries: number of projected test images; test errors use the other test images.
     """
 
     data: Sample = Sample("digits")
@@ -35,12 +35,12 @@ class Config(runs.Config):
     queries: int = 60
 
 
-class Asked(NamedTuple):
-    """What networks fit, and where they are asked.
+class EvaluationSetup(NamedTuple):
+    """The data that networks fit, and the points at which they are evaluated.
 
-    - title: of the data.
-    - classes: how many.
-    - train, pool: images to fit, and others.
+    - title: title of the data.
+    - classes: number of classes.
+    - train, pool: images to fit, and further images.
     - queries, found: test images outside the hull, and their projections.
     - test: the other test images.
     - places: points inside, on the surface, outside.
@@ -56,28 +56,28 @@ class Asked(NamedTuple):
     places: dict[str, Place]
 
     def labels(self, model: nn.Module, variables: Any, points: np.ndarray) -> np.ndarray:
-        """What each member calls the points (..., d): (members, ...)."""
+        """Each member's predicted labels of the points (..., d): (members, ...)."""
         images = jnp.asarray(points.reshape(-1, *self.train.images.shape[1:]), jnp.float32)
         found = np.asarray(probes.logits(variables, images, model=model).argmax(-1))
         return found.reshape(len(found), *points.shape[:-1])
 
     def agreement(self, model: nn.Module, variables: Any) -> np.ndarray:
         """The share of pairs of members that agree, at each point of each place: (places, points)."""
-        said = [self.labels(model, variables, place.points) for place in self.places.values()]
-        return np.stack([probes.pairwise(each, self.classes) for each in said])
+        predicted = [self.labels(model, variables, place.points) for place in self.places.values()]
+        return np.stack([probes.pairwise(each, self.classes) for each in predicted])
 
     def errors(self, model: nn.Module, variables: Any) -> np.ndarray:
         """Each member's share of wrong labels of test images."""
         return (self.labels(model, variables, self.test.rows) != self.test.labels).mean(1)
 
 
-def prepared(config: Config, run: runs.Run[Any]) -> Asked:
-    """The data in their parts, and the points; inside ones are verified by projecting some of them."""
+def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
+    """Split the data and draw the points; verify some of the inside points by projecting them."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     sizes = len(data.train.labels), len(data.test.labels)
     if config.points > sizes[0] or config.queries >= sizes[1]:
-        said = f"got {config.points:,} and {config.queries:,} of {sizes[0]:,} training and {sizes[1]:,} test images"
-        raise ArgumentError(f"--points, --queries: {said}, expected fewer: lower them")
+        counts = f"got {config.points:,} and {config.queries:,} of {sizes[0]:,} training and {sizes[1]:,} test images"
+        raise ArgumentError(f"--points, --queries: {counts}, expected fewer: lower them")
     train, pool = (data.train.take(part) for part in np.split(np.arange(len(data.train.labels)), [config.points]))
     queries, test = (data.test.take(part) for part in np.split(np.arange(len(data.test.labels)), [config.queries]))
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.resume_dir("projections"))
@@ -88,7 +88,7 @@ def prepared(config: Config, run: runs.Run[Any]) -> Asked:
     where = run.cached("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)
     some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
     far = hullx.sweep(some, train.rows, resume=run.resume_dir("verified"), progress=False).distance
-    # Mixtures are rounded to float32, which moves a point by at most this.
+    # Rounding mixtures to float32 moves a point by at most this.
     rounding = np.finfo(np.float32).eps * np.linalg.norm(some, axis=1)
     run.record("share certified inside", far <= rounding, data=title, group="points inside")
-    return Asked(title, len(data.classes), train, pool, queries, found, test, where)
+    return EvaluationSetup(title, len(data.classes), train, pool, queries, found, test, where)

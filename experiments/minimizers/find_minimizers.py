@@ -1,4 +1,4 @@
-"""Ways to find networks that make no error on a few images of two classes: guessed, trained, and searched without gradients."""
+"""Ways to find networks without an error on a few images of two classes: guessing, training, and search without gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import optax
 
 from experiments.shared.guess_and_check import Found, guess
 from experiments.shared.minimizer_measures import lipschitz_estimate
-from experiments.shared.two_class_setup import by_norms
+from experiments.shared.two_class_setup import norm_product
 from hullx import probes
 from hullx.data import Split
 from hullx.models import LeNet
@@ -24,7 +24,7 @@ from .stopped_descent import stopped_descent
 
 WAYS = GUESSED, TRAINED, SEARCHED = "guessed", "gradient descent", "pattern search"
 EDGES = 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65
-MIDDLE = 0.5  # the loss at which pattern search stops, for it takes long
+MIDDLE = 0.5  # the loss at which pattern search stops, as it is slow
 SHAPES = {  # width, and hidden units
     (LENET := "LeNet of half width"): (0.5, (120, 84)),
     "half as wide": (0.25, (120, 84)),
@@ -41,38 +41,38 @@ def networks(config: Any, k: int, shape: str, train: Split, test: Split) -> tupl
     Args:
         config: settings of `experiments.guessing`.
         k: number of the set of images.
-        shape: of `SHAPES`; only for LeNet do the ranges of the loss matter, and pattern search is tried.
+        shape: one of `SHAPES`; ranges of the loss and pattern search apply to LeNet only.
         train, test: images of two classes.
     """
     width, hidden = SHAPES[shape]
     model, key = LeNet(2, width, hidden), jax.random.fold_in(jax.random.key(config.seed), 1000 * k + len(train.labels))
     edges = EDGES if shape == LENET else (0.0, np.inf)
-    guessed = guess(key, model, train, edges, wanted=config.wanted, budget=config.budget, scale=by_norms)
-    rows = list(described(GUESSED, model, guessed, train, test))
-    settings: dict[str, Any] = {"scale": by_norms, "steps": config.steps}
+    guessed = guess(key, model, train, edges, wanted=config.wanted, budget=config.budget, scale=norm_product)
+    rows = list(network_rows(GUESSED, model, guessed, train, test))
+    settings: dict[str, Any] = {"scale": norm_product, "steps": config.steps}
     for i, (low, high) in enumerate(pairwise(edges)):
         found = stopped_descent(jax.random.fold_in(key, i), model, train, members=config.members, high=high, **settings)
-        rows += [row for row in described(TRAINED, model, found, train, test) if low < row[2]]
+        rows += [row for row in network_rows(TRAINED, model, found, train, test) if low < row[2]]
     if shape == LENET:
         found = pattern_search(key, model, train, members=config.members // 4, high=MIDDLE, **settings)
-        rows += described(SEARCHED, model, found, train, test)
+        rows += network_rows(SEARCHED, model, found, train, test)
     return rows, guessed.tried
 
 
-def described(way: str, model: LeNet, found: Found, train: Split, test: Split) -> Iterator[tuple[Any, ...]]:
-    """A row for each network that makes no error, which is seen once more, one at a time and on the data as they are."""
+def network_rows(way: str, model: LeNet, found: Found, train: Split, test: Split) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each network without an error, after evaluating each again separately."""
     parts = jax.tree.map(jnp.asarray, (train, test))
     for k, loss in enumerate(found.loss.tolist()):
         one = jax.tree.map(lambda leaf: leaf[k], found.variables)  # noqa: B023 (called in this round only)
-        wrong, by_lipschitz, accuracy = map(float, _described(one, *parts, model=model))
+        wrong, by_lipschitz, accuracy = map(float, _evaluate(one, *parts, model=model))
         if wrong:
-            continue  # by rounding, where two logits are equal to the last digits
+            continue  # two logits equal up to rounding
         yield way, int(np.digitize(loss, EDGES, right=True)), loss, by_lipschitz, accuracy
 
 
 @partial(jax.jit, static_argnames="model")
-def _described(variables: Any, train: Split, test: Split, *, model: LeNet) -> tuple[jax.Array, jax.Array, jax.Array]:
-    said, there = (probes.logits(variables, split.images, model=model, members=False) for split in (train, test))
+def _evaluate(variables: Any, train: Split, test: Split, *, model: LeNet) -> tuple[jax.Array, jax.Array, jax.Array]:
+    train_logits, test_logits = (probes.logits(variables, split.images, model=model, members=False) for split in (train, test))
     steepest = lipschitz_estimate(model, variables, jnp.asarray(test.images[:JACOBIANS]))
-    loss = optax.softmax_cross_entropy_with_integer_labels(said / steepest, train.labels).mean()
-    return (said.argmax(-1) != train.labels).sum(), loss, (there.argmax(-1) == test.labels).mean()
+    loss = optax.softmax_cross_entropy_with_integer_labels(train_logits / steepest, train.labels).mean()
+    return (train_logits.argmax(-1) != train.labels).sum(), loss, (test_logits.argmax(-1) == test.labels).mean()

@@ -1,22 +1,22 @@
-"""Does gradient descent choose the minimizers that generalize, or does the architecture, so that any minimizer would do?
+"""Does gradient descent select the minimizers that generalize, or does the architecture make any minimizer generalize?
 
-Claims: networks guessed at random that make no training error generalize as well as trained ones of equal loss (Chiang et al.
-2023, "Loss landscapes are all you need"). Width helps, which is owed to gradient descent; depth hurts, which is owed to the
-architecture (Peleg and Hein 2024, "Bias of stochastic gradient descent or the architecture").
+Claims: random guesses that make no training error generalize as well as trained networks of equal loss (Chiang et al. 2023,
+"Loss landscapes are all you need"). Width helps because of gradient descent; depth hurts because of the architecture (Peleg
+and Hein 2024, "Bias of stochastic gradient descent or the architecture").
 
     python -m experiments.guessing                          digits, one pair of classes, seconds
     python -m experiments.guessing cpu                      MNIST, 4 pairs of classes, up to 16 images, minutes
     python -m experiments.guessing paper                    MNIST, 50 pairs of classes, up to 32 images
 
-LeNet of half width, two classes of MNIST drawn anew with each set, n training images, weights uniform in [−1, 1]. Guesses are
-checked by the hundred; stochastic gradient descent (rate 0.001, 2 images a step) and pattern search begin at such guesses and
-stop once they make no error and their loss is in its range. Losses are of logits divided by Π ‖W‖/3 over layers (Chiang et
-al.); beside it stands the loss of logits divided by an estimate of the network's Lipschitz constant (Peleg and Hein). For width
-and depth all networks without an error count, whatever their loss.
+LeNet of half width, two classes of MNIST drawn for each set, n training images, weights uniform in [−1, 1]. Guesses are
+checked by the hundred. Stochastic gradient descent (rate 0.001, 2 images a step) and pattern search begin at such guesses.
+They stop once they make no error and their loss is in its range. Losses are of logits divided by Π ‖W‖/3 over layers (Chiang
+et al.). A second loss divides logits by an estimate of the network's Lipschitz constant (Peleg and Hein). For width and depth,
+all networks without an error count at any loss.
 
-Fixed before the run: ways are as good as each other if their mean accuracies, over sets, numbers of images and ranges of the
-loss in which both found networks, are within two points. Width helps, and depth hurts, if the difference between the widest and
-the narrowest, the deepest and the shallowest, has an interval beyond 0; intervals are over sets.
+Fixed before the run: two ways are equally good if their mean accuracies differ by at most two points, over the sets, numbers
+of images and ranges of the loss in which both found networks. Width helps, and depth hurts, if the interval of the difference
+between widest and narrowest, or deepest and shallowest, lies beyond 0. Intervals are over sets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.shared.two_class_setup import standard, two_classes
+from experiments.shared.two_class_setup import standardise, two_classes
 from hullx import runs
 from hullx.data import Sample
 from hullx.runs import plotting
@@ -46,15 +46,15 @@ class Config(runs.Config):
     """Settings of the experiment.
 
     Attributes:
-        data: a data set of grey images, 28 × 28 or 8 × 8, which are enlarged.
-        sets: pairs of classes, each with training images of its own.
+        data: a data set of grey images: 28 × 28, or 8 × 8, which are enlarged.
+        sets: number of pairs of classes, each with its own training images.
         images: numbers of training images.
-        shapes: further shapes, of `find_minimizers.SHAPES`.
-        compared: the number of training images for which shapes are compared.
-        wanted: networks in each range of the loss.
-        budget: guesses at most for each number of images, and each shape.
-        members: of gradient descent, for each range; a quarter of it of pattern search.
-        steps: of both, at most.
+        shapes: further shapes in `find_minimizers.SHAPES`.
+        compared: number of training images at which shapes are compared.
+        wanted: number of networks in each range of the loss.
+        budget: largest number of guesses for each number of images, and for each shape.
+        members: number of gradient descents for each range; pattern search runs a quarter as many.
+        steps: largest number of steps of both.
     """
 
     data: Sample = Sample("digits")
@@ -69,7 +69,7 @@ class Config(runs.Config):
 
     @property
     def jobs(self) -> list[tuple[int, str]]:
-        """Numbers of images and shapes of the networks that are to be found for each set."""
+        """The number of images and the shape of each search in a set."""
         return [(n, LENET) for n in self.images] + [(self.compared, shape) for shape in self.shapes]
 
 
@@ -82,9 +82,9 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Networks that were guessed, trained and searched, for each set of images; a row of the table is a network."""
+    """Find networks in each way for each set of images; each row of the table is a network."""
     data, rows, tried = config.data.load(seed=config.seed, data_dir=config.data_dir), list[Any](), dict[int, list[int]]()
-    splits = [standard(split, data.train.images) for split in (data.train, data.test)]
+    splits = [standardise(split, data.train.images) for split in (data.train, data.test)]
     runs.known("--shapes", config.shapes, SHAPES)
     jobs = [(k, n, shape) for k in range(config.sets) for n, shape in config.jobs]
     with progress(data.title, len(jobs), "searches") as report:
@@ -112,7 +112,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def differences(results: runs.Results) -> dict[str, runs.Estimate]:
-    """Differences of mean accuracy: of ways at equal loss, by both normalisations; of shapes, by way."""
+    """Differences of mean accuracy: between ways at equal loss, for both normalisations; between shapes, by way."""
     table, config = results.table("models"), results.config
     mine = {way: table["way"] == way for way in WAYS}
 
@@ -145,7 +145,7 @@ def differences(results: runs.Results) -> dict[str, runs.Estimate]:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Chiang's equality under both normalisations, and Peleg and Hein's signs."""
+    """Chiang et al.'s equality under both normalisations, and Peleg and Hein's signs."""
     found, about = differences(results), {"data": results.names("data")[0], "unit": "%"}
     for name, gap in found.items():
         if not name.startswith(("width", "depth")):
@@ -159,7 +159,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Accuracy of all networks against their loss, and differences."""
+    """Accuracy of all networks against their loss; differences."""
     data, table, counts = results.names("data")[0], results.table("models"), results.config["images"]
     title = f"{data}, two classes: test accuracy of networks without training error, by way and number of training images"
     drawn, axes = plotting.figure(2, len(counts), size=(2.8 * len(counts) + 1, 5.6), title=title)
@@ -172,8 +172,10 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn.supylabel("test accuracy")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, markerscale=3)
     yield "accuracy", drawn
-    drawn, axes = plotting.figure(size=(9, 3.4), title=f"{data}, two classes: ways compared at equal loss, and shapes")
-    plotting.intervals(axes[0, 0], differences(results), "difference of mean test accuracy, 95% interval (cut off at ±0.3)")
+    drawn, axes = plotting.figure(
+        size=(9, 3.4), title=f"{data}, two classes: accuracy differences between ways at equal loss and between shapes"
+    )
+    plotting.intervals(axes[0, 0], differences(results), "difference of mean test accuracy, 95% interval (clipped at ±0.3)")
     axes[0, 0].set_xlim(-0.3, 0.3)
     yield "differences", drawn
 

@@ -2,12 +2,12 @@
 
     fit = decompose(features)                         to minimise ‖features · θ − targets‖² in the following ways
     minimum_norm(fit, targets)                        the shortest of the best fits θ
-    minimum_norm(fit, targets, start=θ₀)              the best fit nearest to θ₀: where gradient descent from there ends
-    gradient_descent(fit, targets, 1000, start=θ₀)    where gradient descent is after 1,000 steps
+    minimum_norm(fit, targets, start=θ₀)              the best fit nearest to θ₀, the limit of gradient descent from θ₀
+    gradient_descent(fit, targets, 1000, start=θ₀)    gradient descent after 1,000 steps
     ridge(fit, targets, 1e-3)                         with a penalty on ‖θ‖²
 
-All of these are θ₀ + Σ f(s) ⟨u, targets − features · θ₀⟩ v over the singular triplets (u, s, v) of the features, and differ in
-f: 1/s, (1 − (1 − η s²/n)^t)/s and s/(s² + n λ).
+All of these are θ₀ + Σ f(s) ⟨u, targets − features · θ₀⟩ v over the singular triplets (u, s, v) of the features. They differ
+in f: 1/s, (1 − (1 − η s²/n)^t)/s and s/(s² + n λ).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 
 class LeastSquares(NamedTuple):
-    """The singular triplets of features (n, p) whose values are not 0 in float64: left (n, r), values (r,), right (r, p)."""
+    """The singular triplets of features (n, p) with values above rounding: left (n, r), values (r,), right (r, p)."""
 
     left: Float[np.ndarray, "n r"]
     values: Float[np.ndarray, "r"]
@@ -36,7 +36,7 @@ def decompose(features: Float[np.ndarray, "n p"]) -> LeastSquares:
 def minimum_norm(
     fit: LeastSquares, targets: Float[np.ndarray, "n k"], *, start: Float[np.ndarray, "p k"] | None = None
 ) -> Float[np.ndarray, "p k"]:
-    """The best fit nearest to a start, by default 0: the limit of gradient descent from there.
+    """The best fit nearest to a start (0 by default): the limit of gradient descent from there.
 
     Example:
         >>> features, targets = np.array([[1.0, 1.0]]), np.array([[2.0]])
@@ -54,11 +54,11 @@ def gradient_descent(
     rate: float = 1.0,
     start: Float[np.ndarray, "p k"] | None = None,
 ) -> Float[np.ndarray, "p k"]:
-    """Where gradient descent on ‖features · θ − targets‖²/2 is after some steps.
+    """The parameters of gradient descent on ‖features · θ − targets‖²/2 after some steps.
 
     Args:
         rate: learning rate, in units of 1/(largest singular value)²; up to 1 gradient descent never overshoots.
-        start: where it begins, by default 0.
+        start: initial parameters, 0 by default.
 
     Reference: Ali, Kolter and Tibshirani (2019), "A continuous-time view of early stopping for least squares regression".
     """

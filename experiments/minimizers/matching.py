@@ -1,8 +1,8 @@
-"""Matched comparison of points inside and outside, between pairs that are alike in other respects.
+"""Matched comparison of points inside and outside, between pairs with nearly equal covariates.
 
-Networks agree less far from the training images, and where classes are mixed; points inside and outside differ in both. So each
-point of one group is paired with a point of the other whose covariates are nearly the same. The difference of the covariates is
-reported twice, of the groups and of the pairs.
+Networks agree less far from the training images and where classes are mixed; points inside and outside differ in both. So each
+point of one group is paired with a point of the other that has nearly the same covariates. The difference of the covariates is
+reported before matching, for the groups, and after it, for the pairs.
 
 Source: Rosenbaum and Rubin (1985), "Constructing a control group using multivariate matched sampling methods"; Stuart (2010),
 "Matching methods for causal inference".
@@ -23,8 +23,8 @@ class MatchedPairs(NamedTuple):
     """Pairs of points, one of each group.
 
     - first, second: rows of the pairs in the two groups.
-    - before, after: standardised mean difference of each covariate, (mean − mean') / pooled spread, of the groups and of the
-      pairs; a size below 0.1 is called balanced.
+    - before, after: standardised mean difference of each covariate, (mean − mean') / pooled spread, for the groups and for the
+      pairs; an absolute value below 0.1 counts as balanced.
     """
 
     first: Int[np.ndarray, "p"]
@@ -34,11 +34,11 @@ class MatchedPairs(NamedTuple):
 
 
 def match_pairs(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"], *, caliper: float = 0.25) -> MatchedPairs:
-    """As many pairs within the caliper as possible, each point in at most one, with the least sum of distances.
+    """As many pairs within the caliper as possible, with the least sum of distances; each point is in at most one pair.
 
     Args:
-        first, second: covariates, one point a row, such as the distance to the nearest training image and the largest class's
-            share of weight.
+        first, second: covariates, one point per row, such as the distance to the nearest training image and the largest
+            class's share of weight.
         caliper: the largest difference of a covariate within a pair, in units of its pooled spread.
 
     Raises:
@@ -52,12 +52,12 @@ def match_pairs(first: Float[np.ndarray, "a k"], second: Float[np.ndarray, "b k"
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not len(first) or not len(second):
         raise ArgumentError(
-            f"first, second: got shapes {first.shape} and {second.shape}, expected (a, k) and (b, k): a point a row"
+            f"first, second: got shapes {first.shape} and {second.shape}, expected (a, k) and (b, k), one point per row"
         )
     spread = np.sqrt((first.var(0) + second.var(0)) / 2)
     unit = np.where(spread > 0, spread, 1)
     apart = np.abs(first[:, None] - second) / unit
-    # A pair beyond the caliper costs more than all pairs within it, so that the assignment uses it only as a last resort.
+    # A pair beyond the caliper costs more than all pairs within it, so the assignment uses it only if it must.
     allowed = np.all(apart <= caliper, axis=2)
     cost = np.where(allowed, apart.sum(2), 1e6)
     rows, columns = scipy.optimize.linear_sum_assignment(cost)

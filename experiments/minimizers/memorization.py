@@ -1,9 +1,9 @@
-"""Can over-parameterized networks fit anything, and where are the test images while they do?
+"""Can over-parameterized networks fit anything, and where are the test images relative to the hull?
 
 Claim (Zhang et al. 2017, "Understanding deep learning requires rethinking generalization"): the same networks reach 100%
 training accuracy on true labels, on partly corrupted and random labels, on shuffled and random pixels and on Gaussian noise.
-Added here: the distance of the test images to the hull of the training images under each condition, for corrupted labels leave
-it as it is and corrupted pixels do not, while training accuracy tells neither from the other.
+Added here: the distance of the test images to the hull of the training images under each condition. Corrupted labels leave
+this distance unchanged and corrupted pixels do not; training accuracy cannot separate the two.
 
     python -m experiments.memorization                      300 digits, seconds, no download
     python -m experiments.memorization cpu                  CIFAR-10, 5,000 images, minutes
@@ -11,8 +11,8 @@ it as it is and corrupted pixels do not, while training accuracy tells neither f
     python -m experiments.memorization paper --models "mlp 3×512" --conditions "true labels" "random labels" --seeds 1
 
 As published: 28 × 28 centre crop, images whitened, SGD with momentum 0.9, learning rate × 0.95 an epoch, no augmentation, no
-weight decay. That networks *can* fit is shown by examples: the verdict is about those that were trained, and holds in part at
-99% right. A test accuracy is as published if its interval is within two points.
+weight decay. Examples show that networks *can* fit: the verdict concerns the trained networks, and holds in part at 99% right.
+A test accuracy is as published if its interval is within two points.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from hullx.models import MLP, SmallAlexNet
 from hullx.runs import plotting
 from hullx.training import FitConfig, fit
 
-# Their table 1, CIFAR-10 without augmentation or weight decay: share of test images right.
+# Table 1 of Zhang et al., CIFAR-10 without augmentation or weight decay: test accuracy.
 PUBLISHED = {
     "mlp 1×512": {TRUE: 0.5051, RANDOM: 0.1061},
     "mlp 3×512": {TRUE: 0.5239, RANDOM: 0.1048},
     "small alexnet": {TRUE: 0.7607, RANDOM: 0.0986},
 }
-# Initial learning rates: 0.01 for the MLPs, 0.1 for the others (the same, section A).
+# Initial learning rates: 0.01 for the MLPs, 0.1 for the others (Zhang et al., section A).
 MODELS: dict[str, tuple[type[nn.Module], dict[str, int], float]] = {
     "mlp 1×512": (MLP, {"depth": 1, "width": 512}, 0.01),
     "mlp 3×512": (MLP, {"depth": 3, "width": 512}, 0.01),
@@ -57,15 +57,15 @@ class Config(runs.Config):
 
     Attributes:
         data: a data set, as in hullx.data.Sample: digits, cifar10, cifar10:5000, npz:PATH.
-        models: of "mlp 1×512", "mlp 3×512", "small alexnet".
-        conditions: those of hullx.data.CONDITIONS.
-        share: of labels replaced under "partly corrupted labels".
-        crop: side of the central window that is kept; whole images if not given.
-        epochs: at most; a condition ends when every network has all of its training images right.
-        batch: images a step.
-        decay: factor on the learning rate, an epoch.
-        seeds: networks of each kind on each condition.
-        projected: test images whose hull distance is measured.
+        models: any of "mlp 1×512", "mlp 3×512", "small alexnet".
+        conditions: any of hullx.data.CONDITIONS.
+        share: share of labels replaced under "partly corrupted labels".
+        crop: side of the central crop; None for whole images.
+        epochs: largest number of epochs; training stops when each network fits all training images.
+        batch: images per step.
+        decay: factor on the learning rate per epoch.
+        seeds: number of networks of each kind on each condition.
+        projected: number of test images whose hull distance is measured.
     """
 
     data: Sample = Sample("digits:300")
@@ -91,14 +91,14 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Each model on each condition, then the hull distances."""
+    """Train each model on each condition, then measure the hull distances."""
     runs.known("--models", config.models, MODELS)
     runs.known("--conditions", config.conditions, CONDITIONS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     if config.crop is not None:
         train, test = (np.ascontiguousarray(centre_crop(split.images, config.crop)) for split in (data.train, data.test))
         data = data._replace(train=data.train._replace(images=train), test=data.test._replace(images=test))
-    # A generator for each, so that a condition is the same whatever other conditions there are.
+    # One generator per condition, so that a condition does not depend on the others.
     generators = {name: runs.generator(config.seed, "condition", name) for name in config.conditions}
     sets = {name: corrupted(random, data, name, share=config.share) for name, random in generators.items()}
     curves = []
@@ -106,9 +106,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         module, fields, rate = MODELS[model]
         network = module(len(data.classes), **fields)
         schedule = optax.exponential_decay(rate, len(data.train.images) // config.batch, config.decay, staircase=True)
-        optimizer = optax.sgd(schedule, momentum=0.9)  # one for all conditions, or each would compile a program of its own
+        optimizer = optax.sgd(schedule, momentum=0.9)  # one for all conditions: another object would compile again
         for condition, changed in sets.items():
-            history = trained(config, run, network, optimizer, changed, f"{model}, {condition}")
+            history = train_network(config, run, network, optimizer, changed, f"{model}, {condition}")
             means = (each.mean(-1) for each in (history.loss.mean(1), history.train_accuracy, history.test_accuracy))
             steps = history.loss.shape[1] * np.arange(1, len(history.loss) + 1)
             curves += [(model, condition, *row) for row in zip(steps, *means, strict=True)]
@@ -123,8 +123,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.arrays("distances", **distances)
 
 
-def trained(config: Config, run: runs.Run[Config], network: nn.Module, optimizer, data: Dataset, title: str):
-    """The history of all seeds' networks on one condition, which train in one program."""
+def train_network(config: Config, run: runs.Run[Config], network: nn.Module, optimizer, data: Dataset, title: str):
+    """Train all seeds' networks on one condition in one program; return their history."""
     keys = jax.random.split(jax.random.key(config.seed), config.seeds)
     train, test = (Split(whitened(split.images), split.labels) for split in (data.train, data.test))
     settings = FitConfig(config.epochs, config.batch, until=1.0, checkpoint=run.resume_dir(title), title=title)
@@ -140,22 +140,25 @@ def trained(config: Config, run: runs.Run[Config], network: nn.Module, optimizer
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether all were fitted, what corruptions do to the hull, and test accuracies against the published ones."""
+    """Whether each condition is fitted, how corruptions change hull distances, and test accuracies as published."""
     (data,), conditions = results.names("data"), results.config["conditions"]
     least = min(results.select(quantity="least training accuracy"), key=lambda row: row.value)
     verdict = runs.HOLDS if least.value == 1 else runs.IN_PART if least.value >= NEARLY else runs.FAILS
     about = {"data": data, "unit": "%", "seeds": results.config["seeds"]}
     name, note = "every condition is fitted", "" if least.value == 1 else f"least: {least.group}"
     yield runs.Claim.of(least.estimate, name, SOURCE, "100% by every network", verdict, note=note, **about)
-    here = {name: results.arrays("distances")[runs.slug(f"{name}, {AS_THEY_ARE}")] for name in conditions}
+    hull_distance = {name: results.arrays("distances")[runs.slug(f"{name}, {AS_THEY_ARE}")] for name in conditions}
     pixels = [name for name in conditions if name not in LABEL_CONDITIONS]
     if TRUE in conditions and pixels:
-        moved = {name: runs.difference_interval(here[name], here[TRUE], paired=True) for name in pixels}
-        same = all(np.array_equal(here[name], here[TRUE]) for name in conditions if name in LABEL_CONDITIONS)
+        moved = {name: runs.difference_interval(hull_distance[name], hull_distance[TRUE], paired=True) for name in pixels}
+        same = all(np.array_equal(hull_distance[name], hull_distance[TRUE]) for name in conditions if name in LABEL_CONDITIONS)
         nearest = min(pixels, key=lambda name: moved[name].low)
         verdict = runs.both(runs.HOLDS if same else runs.FAILS, *(runs.above(each, 0) for each in moved.values()))
-        name, note = "labels leave the test images' hull distance as it is, pixels make it greater", f"least: {nearest}"
-        yield runs.Claim.of(moved[nearest], name, "here", "0, more than 0", verdict, data=data, note=note)
+        name, note = (
+            "corrupted labels leave the test images' hull distance unchanged, corrupted pixels increase it",
+            f"least: {nearest}",
+        )
+        yield runs.Claim.of(moved[nearest], name, "here", "0; more than 0", verdict, data=data, note=note)
     for row in results.select(quantity="test accuracy") if data.startswith("cifar10") and "," not in data else ():
         model, condition = row.group.split(", ")
         if published := PUBLISHED[model].get(condition):
@@ -166,12 +169,12 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 def figures(results: runs.Results) -> plotting.Figures:
     """Learning curves of all conditions, as figure 1 of Zhang et al.; and hull distances by condition."""
     data = results.rows[0].data
-    title = f"{data}: networks fit what there is to learn and what there is not (seeds: {results.config['seeds']}, means)"
+    title = f"{data}: networks fit true and corrupted data (means over seeds: {results.config['seeds']})"
     quantities = {"loss": "training loss", "train": "training accuracy", "test": "test accuracy"}
     yield "curves", plotting.curves(title, results.table("curves"), "step", quantities, columns="model", by="condition")
     distances, conditions = results.arrays("distances"), results.config["conditions"]
     panels = {way: {name: distances[runs.slug(f"{name}, {way}")] for name in conditions} for way in WAYS}
-    title = f"{data}: corrupted labels leave the test images where they are, corrupted pixels move the hull away from them"
+    title = f"{data}: corrupted labels leave hull distances unchanged, corrupted pixels increase them"
     yield "distances", plotting.box_panels(title, panels, "distance to the training images' hull (pixels in [0, 1])")
 
 

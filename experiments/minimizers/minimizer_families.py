@@ -1,7 +1,7 @@
-"""Families of minimizers of one training loss, by descent: what experiments on minimizers have in common.
+"""Families of minimizers of one training loss, by descent: shared by the experiments on minimizers.
 
-A family is some networks that were trained in one way; all of its minimizers have every training image right. All families are
-asked at the same points, inside the hull of the training images and outside.
+A family is a set of networks trained in one way; all of its minimizers have every training image right. All families are
+evaluated at the same points inside and outside the hull of the training images.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from hullx.errors import ArgumentError, DivergedError
 from hullx.training import Ensemble, FitConfig, fit, init_state
 
 from . import evaluation_setup
-from .evaluation_setup import Asked
+from .evaluation_setup import EvaluationSetup
 
 ADAM, SGD, MOMENTUM = "adam", "sgd", "momentum"
-UNITS = 128  # of each of two hidden layers
+UNITS = 128  # in each of two hidden layers
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Config(evaluation_setup.Config):
 
     Attributes:
         families: names of ways to train.
-        members: networks in each family.
-        epochs: at most.
+        members: number of networks in each family.
+        epochs: largest number of epochs.
     """
 
     families: tuple[str, ...] = ("Adam", "initial weights × 3", "poisoned, half as many")
@@ -51,12 +51,12 @@ class Recipe:
     Attributes:
         optimizer: adam (with decoupled weight decay), sgd, or momentum (sgd with momentum 0.9).
         rate: learning rate.
-        batch: images a step.
+        batch: images per step.
         decay: weight decay.
-        shifted: whether images are moved by up to a pixel in training.
+        shifted: whether training shifts images by up to a pixel.
         scale: factor on the initial weights.
-        poison: wrongly labelled images that must be fitted besides, in multiples of the training set (Huang et al. 2020).
-        poisoned_start: whether it begins at a network that was fitted to random labels (Liu et al. 2020).
+        poison: wrongly labelled images to fit in addition, in multiples of the training set (Huang et al. 2020).
+        poisoned_start: whether training begins at a network fitted to random labels (Liu et al. 2020).
     """
 
     optimizer: str = ADAM
@@ -87,9 +87,9 @@ PRESETS = {
 }
 
 
-@cache  # one for all families that have the same, or each would compile programs of its own
-def transformation(name: str, rate: float, decay: float) -> optax.GradientTransformation:
-    """The optimizer."""
+@cache  # families with the same settings share one object, and its compiled programs
+def make_optimizer(name: str, rate: float, decay: float) -> optax.GradientTransformation:
+    """The optimizer with this name, rate and weight decay."""
     if name == ADAM:
         return optax.adamw(rate, weight_decay=decay)
     momentum = 0.9 if name == MOMENTUM else None
@@ -97,16 +97,18 @@ def transformation(name: str, rate: float, decay: float) -> optax.GradientTransf
 
 
 @partial(jax.jit, static_argnames=("model", "optimizer"))
-def begun(keys: jax.Array, image: jax.Array, scale: float, *, model: nn.Module, optimizer: optax.GradientTransformation) -> Any:
-    """The variables with which the members of a family begin."""
+def initial_variables(
+    keys: jax.Array, image: jax.Array, scale: float, *, model: nn.Module, optimizer: optax.GradientTransformation
+) -> Any:
+    """The initial variables of a family's members."""
     return jax.vmap(lambda key: init_state(key, model, optimizer, image, scale).variables)(keys)
 
 
-class Trained(NamedTuple):
+class TrainedFamily(NamedTuple):
     """The members of a family.
 
-    - variables, initial: of those that make no error on the training set, whatever else they had to fit; as found, as begun.
-    - members: how many these are.
+    - variables, initial: final and initial variables of members without a training error, regardless of poison.
+    - members: number of these members.
     """
 
     variables: Any
@@ -114,23 +116,23 @@ class Trained(NamedTuple):
     members: int
 
 
-def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, asked: Asked) -> Trained:
-    """A family, trained until all are right on all training images and on its poison, or for so many epochs; it is recorded.
+def train_family(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, setup: EvaluationSetup) -> TrainedFamily:
+    """Train a family until all members fit all training images and poison, or for `epochs`; record it.
 
     Args:
-        run: whose settings have members, epochs and a seed, and which keeps checkpoints.
-        name: with the seed it decides all random choices.
+        run: has settings with members, epochs and a seed, and stores checkpoints.
+        name: with the seed, it determines all random choices.
     """
-    config, train, m = run.config, asked.train, run.config.members
-    rng, classes = runs.generator(config.seed, "family", name), asked.classes
+    config, train, m = run.config, setup.train, run.config.members
+    rng, classes = runs.generator(config.seed, "family", name), setup.classes
     keys = jax.random.split(jax.random.key(rng.integers(2**31)), m)
-    optimizer, poison = transformation(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
-    if poison > (left := len(asked.pool.images)):
-        raise ArgumentError(f"--points: {name!r} needs {poison:,} images besides, and {left:,} are left of the data: lower it")
-    spoiled = asked.pool.take(np.arange(poison))
-    wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # each member's own
+    optimizer, poison = make_optimizer(recipe.optimizer, recipe.rate, recipe.decay), round(recipe.poison * len(train.images))
+    if poison > (left := len(setup.pool.images)):
+        raise ArgumentError(f"--points: {name!r} needs {poison:,} more images, but only {left:,} remain: lower it")
+    spoiled = setup.pool.take(np.arange(poison))
+    wrong = (spoiled.labels + rng.integers(1, classes, (m, len(spoiled.labels)))) % classes  # differs by member
     labels = np.concatenate([np.broadcast_to(train.labels, (m, len(train.labels))), wrong], 1).astype(np.int32)
-    initial = begun(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
+    initial = initial_variables(keys, train.images[:1], recipe.scale, model=model, optimizer=optimizer)
     augment, start = CropFlip(padding=1, flip=False) if recipe.shifted else None, None
     settings = FitConfig(config.epochs, recipe.batch, augment, until=1.0, ensemble=Ensemble(scale=recipe.scale))
     right, epochs, variables = np.zeros(m, bool), config.epochs, initial
@@ -144,21 +146,21 @@ def trained(run: runs.Run[Any], name: str, recipe: Recipe, model: nn.Module, ask
         settings = replace(settings, checkpoint=run.resume_dir(name), title=name)
         found = fit(keys, model, optimizer, every, settings, start=start)
     except DivergedError:
-        pass  # every member has: all are counted as failed
+        pass  # every member diverged: all count as failed
     else:
         variables, epochs = found.state.variables, len(found.history.loss)
-        right = (asked.labels(model, variables, train.rows) == train.labels).all(1) & np.isfinite(found.history.loss[-1, -1])
-    run.record("failed", ~right, data=asked.title, group=name, statistic="count")
-    run.record("epochs", epochs, data=asked.title, group=name)
+        right = (setup.labels(model, variables, train.rows) == train.labels).all(1) & np.isfinite(found.history.loss[-1, -1])
+    run.record("failed", ~right, data=setup.title, group=name, statistic="count")
+    run.record("epochs", epochs, data=setup.title, group=name)
     variables, initial = (jax.tree.map(lambda leaf: leaf[right], each) for each in (variables, initial))
-    return Trained(variables, initial, int(right.sum()))
+    return TrainedFamily(variables, initial, int(right.sum()))
 
 
 def check_any(found: Sized) -> None:
-    """Whether some family has minimizers to compare.
+    """Check that some family has minimizers to compare.
 
     Raises:
-        ArgumentError: none has.
+        ArgumentError: no family has any.
     """
     if not found:
         raise ArgumentError("no family has two networks without a training error: raise --epochs")

@@ -1,4 +1,4 @@
-"""What models of one size do: random features in closed form, and trained networks with one hidden layer."""
+"""Errors, norms and agreement of models of one size: random features in closed form, and networks with one hidden layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hullx import probes, runs
 from hullx.models import MLP, RandomFeatures, representations
 from hullx.training import FitConfig, fit
 
-from .evaluation_setup import Asked
+from .evaluation_setup import EvaluationSetup
 from .least_squares import decompose, minimum_norm
 
 RATE = 1e-3  # learning rate of Adam
@@ -22,11 +22,11 @@ QUANTITIES = {"training error": "share", "test error": "share", "squared test er
 
 
 class Found(NamedTuple):
-    """What some models of one size, which differ in their seeds, do.
+    """Measurements of models of one size with different seeds.
 
     - size: trained parameters ÷ (training images · classes).
-    - numbers: (quantities, seeds), NaN of those that diverged; the norm is that of the trained parameters.
-    - agreement: (places, points), the share of pairs that agree.
+    - numbers: (quantities, seeds), NaN for models that diverged; the norm is that of the trained parameters.
+    - agreement: (places, points), the share of pairs of models that agree.
     """
 
     size: float
@@ -34,53 +34,53 @@ class Found(NamedTuple):
     agreement: np.ndarray
 
 
-def random_features(asked: Asked, ratio: float, seeds: int, seed: int) -> Found:
+def random_features(setup: EvaluationSetup, ratio: float, seeds: int, seed: int) -> Found:
     """Linear heads of minimum norm on random rectified features.
 
     Args:
         ratio: features ÷ training images.
-        seeds: models.
-        seed: of all that is drawn.
+        seeds: number of models.
+        seed: seed of all random draws.
     """
-    model, train = RandomFeatures(asked.classes, round(ratio * len(asked.train.labels))), asked.train
-    targets, zeros, members = np.eye(asked.classes)[train.labels], jnp.zeros(asked.classes), list[Any]()
+    model, train = RandomFeatures(setup.classes, round(ratio * len(setup.train.labels))), setup.train
+    targets, zeros, members = np.eye(setup.classes)[train.labels], jnp.zeros(setup.classes), list[Any]()
     for key in jax.random.split(jax.random.key(seed), seeds):
         fixed = model.init(key, jnp.asarray(train.images[:1]))["fixed"]
-        drawn = {"fixed": fixed, "params": {"head": {"kernel": jnp.zeros((model.features, asked.classes)), "bias": zeros}}}
+        drawn = {"fixed": fixed, "params": {"head": {"kernel": jnp.zeros((model.features, setup.classes)), "bias": zeros}}}
         values = np.asarray(representations(model, drawn, jnp.asarray(train.images))["features"])
         drawn["params"]["head"]["kernel"] = jnp.float32(minimum_norm(decompose(values), targets))
         members.append(drawn)
     variables = jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
-    outputs = probes.logits(variables, jnp.asarray(asked.test.images), model=model)
-    return _found(asked, model, variables, np.asarray(outputs, np.float64), ratio)
+    outputs = probes.logits(variables, jnp.asarray(setup.test.images), model=model)
+    return _measure(setup, model, variables, np.asarray(outputs, np.float64), ratio)
 
 
-def networks(asked: Asked, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
-    """Networks with one hidden layer, trained until all fit every label, or for so many epochs; squared errors are of softmax.
+def networks(setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
+    """Networks with one hidden layer, trained until all fit every label or for `epochs`; squared errors are those of softmax.
 
     Args:
-        width: of the hidden layer.
-        seeds: models.
-        seed: of all that is drawn.
-        run: keeps checkpoints.
-        epochs: at most.
+        width: width of the hidden layer.
+        seeds: number of models.
+        seed: seed of all random draws.
+        run: stores checkpoints.
+        epochs: largest number of epochs.
     """
-    model, title = MLP(asked.classes, depth=1, width=width), f"networks of width {width}"
+    model, title = MLP(setup.classes, depth=1, width=width), f"networks of width {width}"
     keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)
     settings = FitConfig(epochs, batch=64, until=1.0, checkpoint=run.resume_dir(title), title=title)
-    variables = fit(keys, model, optimizer, asked.train, settings).state.variables
+    variables = fit(keys, model, optimizer, setup.train, settings).state.variables
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(variables["params"]))
-    outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(asked.test.images), model=model))
-    size = parameters / (len(asked.train.labels) * asked.classes)
-    return _found(asked, model, variables, np.asarray(outputs, np.float64), size)
+    outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(setup.test.images), model=model))
+    size = parameters / (len(setup.train.labels) * setup.classes)
+    return _measure(setup, model, variables, np.asarray(outputs, np.float64), size)
 
 
-def _found(asked: Asked, model: Any, variables: Any, outputs: np.ndarray, size: float) -> Found:
-    wrong = (asked.labels(model, variables, asked.train.rows) != asked.train.labels).mean(1)
-    squared = ((outputs - np.eye(asked.classes)[asked.test.labels]) ** 2).sum(-1).mean(1)
+def _measure(setup: EvaluationSetup, model: Any, variables: Any, outputs: np.ndarray, size: float) -> Found:
+    wrong = (setup.labels(model, variables, setup.train.rows) != setup.train.labels).mean(1)
+    squared = ((outputs - np.eye(setup.classes)[setup.test.labels]) ** 2).sum(-1).mean(1)
     squares = [
         (np.asarray(leaf, np.float64) ** 2).reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(variables["params"])
     ]
     norm = np.sqrt(np.sum(squares, axis=0))
-    numbers = np.stack([wrong, (outputs.argmax(-1) != asked.test.labels).mean(1), squared, norm])
-    return Found(size, np.where(np.isfinite(norm), numbers, np.nan), asked.agreement(model, variables))
+    numbers = np.stack([wrong, (outputs.argmax(-1) != setup.test.labels).mean(1), squared, norm])
+    return Found(size, np.where(np.isfinite(norm), numbers, np.nan), setup.agreement(model, variables))

@@ -1,21 +1,22 @@
-"""How does size change what networks do inside the hull of their training set, and outside?
+"""How does model size change what networks learn inside and outside the hull of their training set?
 
-Claims: test error has a second descent (Belkin et al. 2019): for random features with minimum norm it peaks where there are as
-many features as training images, beyond which the norm of the weights falls; for networks under label noise (Nakkiran et al.
-2019) where they begin to fit everything. And over-parameterization is needed to control what is learned outside the hull (arXiv
-2203.10447).
+Claims: test error has a second descent (Belkin et al. 2019). For random features with minimum norm it peaks where there are as
+many features as training images; beyond, the norm of the weights falls. For networks under label noise (Nakkiran et al. 2019)
+it peaks where they begin to fit all labels. And over-parameterization is needed to control what is learned outside the hull
+(arXiv 2203.10447).
 
     python -m experiments.overparameterization              digits, seconds
     python -m experiments.overparameterization cpu          MNIST, 1,000 training images, 8 seeds a size, minutes
     python -m experiments.overparameterization paper        MNIST, 5,000 training images, 20 seeds
 
-Random rectified features with linear heads, by least squares in closed form; and networks with one hidden layer, of which each
-size is trained, a fifth of the training labels replaced at random, until all are fitted or for so many epochs. Size is the
-number of trained parameters over that of equations, training images times classes. Seeds draw features and initial weights, not
-data.
+Models: random rectified features with linear heads, by least squares in closed form; and networks with one hidden layer. A
+fifth of the networks' training labels are random; they train until all labels are fitted, or for `epochs`. Size is the number
+of trained parameters divided by the number of equations, training images times classes. Seeds draw features and initial
+weights, not data.
 
-Fixed before the run: a network's threshold is the least size at which half the seeds fit every label. A size parts the seeds at
-a point by the share of pairs that disagree there; inside stands for mixtures of five training images, outside for test images.
+Fixed before the run: a network's threshold is the smallest size at which half the seeds fit every label. Disagreement at a
+point is the share of pairs of seeds that disagree there. Inside means mixtures of five training images, outside means test
+images.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from hullx.runs import plotting
 from hullx.runs.statistics import Estimate
 
 from . import evaluation_setup
-from .evaluation_setup import prepared
+from .evaluation_setup import prepare
 from .model_sizes import QUANTITIES, networks, random_features
 
 FEATURES, NETWORKS = "random features, minimum norm", "networks, a fifth of the labels random"
@@ -48,10 +49,10 @@ class Config(evaluation_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        features: numbers of random features, in multiples of the training images.
-        widths: of the networks' hidden layer.
-        seeds: at each size.
-        epochs: of the networks, at most.
+        features: numbers of random features, in multiples of the number of training images.
+        widths: widths of the networks' hidden layer.
+        seeds: number of seeds at each size.
+        epochs: largest number of epochs for the networks.
     """
 
     features: tuple[float, ...] = (0.3, 0.6, 0.9, 1.0, 1.1, 2.0, 5.0)
@@ -72,23 +73,23 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Errors and norms of every size and seed, and where the seeds of each size agree."""
-    asked, rows, shares = prepared(config, run), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
-    rng, labels = runs.generator(config.seed, "labels"), asked.train.labels
-    noisy = asked._replace(train=asked.train._replace(labels=relabelled(rng, labels, asked.classes, NOISE)))
+    """Measure errors and norms by size and seed, and the agreement of each size's seeds."""
+    setup, rows, shares = prepare(config, run), list[tuple[Any, ...]](), list[tuple[Any, ...]]()
+    rng, labels = runs.generator(config.seed, "labels"), setup.train.labels
+    noisy = setup._replace(train=setup.train._replace(labels=relabelled(rng, labels, setup.classes, NOISE)))
     for kind, sizes in ((FEATURES, config.features), (NETWORKS, config.widths)):
-        find = partial(random_features, asked) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
+        find = partial(random_features, setup) if kind == FEATURES else partial(networks, noisy, run=run, epochs=config.epochs)
         found = [run.cached(f"{kind} {size:g}", find, size, config.seeds, config.seed) for size in sizes]
         relative, numbers, agreement = (np.array([each[k] for each in found]) for k in range(3))
-        run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(asked.places)))
+        run.arrays(kind, size=relative, numbers=numbers, agreement=agreement, places=np.array(list(setup.places)))
         for size, values, agreeing in zip(relative, numbers, agreement, strict=True):
-            record = partial(run.record, data=asked.title, group=f"{kind}, size {size:.3g}")
+            record = partial(run.record, data=setup.title, group=f"{kind}, size {size:.3g}")
             for (quantity, unit), each in zip(QUANTITIES.items(), values, strict=True):
                 record(quantity, each, unit=unit)
             record("failed", ~np.isfinite(values[0]), statistic="count")
             rows.append((kind, size, *np.nanmean(values, axis=1)))
             for place in SHOWN:
-                mine = agreeing[list(asked.places).index(place)]
+                mine = agreeing[list(setup.places).index(place)]
                 record(f"share agreeing, {place}", mine, unit="share")
                 shares.append((kind, size, place, mine.mean()))
     run.tabulate("sizes", ("kind", "size", *QUANTITIES), rows)
@@ -96,57 +97,70 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """The peak and the norm of random features; the second descent of networks; how size parts the seeds."""
+    """The peak and the norm of random features; the second descent of networks; agreement of seeds by size."""
     (data,), sets = results.names("data"), {kind: results.arrays(kind) for kind in (FEATURES, NETWORKS)}
     about, (_, _, squared, norm) = {"data": data, "seeds": results.config["seeds"]}, sets[FEATURES]["numbers"].swapaxes(0, 1)
     peak, seeds = squared.argmax(0), np.arange(squared.shape[1])
-    where, name = runs.mean_interval(sets[FEATURES]["size"][peak]), "random features: error peaks at as many as images"
+    where, name = runs.mean_interval(sets[FEATURES]["size"][peak]), "random features: error peaks at size 1"
     yield runs.Claim.of(where, name, BELKIN, "size in 0.9–1.1", runs.within(where, *NEAR), **about)
     ratios = [squared[k, seed] / squared[k:, seed].min() for k, seed in zip(peak, seeds, strict=True)]
-    logs = runs.mean_interval(np.log(ratios))  # over three magnitudes: a mean of the ratios themselves says little
+    logs = runs.mean_interval(np.log(ratios))  # geometric mean: the ratios span three magnitudes
     value, low, end = np.exp(logs[:3]).tolist()
     high = Estimate(value, low, end, logs.n)
-    expected = f"more than {FIVE:g} × the least beyond (geometric mean)"
-    yield runs.Claim.of(high, "and is high", BELKIN, expected, runs.above(high, FIVE), **about)
+    expected = f"more than {FIVE:g} × the lowest error beyond (geometric mean)"
+    yield runs.Claim.of(high, "random features: the peak is high", BELKIN, expected, runs.above(high, FIVE), **about)
     less = runs.mean_interval(norm[-1] / norm[peak, seeds])
     yield runs.Claim.of(
-        less, "the norm falls beyond it", BELKIN, "the largest's ÷ the peak's < 1", runs.below(less, 1), **about
+        less,
+        "random features: the norm falls beyond the peak",
+        BELKIN,
+        "at the largest size ÷ at the peak < 1",
+        runs.below(less, 1),
+        **about,
     )
     wrong, errors, *_ = sets[NETWORKS]["numbers"].swapaxes(0, 1)
     fitted = (wrong == 0).mean(1) >= 0.5
     if not fitted.any():
-        note = f"least training error {np.nanmin(wrong):.1%}"
-        yield runs.Claim("no network fits every label", NAKKIRAN, "some do", None, None, runs.UNSETTLED, note=note, data=data)
+        note = f"lowest training error {np.nanmin(wrong):.1%}"
+        yield runs.Claim(
+            "no network fits every label", NAKKIRAN, "some networks do", None, None, runs.UNSETTLED, note=note, data=data
+        )
         return
     threshold = int(fitted.argmax())
-    least = int(errors[: threshold + 1, ::2].mean(1).argmin())  # chosen on half the seeds, judged on the others
+    least = int(errors[: threshold + 1, ::2].mean(1).argmin())  # chosen on half the seeds, judged on the other half
     rise = runs.difference_interval(errors[threshold, 1::2], errors[least, 1::2], paired=True)
     fall = runs.difference_interval(errors[threshold], errors[-1], paired=True)
     sizes = sets[NETWORKS]["size"]
-    note = f"threshold at size {sizes[threshold]:.2g}; before it error rises by {rise.value:.1%} from size {sizes[least]:.2g}"
+    note = f"threshold at size {sizes[threshold]:.2g}; before it, error rises by {rise.value:.1%} from size {sizes[least]:.2g}"
     verdict, name = (
         runs.both(runs.above(rise, 0), runs.above(fall, 0)),
-        "networks: error rises to the threshold, and falls beyond",
+        "networks: error rises up to the threshold and falls beyond it",
     )
-    yield runs.Claim.of(fall, name, NAKKIRAN, "more than 0, both", verdict, note=note, unit="%", **about)
+    yield runs.Claim.of(fall, name, NAKKIRAN, "both more than 0", verdict, note=note, unit="%", **about)
     for kind, first in ((FEATURES, int(np.median(peak))), (NETWORKS, threshold)):
         agreement, names = sets[kind]["agreement"], list(sets[kind]["places"])
         inside, outside = (agreement[-1, k] - agreement[first, k] for k in map(names.index, (SHOWN[0], SHOWN[2])))
         gain, more = runs.mean_interval(outside), runs.difference_interval(outside, inside, paired=False)
-        name = f"{kind.split(',')[0]}: beyond the threshold seeds agree more outside"
+        name = f"{kind.split(',')[0]}: seeds agree more outside beyond the threshold"
         yield runs.Claim.of(gain, name, OUTSIDE, "more than 0", runs.above(gain, 0), unit="%", **about)
         yield runs.Claim.of(
-            more, "and gain more there than inside", OUTSIDE, "more than 0", runs.above(more, 0), unit="%", **about
+            more,
+            f"{kind.split(',')[0]}: agreement grows more outside than inside",
+            OUTSIDE,
+            "more than 0",
+            runs.above(more, 0),
+            unit="%",
+            **about,
         )
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Errors and norms, and agreement, by size."""
+    """Errors, norms and agreement by size."""
     (data,), seeds = results.names("data"), results.config["seeds"]
-    title, labels = f"{data}: what size does, means over {seeds} seeds", {name: name for name in QUANTITIES}
+    title, labels = f"{data}: errors and norms by size, means over {seeds} seeds", {name: name for name in QUANTITIES}
     sizes = plotting.curves(title, results.table("sizes"), "size", labels, columns="kind", by="kind", xscale="log")
     shares = {"agreement": "share of pairs of seeds that agree"}
-    title = f"{data}: where {seeds} networks of one size agree: inside the hull, on its surface, outside"
+    title = f"{data}: agreement of {seeds} networks of one size: inside the hull, on its surface, outside"
     table, look = results.table("agreement"), {"xscale": "log", "ylim": (0, 1.02)}
     agreeing = plotting.curves(title, table, "size", shares, columns="kind", by="place", **look)
     for drawn in (sizes, agreeing):

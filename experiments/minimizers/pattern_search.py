@@ -1,6 +1,7 @@
-"""Minimizers by pattern search: it moves one weight at a time, and takes no gradient.
+"""Minimizers by pattern search, which moves one weight at a time and uses no gradient.
 
-Source: Hooke and Jeeves (1961), "Direct search solution of numerical and statistical problems"; as Chiang et al. (2023) use it.
+Source: Hooke and Jeeves (1961), "Direct search solution of numerical and statistical problems"; as used by Chiang et al.
+(2023).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hullx.types import Array
 
 
 class _State(NamedTuple):
-    """The state of one network: its weights as a vector, the size of the moves, and how many failed in a row."""
+    """The state of one search: the weights as a vector, the size of the moves, and the number of successive failures."""
 
     numbers: Float[Array, "p"]
     radius: Float[Array, ""]
@@ -40,19 +41,19 @@ def pattern_search(
     at_once: int = 64,
     radius: float = 1.0,
 ) -> Found:
-    """Networks that pattern search brings from random weights to no error and a low normalised loss.
+    """Networks that pattern search moves from random weights to no error and a low normalised loss.
 
     A move changes one weight by the radius, up or down. Each step tries `at_once` random moves, and makes the best if it lowers
-    the loss. The radius is halved when as many moves have failed in a row as there are moves.
+    the loss. The radius is halved once the number of successive failures reaches the number of possible moves.
 
     Args:
-        key: of the first weights and of the moves.
+        key: key for the first weights and for the moves.
         model, train, scale: as for `guess`.
-        members: networks to search for.
+        members: number of networks to search for.
         high: the normalised loss at which a network stops.
         steps: largest number of steps.
-        at_once: moves tried in a step.
-        radius: of the first moves.
+        at_once: number of moves tried in each step.
+        radius: size of the first moves.
 
     Returns:
         The networks that reached that loss.

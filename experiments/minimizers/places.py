@@ -1,7 +1,7 @@
 """Points where classifiers are compared: inside the hull, on its surface and outside.
 
-Networks agree less far from the training images and where classes are mixed. So each point comes with two numbers: the distance
-to the nearest training image, and the weight of the heaviest class in its convex combination (outside: in its projection's).
+Networks agree less far from the training images and where classes are mixed. So each point has two covariates: the distance to
+the nearest training image, and the weight of the heaviest class in its convex combination (outside: in its projection's).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hullx.data.dataset import Split
 from hullx.geometry import neighbours
 
 SURFACE = "projections of test images"
-# Outside: distances to the hull, in units of the test image's. All points of one image have the same projection.
+# Outside: distances to the hull in units of the test image's distance. All points of one image share its projection.
 BEYOND = {"test images": 1, "as far again": 2, "4 × as far": 4}
-# Inside: how many training images are mixed, of any class.
+# Inside: number of mixed training images, from any classes.
 MIXED = {"mixtures of 2": 2, "mixtures of 5": 5, "mixtures of 20": 20}
 ONE_CLASS, NEIGHBOURS = "mixtures of 5 of one class", "mixtures of 5 neighbours"
 INSIDE, OUTSIDE = (*MIXED, ONE_CLASS, NEIGHBOURS), tuple(BEYOND)
@@ -41,13 +41,13 @@ class Place(NamedTuple):
 def places(
     rng: np.random.Generator, train: Split, queries: Float[np.ndarray, "m d"], found: hullx.Projection
 ) -> dict[str, Place]:
-    """Points of each kind in `INSIDE`, `SURFACE` and `OUTSIDE`, as many as there are queries outside the hull.
+    """Points of each kind in `INSIDE`, `SURFACE` and `OUTSIDE`, as many per kind as there are queries outside the hull.
 
     Args:
         rng: draws the mixtures.
-        train: spans the hull.
-        queries: such as test images.
-        found: their projections, by `hullx.sweep`; those that are not certified to be outside are left out.
+        train: the training data, which span the hull.
+        queries: points to place, such as test images.
+        found: their projections, by `hullx.sweep`; queries not certified to be outside are skipped.
 
     Example:
         >>> digits = hullx.data.load("digits", train_size=300, test_size=8)

@@ -1,4 +1,4 @@
-"""Planes through points, and where such a plane meets the hull."""
+"""Planes through points, and their intersection with the hull."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plane(NamedTuple):
 
 
 def through(a: Float[np.ndarray, "d"], b: Float[np.ndarray, "d"], c: Float[np.ndarray, "d"]) -> Plane:
-    """The plane through three points: a at (0, 0), b on the positive x-axis, c above it.
+    """The plane through three points: a at (0, 0), b on the positive x-axis, c above that axis.
 
     Raises:
         ArgumentError: the points lie on a line.
@@ -58,10 +58,10 @@ def outline(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "v 2"]:
 def membership(
     plane: Plane, coordinates: Float[np.ndarray, "... 2"], rows: Float[np.ndarray, "n d"], *, rtol: float = 1e-3
 ) -> tuple[Bool[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Whether the points of a plane are outside the hull of the rows, each with a certificate, and how far.
+    """Whether the points of a plane are certified to be outside the hull of the rows, and their distances.
 
     Returns:
-        outside, and the distance (0 where inside).
+        outside, and the distance (0 inside).
     """
     points = plane.points(coordinates).reshape(-1, rows.shape[1]).astype(rows.dtype)
     found = hullx.sweep(points, rows, rtol=rtol, progress=False)

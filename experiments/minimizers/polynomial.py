@@ -1,21 +1,21 @@
-"""Where a polynomial's sign changes: what fits of every degree make of it inside the hull of the training points, and outside.
+"""Do polynomial fits of each degree recover a polynomial's sign, inside the hull of the training points and outside?
 
-Claim (arXiv 2101.09849): to recover a decision boundary outside the hull, over-parameterization and the training regime are
-needed together. Counter-claim (openreview dbzTXYhIO9): with a fixed basis and more functions than points, recovery outside is
-unattainable. Both are tested here side by side, on a line and in the plane, where everything is known.
+Claim (arXiv 2101.09849): recovering a decision boundary outside the hull needs over-parameterization and the right training
+regime together. Counter-claim (openreview dbzTXYhIO9): with a fixed basis and more functions than points, recovery outside is
+impossible. Both are tested on a line and in the plane, where the truth is known.
 
     python -m experiments.polynomial                        8 boundaries, seconds
     python -m experiments.polynomial cpu                    100 boundaries, a minute
     python -m experiments.polynomial paper                  1,000 boundaries
 
-A true polynomial of degree 3 has random coefficients; points uniform in [−1, 1]^d carry its sign, ±1, and all polynomials up
-to a degree are fitted to them by least squares. Training regimes: the minimum norm, in Legendre's basis (orthonormal on
-[−1, 1]) and in that of powers; a norm that weighs a function of degree k by (1 + k)²; ridge; gradient descent from 0 and from
+A true polynomial of degree 3 has random coefficients. Points uniform in [−1, 1]^d carry its sign, ±1, and all polynomials up
+to a degree are fitted to them by least squares. Training regimes: the minimum norm, in Legendre's basis (orthonormal on [−1,
+1]) and in that of powers; a norm that weighs a function of degree k by (1 + k)²; ridge; gradient descent from 0 and from
 random starts. Test points fill [−2, 2]^d and are sorted by their certified distance to the hull.
 
 Fixed before the run: a fit recovers the boundary outside if its share of wrong signs there, up to a distance of `REACH`, is at
-most `MARGIN` above that of the minimum-norm fit of the true degree. Which over-parameterized fit (more functions than points)
-is best, and which is worst, is chosen on one half of the boundaries and judged on the other.
+most `MARGIN` above that of the minimum-norm fit of the true degree. The best and the worst over-parameterized fits (more
+functions than points) are chosen on one half of the boundaries and judged on the other.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from hullx.runs.progress import progress
 from .least_squares import decompose, gradient_descent, minimum_norm, ridge
 from .polynomial_basis import polynomials
 
-TRUE_DEGREE, REACH, MARGIN, PENALTY, STEPS = 3, 0.5, 0.02, 1e-3, 10_000  # of ridge; of gradient descent
+TRUE_DEGREE, REACH, MARGIN, PENALTY, STEPS = 3, 0.5, 0.02, 1e-3, 10_000  # PENALTY: ridge; STEPS: descent
 PAPER, COUNTER = "arXiv 2101.09849", "openreview dbzTXYhIO9"
 REGIMES = "minimum norm", "minimum norm, powers", "smooth norm", "ridge", "descent from 0", "descent, random start"
-SPACES, EDGES = {"line": 1, "plane": 2}, np.linspace(0, 1, 9)  # dimensions; edges of the distances taken together
+SPACES, EDGES = {"line": 1, "plane": 2}, np.linspace(0, 1, 9)  # dimensions; edges of the bins of distance
 ERRORS = "space", "regime", "functions", "training", "inside", "outside"
 
 
@@ -48,10 +48,10 @@ class Config(runs.Config):
     """Settings of the experiment.
 
     Attributes:
-        boundaries: true polynomials, each with points of its own.
-        points: training points, on the line and in the plane.
-        degrees: of the fits; the errors of the last are shown by distance.
-        queries: test points of each boundary.
+        boundaries: number of true polynomials, each with its own points.
+        points: numbers of training points, on the line and in the plane.
+        degrees: degrees of the fits; the last one's errors are shown by distance.
+        queries: number of test points for each boundary.
     """
 
     boundaries: int = 8
@@ -64,10 +64,10 @@ PRESETS = {"smoke": Config(), "cpu": Config(boundaries=100, queries=4000), "pape
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Errors by space, regime and degree, inside and outside, and by distance."""
+    """Measure errors by space, regime and degree, inside, outside and by distance."""
     errors, distances = [], []
     for (space, dimension), points in zip(SPACES.items(), config.points, strict=True):
-        found, data = run.cached(space, fitted, config, dimension, points), f"{space}, {points} points"
+        found, data = run.cached(space, measure_errors, config, dimension, points), f"{space}, {points} points"
         run.record("undecided", found.pop("undecided"), data=data, statistic="count")
         run.arrays(space, **found)
         for (i, regime), (j, degree) in product(enumerate(REGIMES), enumerate(config.degrees)):
@@ -82,7 +82,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.tabulate("distances", ("space", "fit", "distance", "error"), distances)
 
 
-def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]:
+def measure_errors(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]:
     """Shares of wrong signs in training, inside, up to `REACH` outside, and by distance: (regimes, degrees, boundaries)."""
     shape = len(REGIMES), len(config.degrees), config.boundaries
     found = dict[str, np.ndarray]({name: np.empty(shape) for name in ERRORS[3:]})
@@ -93,46 +93,46 @@ def fitted(config: Config, dimension: int, points: int) -> dict[str, np.ndarray]
         for k in range(config.boundaries):
             rng = runs.generator(config.seed, "boundary", str(dimension), str(k))
             x, queries = rng.uniform(-1, 1, (points, dimension)), rng.uniform(-2, 2, (config.queries, dimension))
-            labels, truth = boundary(rng, x, queries)
-            fits = [fits_of(rng, x, labels, queries, degree) for degree in config.degrees]
-            trained, said = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
+            labels, truth = draw_boundary(rng, x, queries)
+            fits = [fit_values(rng, x, labels, queries, degree) for degree in config.degrees]
+            train_signs, query_signs = (np.stack([[fit[which] > 0 for fit in each] for each in fits], 1) for which in (0, 1))
             projected = hullx.sweep(queries, x, rtol=config.rtol, progress=False)
             distance, found["undecided"][k] = np.where(projected.outside, projected.distance, 0.0), ~projected.decided
             places = {"inside": distance == 0, "outside": (distance > 0) & (distance <= REACH)}
-            wrong, bins = said != truth, np.digitize(distance, EDGES, right=True)
-            found["training"][:, :, k] = (trained != labels).mean(-1)
+            wrong, bins = query_signs != truth, np.digitize(distance, EDGES, right=True)
+            found["training"][:, :, k] = (train_signs != labels).mean(-1)
             for place, mine in places.items():
                 found[place][:, :, k] = wrong[:, :, mine].mean(-1)
-                found[f"apart {place}"][k] = 1 - pairwise(said[:, -1, mine].astype(int), 2).mean()
+                found[f"apart {place}"][k] = 1 - pairwise(query_signs[:, -1, mine].astype(int), 2).mean()
             for each in range(1, len(EDGES)):
                 found["by distance"][:, :, k, each - 1] = wrong[:, :, bins == each].mean(-1)
             report(k + 1)
     return found
 
 
-def boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where a true polynomial is positive: of the points, of which each sign has a fifth or more, and of the queries."""
-    at, there = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
+def draw_boundary(rng: np.random.Generator, x: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a true polynomial is positive at the points and at the queries; each sign has at least a fifth of the points."""
+    at_points, at_queries = (polynomials(each, TRUE_DEGREE).values for each in (x, queries))
     while True:
-        coefficients = rng.standard_normal(at.shape[1])
-        labels = at @ coefficients > 0
+        coefficients = rng.standard_normal(at_points.shape[1])
+        labels = at_points @ coefficients > 0
         if 0.2 <= labels.mean() <= 0.8:
-            return labels, there @ coefficients > 0
+            return labels, at_queries @ coefficients > 0
 
 
-def fits_of(
+def fit_values(
     rng: np.random.Generator, x: np.ndarray, labels: np.ndarray, queries: np.ndarray, degree: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What the fits of all `REGIMES`, in their order, are worth at the points and at the queries."""
-    at = polynomials(x, degree)
-    legendre = at.values, polynomials(queries, degree).values
+    """The values of the fits of all `REGIMES`, in order, at the points and at the queries."""
+    basis = polynomials(x, degree)
+    legendre = basis.values, polynomials(queries, degree).values
     powers = [polynomials(each, degree, "monomial").values for each in (x, queries)]
-    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decompose(at.values), (1.0 + at.degree[:, None]) ** 2
+    targets, fit, weights = np.where(labels, 1.0, -1.0)[:, None], decompose(basis.values), (1.0 + basis.degree[:, None]) ** 2
     start = rng.standard_normal(weights.shape) / np.sqrt(len(weights))
     found = [
         (legendre, minimum_norm(fit, targets)),
         (powers, minimum_norm(decompose(powers[0]), targets)),
-        (legendre, minimum_norm(decompose(at.values / weights.T), targets) / weights),
+        (legendre, minimum_norm(decompose(basis.values / weights.T), targets) / weights),
         (legendre, ridge(fit, targets, PENALTY)),
         (legendre, gradient_descent(fit, targets, STEPS)),
         (legendre, gradient_descent(fit, targets, STEPS, start=start)),
@@ -141,25 +141,32 @@ def fits_of(
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """What fits share inside and outside; the claim and the counter-claim."""
+    """Disagreement of fits inside and outside; the claim and the counter-claim."""
     config, true = results.config, results.config["degrees"].index(TRUE_DEGREE)
     for (space, dimension), points, data in zip(SPACES.items(), config["points"], results.names("data"), strict=True):
         found, about = results.arrays(space), {"data": data, "unit": "%"}
-        right, lost = found["outside"][0, true].mean(), found["outside"] - found["outside"][0, true]  # within a boundary
+        right, lost = found["outside"][0, true].mean(), found["outside"] - found["outside"][0, true]  # paired by boundary
         over = [comb(degree + dimension, degree) > points for degree in config["degrees"]]
         chosen = np.where(over, lost[:, :, ::2].mean(-1), np.nan)
         best, worst = (np.unravel_index(pick(chosen), chosen.shape) for pick in (np.nanargmin, np.nanargmax))
         names = [f"{REGIMES[i]}, degree {config['degrees'][j]}" for i, j in (best, worst)]
         good, bad, below = (runs.mean_interval(each) for each in (lost[best][1::2], lost[worst][1::2], lost[0, true - 1]))
         inside, outside = found["apart inside"], found["apart outside"]
-        apart, note = runs.difference_interval(outside, inside, paired=True), f"pairs apart: {inside.mean():.1%} inside"
-        name = "fits of the largest degree part outside more than inside"
+        apart, note = runs.difference_interval(outside, inside, paired=True), f"disagreeing pairs: {inside.mean():.1%} inside"
+        name = "fits of the largest degree disagree more outside than inside"
         yield runs.Claim.of(apart, name, PAPER, "more than 0", runs.above(apart, 0), note=note, seeds=apart.n, **about)
         above, at_most = f"more than {MARGIN:.0%} above the true degree's error", f"at most {MARGIN:.0%} above"
         for estimate, name, source, expected, compare, note in (
-            (below, "a degree too low does not recover the boundary outside", PAPER, above, runs.above, f"true: {right:.1%}"),
+            (
+                below,
+                "a degree too low does not recover the boundary outside",
+                PAPER,
+                above,
+                runs.above,
+                f"true degree: {right:.1%}",
+            ),
             (good, "over-parameterization with the right regime recovers it", PAPER, at_most, runs.below, names[0]),
-            (bad, "with another regime it does not", PAPER, above, runs.above, names[1]),
+            (bad, "over-parameterization with another regime does not", PAPER, above, runs.above, names[1]),
             (good, "no over-parameterized fit with a fixed basis recovers it", COUNTER, above, runs.above, names[0]),
         ):
             verdict = compare(estimate, MARGIN)
@@ -167,9 +174,9 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Errors by degree, inside and outside, and by distance."""
+    """Errors by number of functions, inside and outside, and by distance."""
     truth = f"signs of random polynomials of degree {TRUE_DEGREE} (means over {results.config['boundaries']})"
-    quantities = {"training": "wrong in training", "inside": "wrong inside", "outside": f"wrong up to {REACH:g} outside"}
+    quantities = {"training": "training error", "inside": "error inside", "outside": f"error up to {REACH:g} outside"}
     title, table, look = f"Fits to {truth}", results.table("errors"), {"xscale": "log", "ylim": (-0.02, 0.6)}
     yield "by degree", plotting.curves(title, table, "functions", quantities, columns="space", by="regime", **look)
     title, quantity = f"Fits of degree {results.config['degrees'][-1]} to {truth}", {"error": "share of signs wrong"}

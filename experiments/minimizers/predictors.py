@@ -1,22 +1,22 @@
-"""Which of many minimizers generalize: what predicts a minimizer's test error?
+"""What predicts the test error of a minimizer of the training loss?
 
-Claim (arXiv 2203.10366): minimizers that generalize differ from those that do not in how they extend outside the hull of the
-training set. Does a network's disagreement with others outside the hull, where no label is needed, predict its test error
-better than disagreement inside does, or margin, norm and flatness (Jiang et al. 2020)?
+Claim (arXiv 2203.10366): minimizers that generalize differ from the others in how they extend outside the hull of the training
+set. Disagreement with other networks outside the hull needs no labels. Does it predict test error better than disagreement
+inside, or than margin, norm and flatness (Jiang et al. 2020)?
 
     python -m experiments.predictors                        digits, 3 families of 3 networks, seconds
     python -m experiments.predictors cpu                    MNIST, 1,000 training images, 9 families of 12, minutes
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 9 families of 40
 
-The families are those of `experiments.minimizers`, trained alike. Disagreement is a member's with its own family, as it would
-be known to who trains in one way only (Jiang et al. 2022, "Assessing generalization via disagreement"): at points inside the
-hull, at projections of test images, at those test images, and as far again and four times as far outside. Test errors are of
-other test images. Margins are the 10th percentile over training images.
+The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family,
+because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
+measured at points inside the hull, at projections of test images, at those test images, and twice and four times as far
+outside. Test errors are those on other test images. Margins are the 10th percentile over training images.
 
-Fixed before the run: rank correlations with test error over all minimizers; partial ones, with disagreement inside, the margin
-over the Lipschitz estimate, the parameter norm and sharpness held fixed (for one of these, the other three); and R² on
-families that the fit has not seen. Of twelve measures, intervals hold for all together (Bonferroni). A measure predicts if its
-rank correlation is above 0; disagreement outside (at test images) predicts better than another if its R² is.
+Fixed before the run: rank correlations with test error over all minimizers; partial rank correlations given disagreement
+inside, the margin over the Lipschitz estimate, the parameter norm and sharpness (for one of these, given the other three); and
+R² on held-out families. Intervals hold jointly for all twelve measures (Bonferroni). A measure predicts if its rank
+correlation is above 0. Disagreement outside (at test images) predicts better than another measure if its R² is higher.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from hullx.models import MLP
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
-from .evaluation_setup import Asked, prepared
-from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, Trained, check_any, trained
+from .evaluation_setup import EvaluationSetup, prepare
+from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, TrainedFamily, check_any, train_family
 from .places import INSIDE, SURFACE
 
-SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # of the ascent; images whose Jacobian's norm is taken
+SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # radius of the ascent; images for Jacobian norms
 DISAGREEMENT = {
     (WITHIN := "disagreement inside"): INSIDE,
     (ON := "on the surface"): (SURFACE,),
@@ -60,45 +60,45 @@ GIVEN = WITHIN, "Lipschitz estimate ÷ margin", "parameter norm", "sharpness"
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Every minimizer's test error, and what may predict it."""
+    """Measure each minimizer's test error and its candidate predictors."""
     runs.known("--families", config.families, FAMILIES)
-    asked, rows = prepared(config, run), dict[str, list[Any]]()
-    model = MLP(asked.classes, width=UNITS)
+    setup, rows = prepare(config, run), dict[str, list[Any]]()
+    model = MLP(setup.classes, width=UNITS)
     for name in config.families:
-        family = trained(run, name, FAMILIES[name], model, asked)
+        family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
-            continue  # those that failed are counted
-        numbers = run.cached(f"{name} measures", measures, model, family, asked)
-        run.record("test error", numbers["test error"], data=asked.title, group=name, unit="share")
+            continue  # failed networks are counted
+        numbers = run.cached(f"{name} measures", measures, model, family, setup)
+        run.record("test error", numbers["test error"], data=setup.title, group=name, unit="share")
         for column, values in {"family": [name] * family.members, **numbers}.items():
             rows.setdefault(column, []).extend(values)
     check_any(rows)
     run.table("minimizers", rows)
 
 
-def measures(model: MLP, family: Trained, asked: Asked) -> dict[str, np.ndarray]:
-    """Of each minimizer of a family its test error, its disagreement with the others, and the literature's measures.
+def measures(model: MLP, family: TrainedFamily, setup: EvaluationSetup) -> dict[str, np.ndarray]:
+    """Test error, disagreement with the family, and the literature's measures, for each minimizer of a family.
 
-    Logarithms of what is positive and spreads over magnitudes; more is thought to be worse.
+    Positive measures that span magnitudes are logarithms; higher values are thought to be worse.
     """
-    places = asked.places
+    places = setup.places
     apart = {
         name: 1
-        - probes.with_others(asked.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
+        - probes.with_others(setup.labels(model, family.variables, np.concatenate([places[kind].points for kind in kinds])))
         for name, kinds in DISAGREEMENT.items()
     }
-    keys, train = jax.random.split(jax.random.key(0), family.members), jax.tree.map(jnp.asarray, asked.train)
-    others = from_literature(family.variables, family.initial, keys, train.images, train.labels, model=model)
-    return {"test error": asked.errors(model, family.variables), **apart} | {
+    keys, train = jax.random.split(jax.random.key(0), family.members), jax.tree.map(jnp.asarray, setup.train)
+    others = literature_measures(family.variables, family.initial, keys, train.images, train.labels, model=model)
+    return {"test error": setup.errors(model, family.variables), **apart} | {
         name: np.asarray(values, np.float64) for name, values in others.items()
     }
 
 
 @partial(jax.jit, static_argnames="model")
-def from_literature(
+def literature_measures(
     variables: Any, initial: Any, keys: jax.Array, images: jax.Array, labels: jax.Array, *, model: MLP
 ) -> dict[str, jax.Array]:
-    """Margin, norms and flatness of each member, as `measures` gives them."""
+    """Margin, norms and flatness of each member, as in `measures`."""
 
     def one(variables: Any, initial: Any, key: jax.Array) -> dict[str, jax.Array]:
         params, loss = variables["params"], loss_of(model, variables, images, labels)
@@ -119,7 +119,7 @@ def from_literature(
 
 
 def predictions(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
-    """Of each measure its rank correlation with test error, the partial one, and R² on held-out families."""
+    """For each measure: rank correlation with test error, partial rank correlation, and R² on held-out families."""
     table = results.table("minimizers")
     error, names = table["test error"], [name for name in table if name not in ("family", "test error")]
     confidence, found = 1 - 0.05 / len(names), dict[str, dict[str, runs.Estimate]]()
@@ -134,7 +134,7 @@ def predictions(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether disagreement outside predicts test error, with others held fixed too, and better than each other measure."""
+    """Whether disagreement outside predicts test error, also given other measures, and better than each of them."""
     (data,), table, found = results.names("data"), results.table("minimizers"), predictions(results)
     held = {name: held_out(table[name], table["test error"], table["family"]) for name in found}
     about = {"data": data, "seeds": len(table["family"])}
@@ -142,21 +142,21 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         rank, words = found[name]["rank correlation"], name if name == WITHIN else f"disagreement {name}"
         yield runs.Claim.of(rank, f"{words} predicts test error", SOURCE, "more than 0", runs.above(rank, 0), **about)
     partial_rank = found[OUTSIDE]["partial rank correlation"]
-    name, note = "disagreement outside does with others held fixed", f"given {', '.join(GIVEN)}"
+    name, note = "disagreement outside predicts test error given the others", f"given {', '.join(GIVEN)}"
     verdict = runs.above(partial_rank, 0)
     yield runs.Claim.of(partial_rank, name, SOURCE, "more than 0", verdict, note=note, **about)
     better = partial(r2, held[OUTSIDE], confidence=1 - 0.05 / len(found))
     for other in (WITHIN, ON, max(set(found) - set(DISAGREEMENT), key=lambda name: r2(held[name]).value)):
         words = f"disagreement {other}" if other == ON else other
         gain, name = better(less=held[other]), f"disagreement outside predicts better than {words}"
-        note = f"R² {r2(held[OUTSIDE]).value:.2f} and {r2(held[other]).value:.2f} on families not seen"
+        note = f"R² {r2(held[OUTSIDE]).value:.2f} and {r2(held[other]).value:.2f} on held-out families"
         yield runs.Claim.of(gain, name, SOURCE, "more than 0", runs.above(gain, 0), note=note, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Test error against disagreement; how well each measure predicts."""
+    """Test error against disagreement; predictive power of each measure."""
     (data,), table, families = results.names("data"), results.table("minimizers"), results.config["families"]
-    title = f"{data}: test error of {len(table['family'])} minimizers against their disagreement with others of their family"
+    title = f"{data}: test error of {len(table['family'])} minimizers against disagreement with their family"
     drawn, axes = plotting.figure(1, 3, size=(11, 4.6), title=title)
     dots = {"linestyle": "", "marker": "o", "markersize": 3.5}
     for place, name in zip(axes[0], (WITHIN, ON, OUTSIDE), strict=True):
@@ -166,7 +166,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     yield "errors", drawn
     found = predictions(results)
-    title = f"{data}: what predicts the test error of {len(table['family'])} minimizers (intervals hold for all together)"
+    title = f"{data}: predictors of the test error of {len(table['family'])} minimizers (joint 95% intervals)"
     kinds = list(found[OUTSIDE])
     drawn, axes = plotting.figure(1, len(kinds), size=(11, 4.2), title=title)
     for place, kind in zip(axes[0], kinds, strict=True):

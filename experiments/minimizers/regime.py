@@ -1,6 +1,6 @@
-"""What does the training regime change: how networks classify inside the hull of their training set, or outside?
+"""Does the training regime change how networks classify inside the hull of their training set, or outside?
 
-Claim (arXiv 2203.10366): all regimes reach zero training error; why one of them generalizes is how it shapes what networks do
+Claim (arXiv 2203.10366): all regimes reach zero training error; one of them generalizes because of what it makes networks do
 outside the hull.
 
     python -m experiments.regime                            digits, 4 regimes of 3 networks, seconds
@@ -8,12 +8,11 @@ outside the hull.
     python -m experiments.regime paper                      MNIST, 5,000 training images, 32 regimes of 20 networks
 
 Every combination of optimizer, learning rate, batch size, weight decay and augmentation (shifts by up to a pixel) trains MLPs
-of two hidden layers of 128 until all training images are right. Added: how far the test images are from the hull of the
-training images as they are, and from that of all their shifts, which is nine times as many.
+with two hidden layers of 128 until all training images are right. Added: the distance of the test images to the hull of the
+training images, and to the hull of all their shifts, which are nine times as many.
 
-Fixed before the run. A factor's effect is the mean difference between its two levels over all combinations of the others;
-intervals hold for all effects together (Bonferroni). Inside stands for mixtures of five training images, outside for test
-images.
+Fixed before the run. A factor's effect is the mean difference between its two levels over all combinations of the others.
+Intervals hold jointly for all effects (Bonferroni). Inside means mixtures of five training images, outside means test images.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from hullx.models import MLP
 from hullx.runs import plotting
 
 from . import evaluation_setup
-from .evaluation_setup import prepared
-from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, trained
+from .evaluation_setup import prepare
+from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, train_family
 from .places import SURFACE
 
 SOURCE = "arXiv 2203.10366"
 RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}
-DECAYS = {ADAM: 0.3, MOMENTUM: 3e-3}  # decoupled for Adam, and so on another scale
-# A factor's two levels, the first of which is taken off the second.
+DECAYS = {ADAM: 0.3, MOMENTUM: 3e-3}  # decoupled for Adam, hence on another scale
+# A factor's two levels; its effect is the second minus the first.
 FACTORS = {
     "augmentation": ("none", "shifts"),
     "optimizer": ("Adam", "momentum"),
@@ -61,9 +60,9 @@ class Config(evaluation_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        factors: which are varied; the others stay at their first level.
-        members: networks of each regime.
-        epochs: at most.
+        factors: factors to vary; the others stay at their first level.
+        members: number of networks in each regime.
+        epochs: largest number of epochs.
     """
 
     factors: tuple[str, ...] = ("augmentation", "learning rate")
@@ -80,44 +79,44 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Test accuracy and agreement of every regime; hull distances with and without shifts."""
+    """Measure test accuracy and agreement of each regime, and hull distances with and without shifts."""
     runs.known("--factors", config.factors, FACTORS)
-    asked, rows = prepared(config, run), list[tuple[object, ...]]()
-    model, kinds = MLP(asked.classes, width=UNITS), list(asked.places)
+    setup, rows = prepare(config, run), list[tuple[object, ...]]()
+    model, kinds = MLP(setup.classes, width=UNITS), list(setup.places)
     for levels in product(*((0, 1) if factor in config.factors else (0,) for factor in FACTORS)):
         name = ", ".join(FACTORS[factor][level] for factor, level in zip(FACTORS, levels, strict=True))
-        family = trained(run, name, recipe(levels), model, asked)
+        family = train_family(run, name, recipe(levels), model, setup)
         if family.members < 2:
-            continue  # those that failed are counted
-        agreement = asked.agreement(model, family.variables)
-        numbers = {ACCURACY: 1 - asked.errors(model, family.variables)}
+            continue  # failed networks are counted
+        agreement = setup.agreement(model, family.variables)
+        numbers = {ACCURACY: 1 - setup.errors(model, family.variables)}
         numbers |= {quantity: agreement[kinds.index(place)] for quantity, place in PLACES.items()}
         for quantity, values in numbers.items():
             words = quantity if quantity == ACCURACY else quantity.replace("agreement", "share agreeing")
-            run.record(words, values, data=asked.title, group=name, unit="share")
+            run.record(words, values, data=setup.title, group=name, unit="share")
         rows.append((*levels, *(values.mean() for values in numbers.values())))
         run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
     check_any(rows)
-    images = asked.train.images
+    images = setup.train.images
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
-    shifted = np.moveaxis(windows, 3, -1).reshape(-1, asked.train.rows.shape[1])
-    far = hullx.sweep(asked.queries.rows, shifted, rtol=config.rtol, resume=run.resume_dir("shifts"))
-    for group, found, size in ((PLAIN, asked.found, len(images)), (SHIFTED, far, len(shifted))):
-        run.distances(found, data=asked.title, group=group)
-        run.record("images that span the hull", size, data=asked.title, group=group)
-    run.arrays("distances", plain=asked.found.distance, shifted=far.distance)
+    shifted = np.moveaxis(windows, 3, -1).reshape(-1, setup.train.rows.shape[1])
+    far = hullx.sweep(setup.queries.rows, shifted, rtol=config.rtol, resume=run.resume_dir("shifts"))
+    for group, found, size in ((PLAIN, setup.found, len(images)), (SHIFTED, far, len(shifted))):
+        run.distances(found, data=setup.title, group=group)
+        run.record("images that span the hull", size, data=setup.title, group=group)
+    run.arrays("distances", plain=setup.found.distance, shifted=far.distance)
 
 
 def recipe(levels: tuple[int, ...]) -> Recipe:
-    """The regime with these levels of all `FACTORS`."""
+    """The regime with these levels of `FACTORS`."""
     augmentation, optimizer, rate, batch, decay = levels
     name = (ADAM, MOMENTUM)[optimizer]
     return Recipe(name, RATES[name][rate], batch=(64, 16)[batch], decay=decay * DECAYS[name], shifted=bool(augmentation))
 
 
 def effects(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
-    """Of each quantity and factor the mean difference between levels, over the combinations of the others."""
+    """For each quantity and factor: the mean difference between levels, over combinations of the other factors."""
     table, factors = results.table("regimes"), results.config["factors"]
     levels = np.stack([table[name] for name in FACTORS], -1).astype(int)
     places = {tuple(row): k for k, row in enumerate(levels.tolist())}
@@ -133,7 +132,7 @@ def effects(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Whether the regime matters, and more outside than inside; what goes with test accuracy; what shifts do to the hull."""
+    """Whether the regime matters, and more outside than inside; correlates of test accuracy; effect of shifts on the hull."""
     data, table = results.names("data")[0], results.table("regimes")
     about = {"data": data, "seeds": results.config["members"]}
     found = effects(results)
@@ -141,7 +140,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         factor, effect = max(found[quantity].items(), key=lambda item: abs(item[1].value))
         size = effect if effect.value >= 0 else runs.Estimate(-effect.value, -effect.high, -effect.low, effect.n)
         sign, levels = "+" if effect.value >= 0 else "−", " to ".join(FACTORS[factor])
-        name, note = f"the regime changes {quantity}", f"most: {factor}, {levels}: {sign}"
+        name, note = f"the regime changes {quantity}", f"largest effect: {factor}, {levels}: {sign}"
         yield runs.Claim.of(size, name, SOURCE, "more than 0", runs.above(size, 0), note=note, unit="%", **about)
     inside, outside = (table[quantity] - table[quantity].mean() for quantity in (INSIDE, OUTSIDE))
     more, name = runs.mean_interval(1e4 * (outside**2 - inside**2)), "regimes differ more outside than inside"
@@ -150,18 +149,18 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     for quantity in (OUTSIDE, INSIDE):
         rank, name = (
             runs.rank_correlation(table[quantity], table[ACCURACY]),
-            f"regimes with more {quantity} are more often right",
+            f"regimes with more {quantity} are more accurate",
         )
         yield runs.Claim.of(rank, name, SOURCE, "correlation above 0", runs.above(rank, 0), **about)
     far = results.arrays("distances")
     nearer, name = runs.mean_interval(1 - far["shifted"] / far["plain"]), "shifts bring the hull nearer to test images"
-    yield runs.Claim.of(nearer, name, "here", "by more than a tenth", runs.above(nearer, 0.1), unit="%", **about)
+    yield runs.Claim.of(nearer, name, "here", "by more than 10%", runs.above(nearer, 0.1), unit="%", **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Effects of all factors on test accuracy and agreement."""
     data, found = results.names("data")[0], effects(results)
-    title = f"{data}: what the training regime changes, all training images being right (intervals hold for all together)"
+    title = f"{data}: effects of the training regime at zero training error (joint 95% intervals)"
     drawn, axes = plotting.figure(1, len(QUANTITIES), size=(12, 3.4), title=title)
     for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
         names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}

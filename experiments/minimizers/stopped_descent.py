@@ -1,4 +1,4 @@
-"""Minimizers by stochastic gradient descent, stopped at a given loss so as to compare them with guesses of that loss."""
+"""Minimizers by stochastic gradient descent, stopped at a given loss to compare them with guesses of that loss."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def stopped_descent(
 ) -> Found:
     """Networks that gradient descent trains from guesses; each stops once it makes no error and its normalised loss is low.
 
-    Descent itself minimises the loss that is not normalised.
+    Descent itself minimises the unnormalised loss.
 
     Args:
-        key: of the guesses and of the batches.
+        key: key for the guesses and for the batches.
         model, train, scale: as for `guess`.
-        members: networks to train.
+        members: number of networks to train.
         high: the normalised loss at which a network stops.
         rate: learning rate.
-        batch: images a step, at most all.
+        batch: images per step; all if there are fewer.
         steps: largest number of steps.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Points in the plane, labelled by the side of a wave on which they lie, and what networks fitted to them make of the plane."""
+"""Points in the plane, labelled by the side of a wave on which they lie, and maps of networks fitted to them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hullx.data import Split
 from hullx.models import MLP
 from hullx.training import FitConfig, fit
 
-REACH = 1.0  # radii outside the hull up to which the plane is looked at
-OPTIMIZER = optax.adam(5e-3)  # one for all, or each fit would compile a program of its own
+REACH = 1.0  # largest evaluated distance to the hull, in radii
+OPTIMIZER = optax.adam(5e-3)  # one for all: another object would compile again
 
 
-def of_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
-    """A set of points: maps of the first network of each width, agreement and accuracy (widths, 2) inside and outside."""
+def map_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
+    """For one set of points: maps of each width's first network, agreement and accuracy (widths, 2) inside and outside."""
     rng = runs.generator(config.seed, "points", str(k))
     angle, radius = rng.uniform(0, 2 * np.pi, config.disc), np.sqrt(rng.uniform(0, 1, config.disc))
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).astype(np.float32)
@@ -29,25 +29,25 @@ def of_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
     projected = hullx.sweep(flat, points, rtol=1e-4, progress=False)
     distance = np.where(projected.outside, projected.distance, 0)
     places = distance == 0, (distance > 0) & (distance <= REACH)
-    said, fitted = list[np.ndarray](), list[np.ndarray]()
+    predicted, fitted = list[np.ndarray](), list[np.ndarray]()
     for width in config.widths:
         keys = jax.random.split(jax.random.key(rng.integers(2**31)), config.members)
         model, train = MLP(2, width=width), Split(points.reshape(-1, 1, 2, 1), wave(points))
         found = fit(keys, model, OPTIMIZER, train, FitConfig(epochs=config.epochs, batch=15, until=1.0, title=None))
         call = partial(probes.logits, found.state.variables, model=model)
         fitted.append((np.asarray(call(jnp.asarray(train.images)).argmax(-1)) == train.labels).all(1))
-        said.append(np.asarray(call(jnp.asarray(flat.reshape(-1, 1, 2, 1))).argmax(-1)))
-    shares = np.stack([probes.pairwise(each, 2) for each in said])
-    right = np.stack([(each == wave(flat)).mean(0) for each in said])
+        predicted.append(np.asarray(call(jnp.asarray(flat.reshape(-1, 1, 2, 1))).argmax(-1)))
+    shares = np.stack([probes.pairwise(each, 2) for each in predicted])
+    right = np.stack([(each == wave(flat)).mean(0) for each in predicted])
     by_place = {
         name: np.stack([each[:, mine].mean(1) for mine in places], -1)
         for name, each in (("agreement", shares), ("right", right))
     }
-    square = (len(said), *grid.shape[:2])
+    square = (len(predicted), *grid.shape[:2])
     return by_place | {
         "points": points,
         "labels": wave(points),
-        "maps": np.stack([each[0] for each in said]).reshape(square),
+        "maps": np.stack([each[0] for each in predicted]).reshape(square),
         "shares": shares.reshape(square),
         "distance": distance.reshape(square[1:]),
         "fitted": np.stack(fitted),

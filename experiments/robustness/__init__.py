@@ -1,1 +1,1 @@
-"""Attacks, decision boundaries and the hull: how far, in which direction, and what projecting helps."""
+"""Attacks, decision boundaries and the hull: distances, directions, and the benefit of projection."""

@@ -1,21 +1,22 @@
-"""Where do adversarial attacks take images, with respect to the hull of the training set?
+"""Do adversarial attacks move images away from the hull of the training set, and in which direction?
 
 R. Yousefzadeh (arXiv 2203.10366) asks why classifications are so susceptible to imperceptible perturbations, and says that
-interpolation cannot answer. Here attacks are measured: are attacked images farther from the hull, is the perturbation aligned
-with the way out of it, how large is it beside the distance to the hull, do features enter another class's hull; and whether
-that differs for networks trained against attacks (Madry et al. 2018), or with random perturbations of the same size.
+interpolation cannot explain it. This experiment measures attacks. Are attacked images farther from the hull? Is the
+perturbation aligned with the way out of the hull? How large is it relative to the distance to the hull? Do features enter
+another class's hull? Does this differ for networks trained against attacks (Madry et al. 2018), or with random perturbations
+of the same size?
 
     python -m experiments.adversarial                       digits, an MLP, seconds, no download
     python -m experiments.adversarial cpu                   MNIST, 10,000 × 300, a LeNet, ten minutes
     python -m experiments.adversarial paper                 MNIST in full, ε 0.3, hours on a CPU
 
-Images are those that a network gets right before the attack. The cosine is that of perturbation and residual q − p, the way out
-of the hull; by chance, of a direction drawn uniformly from a sphere, its square is 1/d in the mean. "Random" is a perturbation
-of the same L2 length as the attack's, in a random direction, within the pixels' range.
+Images are those that a network classifies correctly before the attack. The cosine is that of the perturbation and the residual
+q − p, the way out of the hull. By chance, for a uniformly random direction, its square has mean 1/d. "Random" is a
+perturbation in a random direction, of the same L2 length as the attack's, within the pixels' range.
 
-Fixed before the run: attacks go outward if the mean distance to the hull grows, more than at random if it grows by more than
-under "random" (in pairs), and along the way out if the mean cosine is above 0, by their intervals; they are small beside the
-distance to the hull if the median ratio is below 1.
+Fixed before the run: attacks go outward if the mean distance to the hull grows; farther than at random if it grows by more
+than under "random" (in pairs); and along the way out if the mean cosine is above 0, all by their intervals. They are small
+relative to the distance to the hull if the median ratio is below 1.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from hullx.probes.attacks import Attacked, Budget, apgd, deepfool, fgsm, pgd
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_displacement import COSINE, GROWTH, RATIO, displaced, entering
-from .attack_setup import PLAIN, TRAININGS, Network, known_right, projected, trained
+from .attack_displacement import COSINE, GROWTH, RATIO, record_displacement, record_hull_entry
+from .attack_setup import PLAIN, TRAININGS, Network, correctly_classified, project_images, train_network
 
 SOURCE = "arXiv 2203.10366"
 FGSM, PGD, PGD2, APGD, DEEPFOOL = "FGSM", "PGD", "PGD, L2", "APGD with DLR", "DeepFool"
@@ -47,11 +48,11 @@ class Config(attack_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        trainings: among plain, adversarial, noise.
-        budgets: L∞ radii.
-        radii: L2 radii.
-        steps: of iterated attacks.
-        step: length of a step of PGD in L∞; None for 2.5 times the radius over the number of steps.
+        trainings: any of plain, adversarial, noise.
+        budgets: L∞ radii of attacks.
+        radii: L2 radii of attacks.
+        steps: steps of iterated attacks.
+        step: step length of PGD in L∞; None for 2.5 times the radius over the number of steps.
     """
 
     trainings: tuple[str, ...] = (PLAIN,)
@@ -70,22 +71,22 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Attacks on each network, and the hull before and after."""
+    """Attack each network, and project images before and after."""
     runs.known("--network", [config.network], NETWORKS)
     runs.known("--trainings", config.trainings, TRAININGS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
     for training in config.trainings:
-        network = trained(config, run, data, training)
-        right = known_right(network, data.test)
+        network = train_network(config, run, data, training)
+        right = correctly_classified(network, data.test)
         share = runs.share_interval(len(right.labels), len(data.test.labels))
         run.record("accuracy", share, data=data.title, group=f"{training}, without attack")
-        before = projected(config, run, data, right.images, f"{training}, before")
+        before = project_images(config, run, data, right.images, f"{training}, before")
         for i, (name, attack) in enumerate(attacks(config, network, right).items()):
             group = f"{training}, {name}"
             found = run.cached(group, attack)
-            displaced(config, run, data, group, right, before, found)
+            record_displacement(config, run, data, group, right, before, found)
             if not i:  # the strongest
-                entering(config, run, data, training, network, right, found)
+                record_hull_entry(config, run, data, training, network, right, found)
             if not i and training == PLAIN:
                 shown = np.argsort(before.distance)[np.linspace(0, len(before.distance) - 1, 6).astype(int)]
                 image, names = right.images[shown], np.array(data.classes)
@@ -114,33 +115,37 @@ def attacks(config: Config, network: Network, right: Split) -> dict[str, Callabl
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Outward, more than at random, along the way out, and small; for the strongest attack of each kind."""
+    """Outward, farther than at random, along the way out, and small; for the strongest attack of each kind."""
     (data,), config = results.names("data"), results.config
     for group in (f"{training}, {name}" for training in config["trainings"] for name in strongest(config)):
         about: dict[str, Any] = {"data": data, "group": group}
         growth, cosine, ratio = (results.estimate(name, **about) for name in (GROWTH, COSINE, RATIO))
         found = results.arrays(group)
-        yield runs.Claim.of(growth, f"{group}: outward", SOURCE, "more than 0", runs.above(growth, 0), **about)
+        yield runs.Claim.of(growth, f"{group}: attacks go outward", SOURCE, "more than 0", runs.above(growth, 0), **about)
         more = runs.difference_interval(found["after"], found["random"], paired=True)
-        yield runs.Claim.of(more, "farther out than at random", SOURCE, "more than 0", runs.above(more, 0), **about)
+        yield runs.Claim.of(
+            more, f"{group}: farther outward than at random", SOURCE, "more than 0", runs.above(more, 0), **about
+        )
         chance = results.estimate("by chance", **about).value
-        note = f"by chance the root of its mean square is {chance:.3f}"
-        yield runs.Claim.of(cosine, "along the way out", SOURCE, "more than 0", runs.above(cosine, 0), note=note, **about)
+        note = f"root mean square by chance: {chance:.3f}"
+        yield runs.Claim.of(
+            cosine, f"{group}: along the way out", SOURCE, "more than 0", runs.above(cosine, 0), note=note, **about
+        )
         small = runs.below(ratio, 1)
-        yield runs.Claim.of(ratio, "small beside the distance to the hull", SOURCE, "median below 1", small, **about)
+        yield runs.Claim.of(ratio, f"{group}: smaller than the distance to the hull", SOURCE, "median below 1", small, **about)
 
 
 def strongest(config: dict[str, Any]) -> list[str]:
-    """The attacks of each kind that the claims and figures are about."""
+    """The strongest attack of each kind, for claims and figures."""
     return [f"{PGD}, {max(config['budgets']):g}", f"{PGD2}, {max(config['radii']):g}", DEEPFOOL]
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Distance to the hull after against before; cosines; images, attacked ones, differences and residuals."""
+    """Hull distance after against before attacks; cosines; images, attacked images, differences and residuals."""
     (data,), config = results.names("data"), results.config
     names = strongest(config)
     drawn, axes = plotting.figure(
-        2, len(names), size=(4.2 * len(names), 7), title=f"{data}: attacked test images and the training images' hull"
+        2, len(names), size=(4.2 * len(names), 7), title=f"{data}: attacked test images and the hull of the training images"
     )
     for column, name in zip(axes.T, names, strict=True):
         cosines = dict[str, np.ndarray]()

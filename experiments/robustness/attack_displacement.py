@@ -1,4 +1,4 @@
-"""Where attacks take images: nearer to the hull or farther, along the way out or across it, into the hulls of other classes."""
+"""Displacement of images by attacks: towards or away from the hull, along the way out, into the hulls of other classes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hullx import probes, runs, spaces
 from hullx.data import Dataset, Split
 from hullx.probes.attacks import Attacked
 
-from .attack_setup import Config, Network, projected
+from .attack_setup import Config, Network, project_images
 
 SHARE, COSINE, GROWTH = "share fooled", "cosine to the way out", "distance − before"
 RANDOM, RATIO = "distance − before, random", "perturbation ÷ distance to the hull"
 
 
-def displaced(
+def record_displacement(
     config: Config,
     run: runs.Run[Any],
     data: Dataset,
@@ -26,16 +26,16 @@ def displaced(
     before: hullx.Projection,
     found: Attacked,
 ) -> None:
-    """How often an attack succeeds, and where it goes; each image is one value."""
+    """Record how often an attack succeeds and its displacement, one value per image."""
     about: dict[str, Any] = {"data": data.title, "group": group}
     images = np.asarray(found.images, np.float32)
     moved = images.reshape(len(images), -1) - right.rows
     length = np.linalg.norm(moved.astype(np.float64), axis=1)
-    after = projected(config, run, data, images, f"{group}, after")
+    after = project_images(config, run, data, images, f"{group}, after")
     out = right.rows - before.point
     drawn = runs.generator(config.seed, group).standard_normal(moved.shape)
     random = np.clip(right.rows + length[:, None] * drawn / np.linalg.norm(drawn, axis=1, keepdims=True), 0, 1)
-    beside = projected(config, run, data, random, f"{group}, random")
+    beside = project_images(config, run, data, random, f"{group}, random")
     standing = int((~np.asarray(found.success)).sum())
     run.record("accuracy under attack", runs.share_interval(standing, len(data.test.labels)), **about)
     run.record(SHARE, np.asarray(found.success), **about)
@@ -51,22 +51,24 @@ def displaced(
     run.arrays(group, success=np.asarray(found.success), length=length, cosine=cosine, **distances)
 
 
-def entering(
+def record_hull_entry(
     config: Config, run: runs.Run[Any], data: Dataset, training: str, network: Network, right: Split, found: Attacked
 ) -> None:
-    """Whether features of fooled images enter the hull of a class, and whose is the nearest."""
+    """Record whether features of fooled images enter a class's hull, and which class's hull is nearest."""
     space, head = spaces.Features(network.model, network.variables, network.last), probes.head_of(network.variables)
     fooled = np.asarray(found.success)
     if not fooled.any():
         return
     about: dict[str, Any] = {"data": data.title, "group": f"{training}, features of fooled images"}
     train = spaces.rows(space, data.train.images)
-    said = probes.predicted_class(head, train)
-    present = np.unique(said)
+    train_classes = probes.predicted_class(head, train)
+    present = np.unique(train_classes)
     for name, images in (("before", right.images), ("after", np.asarray(found.images, np.float32))):
         rows = spaces.rows(space, images[fooled])
         title = f"{training}, features {name}"
-        hulls = [hullx.sweep(rows, train[said == c], rtol=config.rtol, progress=f"{title}, called {c}") for c in present]
+        hulls = [
+            hullx.sweep(rows, train[train_classes == c], rtol=config.rtol, progress=f"{title}, called {c}") for c in present
+        ]
         nearest = probes.nearest_hull(hulls)
         inside = np.any([hull.status == hullx.Status.INSIDE for hull in hulls], axis=0)
         run.record(f"share inside a class's hull, {name}", inside, **about)

@@ -1,4 +1,4 @@
-"""Networks under attack, and where the hull of their training set is: what experiments on vulnerability have in common."""
+"""Networks for attacks, and projections onto the hull of their training set: shared by the experiments on robustness."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Config(runs.Config):
     """Settings of experiments on attacks.
 
     Attributes:
-        data: a data set, as in hullx.data.Sample: its training images are learned, and span the hull.
+        data: a data set, as in hullx.data.Sample; its training images are learned and span the hull.
         network: mlp, lenet, or another of `experiments.shared.networks`.
-        epochs: of training; adversarial training takes half of them with half of epsilon first.
-        epsilon: L∞ radius of the perturbations in training, in pixels of [0, 1].
+        epochs: epochs of training; the first half of adversarial training uses half of epsilon.
+        epsilon: L∞ radius of the perturbations in training, for pixels in [0, 1].
     """
 
     data: Sample = Sample("digits:1437:120")
@@ -42,42 +42,42 @@ class Config(runs.Config):
 
 @dataclass(frozen=True)
 class Ascent:
-    """Projected gradient ascent as the adversary of a network in training (Madry et al. 2018)."""
+    """Projected gradient ascent as the adversary in training (Madry et al. 2018)."""
 
     model: nn.Module
     epsilon: float
 
     def __call__(self, variables: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> jax.Array:
-        """The images, changed."""
+        """Return the perturbed images."""
         budget, settings = Budget("linf", self.epsilon), PGD(ASCENT, early_stop=False)
         return pgd(self.model.apply, variables, images, labels, key, budget=budget, settings=settings).images
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Perturbations of the same size in random directions: each pixel ε up or down."""
+    """Random perturbations of the same size: each pixel moves up or down by ε."""
 
     epsilon: float
 
     def __call__(self, variables: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> jax.Array:
-        """The images, changed."""
+        """Return the perturbed images."""
         return jnp.clip(images + self.epsilon * jax.random.rademacher(key, images.shape, images.dtype), 0, 1)
 
 
 class Network(NamedTuple):
-    """A trained network; `model.apply` calls it, on images in [0, 1]."""
+    """A trained network; `model.apply` evaluates it on images in [0, 1]."""
 
     model: nn.Module
     variables: Any
     last: str  # hidden layer
 
 
-def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) -> Network:
-    """A network, trained on the images as they are, against an adversary, or with noise."""
+def train_network(config: Config, run: runs.Run[Any], data: Dataset, training: str) -> Network:
+    """Train a network on plain images, against an adversary, or with noise."""
     make, last = NETWORKS[config.network]
     model, start, half = make(len(data.classes)), None, config.epochs // 2
     stages: list[tuple[int, Any]] = [(config.epochs, Noise(config.epsilon) if training == NOISE else None)]
-    if training == ADVERSARIAL:  # at once with all of ε a network may learn nothing at all
+    if training == ADVERSARIAL:  # with all of ε from the start a network may learn nothing
         stages = [(half, Ascent(model, config.epsilon / 2)), (config.epochs - half, Ascent(model, config.epsilon))]
     for i, (epochs, adversary) in enumerate(stages):
         name = f"{training} training, part {i + 1}"
@@ -87,13 +87,13 @@ def trained(config: Config, run: runs.Run[Any], data: Dataset, training: str) ->
     return Network(model, start, last)
 
 
-def known_right(network: Network, split: Split) -> Split:
-    """The images that a network calls by their labels: those that there is something to attack of."""
+def correctly_classified(network: Network, split: Split) -> Split:
+    """The images that a network classifies correctly; only these can be attacked."""
     logits: Any = network.model.apply(network.variables, jnp.asarray(split.images))
     return split.take(np.flatnonzero(np.asarray(logits.argmax(-1)) == split.labels))
 
 
-def projected(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
-    """Images onto the hull of the training images."""
+def project_images(config: Config, run: runs.Run[Any], data: Dataset, images: np.ndarray, name: str) -> hullx.Projection:
+    """Project images onto the hull of the training images."""
     rows = np.ascontiguousarray(np.asarray(images, np.float32).reshape(len(images), -1))
     return hullx.sweep(rows, data.train.rows, rtol=config.rtol, resume=run.resume_dir(name), progress=name)

@@ -1,4 +1,4 @@
-"""Where a classifier's label changes along a segment."""
+"""Changes of a classifier's label along segments."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-# A change of label is located to this share of the segment's length.
+# Precision of a change's place, as a share of the segment's length.
 RESOLUTION = 1e-6
 
 
 class Crossings(NamedTuple):
-    """The changes of label on some segments, in order of segment and place.
+    """The changes of label on some segments, ordered by segment and place.
 
-    - segment: row of the segment.
+    - segment: the segment's row.
     - place: from 0 at its start to 1 at its end, exact to `RESOLUTION`.
     - before, behind: the labels on both sides.
     """
@@ -38,8 +38,8 @@ def crossings(
     A label that changes and changes back between two neighbouring samples is missed.
 
     Args:
-        classify: labels (p,) of points (p, d).
-        samples: points on each segment, both ends included.
+        classify: returns the labels (p,) of points (p, d).
+        samples: number of points on each segment, both ends included.
 
     Example:
         >>> found = crossings(lambda points: (points[:, 0] > 0.3).astype(int), np.zeros((1, 2)), np.ones((1, 2)))
@@ -60,7 +60,7 @@ def crossings(
     while len(segment) and (high - low).max() > RESOLUTION:
         middle = (low + high) / 2
         found = labels_at(segment, middle)
-        # If there is a third label in between, follow the first change.
+        # If a third label lies in between, follow the first change.
         same = found == before
         low, high, behind = np.where(same, middle, low), np.where(same, high, middle), np.where(same, behind, found)
     return Crossings(segment, (low + high) / 2, before, behind)

@@ -1,16 +1,16 @@
-"""Does it help against attacks to classify an image's projection onto the hull of the training images, or a step towards it?
+"""Does classifying an image's projection onto the hull of the training images, or a step towards it, help against attacks?
 
-If vulnerability is a matter of being outside the hull (R. Yousefzadeh, arXiv 2203.10366), the projection should be safer than
-the image. Defences must be judged by attacks that know them, for gradients may be obfuscated (Athalye et al. 2018): here one
-attack differentiates through `hullx.project`, whose derivative is the projector onto a face; another takes the identity for it
-("straight through"), which no flat face can hide from. An image is safe if neither finds anything.
+If vulnerability comes from being outside the hull (R. Yousefzadeh, arXiv 2203.10366), the projection should be safer than the
+image. Defences must be judged by attacks that know them, because gradients may be obfuscated (Athalye et al. 2018). Here one
+attack differentiates through `hullx.project`, whose derivative is the projector onto a face. Another uses the identity as that
+derivative ("straight through"), so flat faces cannot hide the gradient. An image is safe if neither attack succeeds.
 
     python -m experiments.defence                           digits, an MLP, seconds, no download
     python -m experiments.defence cpu                       MNIST, a hull of 2,000 images, 100 attacked: minutes
     python -m experiments.defence paper                     MNIST, a hull of 10,000, 1,000 attacked
 
-All attacks are PGD with the same radius and steps. Fixed before the run: projecting helps against an attack if the accuracy
-under it is higher than without the defence, in pairs of the same images, by its 95% interval.
+All attacks are PGD with the same radius and steps. Fixed before the run: projecting helps against an attack if accuracy under
+it is higher than without the defence, in pairs of the same images, by its 95% interval.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hullx.probes.attacks import PGD, Budget, pgd
 from hullx.runs import plotting
 
 from . import attack_setup
-from .attack_setup import PLAIN, trained
+from .attack_setup import PLAIN, train_network
 
 SOURCE = "arXiv 2203.10366"
 CLEAN, UNAWARE, EXACT, STRAIGHT, EITHER = "no attack", "unaware", "aware, exact", "aware, straight through", "aware, either"
@@ -43,10 +43,10 @@ class Config(attack_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        points: training images, the first ones, whose hull is projected onto; all are learned.
-        shares: of the way from an image to its projection that is gone before it is classified.
-        radius: of the attacks, in the L∞ norm.
-        steps: of the attacks.
+        points: number of first training images that span the hull; all training images are learned.
+        shares: shares of the way from an image to its projection; the point reached is classified.
+        radius: L∞ radius of the attacks.
+        steps: steps of the attacks.
     """
 
     data: Sample = Sample("digits:1437:60")
@@ -62,12 +62,12 @@ PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, data=Sample("mni
 
 @dataclass(frozen=True)
 class Defended:
-    """A network on a step towards the projection; its variables are the network's, and the points.
+    """A network applied after a step towards the projection; its variables are the network's variables and the points.
 
     Attributes:
         model: the network.
-        share: of the way that is gone.
-        straight: whether the derivative of that step is taken to be the identity.
+        share: share of the way to the projection.
+        straight: whether the identity replaces the derivative of that step.
     """
 
     model: nn.Module
@@ -75,7 +75,7 @@ class Defended:
     straight: bool
 
     def __call__(self, variables: Any, images: jax.Array) -> jax.Array:
-        """Logits."""
+        """Return the logits."""
         network, points = variables
         rows = images.reshape(len(images), -1)
         step = self.share * (hullx.project(rows, points).point - rows)
@@ -85,16 +85,16 @@ class Defended:
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Accuracy without the defence and with it, without attack and under each."""
+    """Measure accuracy with and without the defence, without attack and under each attack."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    network = trained(config, run, data, PLAIN)
+    network = train_network(config, run, data, PLAIN)
     images, labels = jnp.asarray(data.test.images), jnp.asarray(data.test.labels)
     points, key = jnp.asarray(data.train.rows[: config.points]), jax.random.key(config.seed)
     settings: dict[str, Any] = {"budget": Budget("linf", config.radius), "settings": PGD(config.steps)}
     plain = run.cached("without", lambda: pgd(network.model.apply, network.variables, images, labels, key, **settings))
-    said: Any = network.model.apply(network.variables, images)
-    right = {"image": {CLEAN: np.asarray(said.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}
+    logits: Any = network.model.apply(network.variables, images)
+    right = {"image": {CLEAN: np.asarray(logits.argmax(-1) == labels), UNAWARE: ~np.asarray(plain.success)}}
     for share in config.shares:
         given, found = (network.variables, points), dict[str, np.ndarray]()
         through = {EXACT: Defended(network.model, share, False), STRAIGHT: Defended(network.model, share, True)}
@@ -103,7 +103,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         found[UNAWARE] = np.asarray(classify(given, jnp.asarray(plain.images)) == labels)
         for name, apply in through.items():
             attack = run.cached(f"{share:g} {name}", lambda apply=apply: pgd(apply, given, images, labels, key, **settings))  # noqa: B023
-            # Judged by the defended network itself, which both share.
+            # The defended network itself, which both attacks share, classifies the result.
             found[name] = np.asarray(classify(given, jnp.asarray(attack.images)) == labels)
         found[EITHER] = found[EXACT] & found[STRAIGHT]
         right[f"{share:.0%} of the way" if share < 1 else "projection"] = found
@@ -117,14 +117,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """What it costs, and against which attacks it helps."""
+    """The cost of the defence, and the attacks against which it helps."""
     (data,) = results.names("data")
     for group in results.names("group", quantity=f"gain, {EITHER}"):
         about: dict[str, Any] = {"data": data, "group": group, "unit": "%"}
         for name, words in (
-            (CLEAN, "it is as accurate without an attack"),
-            (UNAWARE, "it helps against an attack that does not know of it"),
-            (EITHER, "it helps against attacks that know of it"),
+            (CLEAN, "the defence keeps accuracy without an attack"),
+            (UNAWARE, "the defence helps against an attack that does not know it"),
+            (EITHER, "the defence helps against attacks that know it"),
         ):
             gain = results.estimate(f"gain, {name}", data=data, group=group)
             verdict = runs.within(gain, -0.02, 0.02) if name == CLEAN else runs.above(gain, 0)
@@ -135,7 +135,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 def figures(results: runs.Results) -> plotting.Figures:
     """Accuracies under each attack."""
     (data,), radius = results.names("data"), results.config["radius"]
-    title = f"{data}: accuracy with the image, or what it is replaced by, under attacks of radius {radius:g} (95% intervals)"
+    title = f"{data}: accuracy on the image or its replacement, under attacks of radius {radius:g} (95% intervals)"
     groups = results.names("group")
     drawn, axes = plotting.figure(1, len(groups), size=(1.5 + 3.2 * len(groups), 3.2), title=title)
     names = (CLEAN, UNAWARE, EXACT, STRAIGHT, EITHER)

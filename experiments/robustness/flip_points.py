@@ -1,17 +1,19 @@
-"""How far are the flip points of test images, and what has that to do with the hull of the training set?
+"""How far are test images from their flip points, and does this depend on the hull of the training set?
 
-The flip point of an image (Yousefzadeh and O'Leary 2019, arXiv 1903.08789) is the nearest one between two classes: its two
-largest logits are equal. Is it nearer than the hull; do images far from the hull have near flip points; does the softmax margin
-tell (that paper: it need not); is the way to it the way out of the hull, or along the face that the image projects to?
+The flip point of an image (Yousefzadeh and O'Leary 2019, arXiv 1903.08789) is the nearest point between two classes, where its
+two largest logits are equal. Is it nearer than the hull? Do images far from the hull have near flip points? Does the softmax
+margin predict the distance (that paper: it need not)? Is the way to it the way out of the hull, or along the face onto which
+the image projects?
 
     python -m experiments.flip_points                       digits, an MLP, seconds, no download
     python -m experiments.flip_points cpu                   MNIST, 10,000 × 300, a LeNet: minutes
     python -m experiments.flip_points paper                 MNIST in full
 
-Flip points are within [0, 1], and count if the gap of the two logits is at most 1e-4 of the logits' range. By chance, of a
-direction drawn uniformly from a sphere in d dimensions, a share 1/d of the squared length is along the residual (the way out),
-and k/d along a face of k dimensions. Fixed before the run: correlations are Spearman's, with 95% intervals; flip points are
-nearer than the hull if the median ratio is below 1, and wrong images nearer to theirs if the difference of means is below 0.
+Flip points lie within [0, 1]. They count if the gap of the two logits is at most 1e-4 of the logits' range. By chance, for a
+uniformly random direction in d dimensions, a share 1/d of the squared length is along the residual (the way out), and k/d
+along a face of k dimensions. Fixed before the run: correlations are Spearman's, with 95% intervals. Flip points are nearer
+than the hull if the median ratio is below 1. Wrong images are nearer to their flip points if the difference of means is below
+0.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from hullx.probes.attacks import Budget, deepfool, smallest_budget
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_setup import PLAIN, projected, trained
+from .attack_setup import PLAIN, project_images, train_network
 
 FLIPS, SOURCE = "arXiv 1903.08789", "arXiv 2203.10366"
 RATIO, SHOWN = "flip distance ÷ distance to the hull", 6
@@ -43,8 +45,8 @@ class Config(attack_setup.Config):
     """Settings of the experiment.
 
     Attributes:
-        classes: to which flip points are sought: an image's own, and the most likely others.
-        attacked: images on which the nearest point that APGD finds is looked at too.
+        classes: number of classes whose flip points are searched: an image's own, and the most likely others.
+        attacked: number of images for which APGD also searches the nearest flip.
     """
 
     classes: int = 4
@@ -59,17 +61,17 @@ PRESETS = {
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """Flip points of the test images, beside their distances to the hull."""
+    """Find the test images' flip points, and compare with their distances to the hull."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    network = trained(config, run, data, PLAIN)
+    network = train_network(config, run, data, PLAIN)
     apply, variables, images = network.model.apply, network.variables, jnp.asarray(data.test.images)
     logits: Any = apply(variables, images)
     scores, labels = np.sort(np.asarray(jax.nn.softmax(logits))), jnp.asarray(data.test.labels)
     softmax, right = scores[:, -1] - scores[:, -2], np.asarray(logits.argmax(-1) == labels)
     starts: dict[str, Any] = {"towards": data.train.images, "key": jax.random.key(config.seed)}
     found = run.cached("flip points", lambda: probes.flip_points(apply, variables, images, classes=config.classes, **starts))
-    hull = projected(config, run, data, data.test.images, "test images")
+    hull = project_images(config, run, data, data.test.images, "test images")
     fooled = run.cached("DeepFool", lambda: deepfool(apply, variables, images, logits.argmax(-1)))
     few = slice(config.attacked)
     largest = Budget("l2", 2 * float(np.max(found.distance[found.verified], initial=1e-3)))
@@ -77,18 +79,18 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     nearest = run.cached("APGD", lambda: smallest_budget(*given, largest=largest))
     verified, rows = np.asarray(found.verified), data.test.rows
     moved = np.asarray(found.points).reshape(rows.shape) - rows
-    after = projected(config, run, data, np.asarray(found.points), "flip points' distances")
+    after = project_images(config, run, data, np.asarray(found.points), "flip points' distances")
 
     about: dict[str, Any] = {"data": data.title, "group": f"{config.network}, test images"}
     run.record("accuracy", right, **about)
     run.record("share verified", verified, **about)
-    run.record("share no farther than DeepFool's", beside(found, fooled, slice(None)), **about)
-    run.record("share no farther than APGD's", beside(found, nearest, few), **about)
+    run.record("share no farther than DeepFool's", no_farther(found, fooled, slice(None)), **about)
+    run.record("share no farther than APGD's", no_farther(found, nearest, few), **about)
     run.record("flip distance", found.distance[verified], **about)
     run.record(RATIO, (found.distance / np.maximum(hull.distance, 1e-30))[verified], **about, statistic="median")
     run.record("undecided", ~(hull.decided & after.decided), **about, statistic="count")
     run.record("distance to the hull − before", (after.distance - hull.distance)[verified], **about)
-    way, face, size = (each[verified] for each in along(moved, rows, hull, data.train.rows))
+    way, face, size = (each[verified] for each in length_shares(moved, rows, hull, data.train.rows))
     run.record("along the way out ÷ chance", way.mean() * rows.shape[1], **about)
     run.record("along the face ÷ chance", face.mean() * rows.shape[1] / size.mean(), **about)
     for name, values in (("the distance to the hull", hull.distance), ("the softmax margin", softmax)):
@@ -103,14 +105,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.arrays("shown", image=data.test.images[shown], point=point, label=np.array(called), distance=found.distance[shown])
 
 
-def beside(found: probes.FlipPoints, others: Any, some: slice) -> np.ndarray:
-    """Whether flip points are no farther than the points that an attack found, where both found one; to rounding."""
+def no_farther(found: probes.FlipPoints, others: Any, some: slice) -> np.ndarray:
+    """Whether flip points are no farther than the attack's points, up to rounding, if both found one."""
     both = found.verified[some] & np.asarray(others.success)
     return found.distance[some][both] <= np.asarray(others.distance)[both] * (1 + 1e-5)
 
 
-def along(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, points: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The shares of squared lengths that are along the residual, and along the face; and the face's dimension."""
+def length_shares(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The shares of squared length along the residual and along the face; and the face's dimension."""
     out = rows - hull.point
     length = np.maximum((moved**2).sum(1), 1e-30)
     way = (moved * out).sum(1) ** 2 / (length * np.maximum((out**2).sum(1), 1e-30))
@@ -123,17 +125,17 @@ def along(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, points: n
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Near, and what tells how near."""
+    """Whether flip points are near, and what predicts their distance."""
     (data,), (group,) = results.names("data"), results.names("group")
     about: dict[str, Any] = {"data": data, "group": group}
     ratio, wrong = (results.estimate(name, **about) for name in (RATIO, "wrong images' − right ones'"))
     yield runs.Claim.of(ratio, "flip points are nearer than the hull", SOURCE, "median below 1", runs.below(ratio, 1), **about)
     far, sure = (results.estimate(f"correlation with {each}") for each in ("the distance to the hull", "the softmax margin"))
-    name, verdict = "the farther from the hull, the nearer the flip point", runs.below(far, 0)
+    name, verdict = "images farther from the hull have nearer flip points", runs.below(far, 0)
     yield runs.Claim.of(far, name, SOURCE, "below 0", verdict, **about)
-    name, verdict = "the softmax margin tells how far it is", runs.above(sure, 0)
+    name, verdict = "the softmax margin predicts the flip distance", runs.above(sure, 0)
     yield runs.Claim.of(sure, name, FLIPS, "above 0", verdict, **about)
-    name, verdict = "images that are called wrongly are nearer to theirs", runs.below(wrong, 0)
+    name, verdict = "wrongly classified images are nearer to their flip points", runs.below(wrong, 0)
     yield runs.Claim.of(wrong, name, FLIPS, "below 0", verdict, **about)
 
 
@@ -144,14 +146,14 @@ def figures(results: runs.Results) -> plotting.Figures:
     right, verified = (table[name].astype(str) == "True" for name in ("right", "verified"))
     for place, name, label in zip(axes[0], ("hull", "softmax"), ("distance to the hull", "softmax margin"), strict=True):
         for which, colour in zip((True, False), plotting.COLOURS, strict=False):
-            mine, said = verified & (right == which), "network right" if which else "network wrong"
-            place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=said)
+            mine, legend = verified & (right == which), "network right" if which else "network wrong"
+            place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=legend)
         place.set(xlabel=label, ylabel="distance to the flip point", ylim=(0, None))
         place.legend()
     ends = np.array([0, axes[0, 0].get_ylim()[1]])
     axes[0, 0].plot(ends, ends, color="0.7", zorder=0)
     yield "distances", drawn
-    title = f"{data}: test images, from the nearest to its flip point to the farthest, and their flip points"
+    title = f"{data}: test images and their flip points, from the smallest distance to the largest"
     drawn, axes = plotting.figure(3, SHOWN, size=(1.7 * SHOWN + 1, 5.4), title=title)
     labels = [f"{name}, {far:.2g}" for name, far in zip(shown["label"], shown["distance"], strict=True)]
     pictures.pictures(axes[0], shown["image"], labels)

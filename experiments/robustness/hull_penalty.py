@@ -1,11 +1,12 @@
-"""Can a network be trained to keep its features in a hull, by differentiating through hull distances?
+"""Can differentiating through hull distances train a network to keep its features in a hull?
 
-A Flax network learns to classify the digits with the mean distance of its features to the hull of other training images'
-features as a penalty: the gradient goes to queries and points alike. Features have zero mean and unit variance, so that they
-cannot shrink into any hull. Claim: the penalty draws the features of test images towards the hull of the training images' (by
-half or more), at equal accuracy (at most one percent less). Networks with the penalty and without begin alike, in pairs.
+A Flax network learns to classify the digits. Its penalty is the mean distance of its features to the hull of other training
+images' features, so the gradient reaches both queries and points. Features have zero mean and unit variance and cannot shrink
+into a hull. Claim: the penalty moves the features of test images towards the hull of the training images' features (by half or
+more), at equal accuracy (at most one percent less). Networks with and without the penalty are paired and begin with the same
+weights.
 
-    python -m experiments.hull_penalty                      4 pairs, half a minute, nearly all of it compilation
+    python -m experiments.hull_penalty                      4 pairs, half a minute, mostly compilation
     python -m experiments.hull_penalty cpu                  10 pairs, minutes
     python -m experiments.hull_penalty paper                30 pairs
 """
@@ -30,7 +31,7 @@ from hullx.runs.progress import progress
 
 GROUPS = WITHOUT, WITH = "without penalty", "with penalty"
 FEATURES, BATCH, QUERIES = 16, 160, 16
-# How much accuracy may be lost for it to be called equal.
+# Largest loss of equal accuracy.
 LOSS = 0.01
 
 
@@ -40,9 +41,9 @@ class Config(runs.Config):
 
     Attributes:
         data: a data set of few pixels, as in hullx.data.Sample.
-        networks: networks with the penalty, and as many without.
-        penalty: its factor in the loss.
-        steps: of training.
+        networks: number of networks with the penalty, and of those without it.
+        penalty: the penalty's factor in the loss.
+        steps: steps of training.
     """
 
     data: Sample = Sample("digits")
@@ -55,7 +56,7 @@ PRESETS = {"smoke": Config(), "cpu": Config(networks=10, steps=1000), "paper": C
 
 
 class Classifier(nn.Module):
-    """A hidden layer, normalised features, a linear head."""
+    """A network with a hidden layer, normalised features and a linear head."""
 
     classes: int
 
@@ -67,9 +68,9 @@ class Classifier(nn.Module):
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
-    """All networks in one program, then the hull distances of their test features."""
+    """Train all networks in one program, then measure the hull distances of their test features."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    found = run.cached("networks", trained, config, data)
+    found = run.cached("networks", train_networks, config, data)
     columns = {f"{group} {what}": [] for group in GROUPS for what in ("accuracy", "distance", "inside")}
     for i, group in enumerate(GROUPS):
         mine, undecided = slice(i * config.networks, (i + 1) * config.networks), 0
@@ -89,8 +90,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.table("networks", columns)
 
 
-def trained(config: Config, data: Dataset) -> dict[str, np.ndarray]:
-    """Features of the training and test images and logits of the latter, by all networks: first those without the penalty."""
+def train_networks(config: Config, data: Dataset) -> dict[str, np.ndarray]:
+    """Features of training and test images, and test logits, of all networks: those without the penalty first."""
     images, labels = jnp.asarray(data.train.rows), jnp.asarray(data.train.labels)
     model, optimizer = Classifier(len(data.classes)), optax.adam(3e-3)
 
@@ -98,7 +99,7 @@ def trained(config: Config, data: Dataset) -> dict[str, np.ndarray]:
         chosen = jax.random.choice(key, len(images), (BATCH,), replace=False)
         features, logits = cast(tuple[jax.Array, jax.Array], model.apply(parameters, images[chosen]))
         entropy = optax.softmax_cross_entropy_with_integer_labels(logits, labels[chosen]).mean()
-        # Some of the batch against the hull of the rest.
+        # Part of the batch against the hull of the rest.
         return entropy + factor * hullx.distance(features[:QUERIES], features[QUERIES:]).mean()
 
     def train(key: jax.Array, factor: jax.Array) -> Any:
@@ -124,7 +125,7 @@ def trained(config: Config, data: Dataset) -> dict[str, np.ndarray]:
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
-    """Test features nearer to the hull, and as many right."""
+    """Test features are nearer to the hull, at equal accuracy."""
     table, data = results.table("networks"), results.rows[0].data
     near, far = (table[f"{group} distance"] for group in (WITH, WITHOUT))
     ratio = runs.mean_interval(near / far)
@@ -132,14 +133,14 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     verdict = runs.below(ratio, 0.5)
     yield runs.Claim.of(ratio, "test features are nearer to the hull", "here", "by half or more", verdict, **about)
     right = runs.difference_interval(table[f"{WITH} accuracy"], table[f"{WITHOUT} accuracy"], paired=True)
-    name, expected, note = "at equal accuracy", f"−{LOSS:.0%} or more", "difference of accuracy"
+    name, expected, note = "test accuracy is equal", f"−{LOSS:.0%} or more", "difference of accuracy"
     yield runs.Claim.of(right, name, "here", expected, runs.above(right, -LOSS), note=note, unit="%", **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """A line a pair of networks: its distance and its accuracy without the penalty and with it."""
+    """One line per pair of networks: distance and accuracy without and with the penalty."""
     table = results.table("networks")
-    title = f"{results.rows[0].data}: what a hull penalty does to pairs of networks that begin alike"
+    title = f"{results.rows[0].data}: effect of a hull penalty on pairs of networks with the same initial weights"
     drawn, axes = plotting.figure(1, 2, size=(8, 3.6), title=title)
     labels = {"distance": "mean distance of test features to the hull", "accuracy": "test accuracy"}
     for place, (quantity, label) in zip(axes[0], labels.items(), strict=True):

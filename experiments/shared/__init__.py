@@ -1,1 +1,1 @@
-"""What experiments of several folders use."""
+"""Modules that experiments of several folders use."""

@@ -1,10 +1,11 @@
-"""Other people's methods: solvers for the projection onto a hull, and summaries of many points by few.
+"""Other people's methods: solvers for the projection onto a hull, and methods that summarise many points by few.
 
-Solvers are functions from one query and the points to weights.
+A solver maps one query and the points to weights.
 
     minimise ‖Xᵀa − q‖²   subject to   a ≥ 0, Σ a = 1
 
-All work in float64. First-order methods stop when `gap` is at most the tolerance asked for, the others at their own tolerance.
+All methods work in float64. First-order methods stop when `gap` is at most the requested tolerance. The others stop at their
+own tolerance.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from hullx.solvers.projected_gradient import jaxopt_solver, loss
 
 Solve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# Steps of a first-order method between two looks at its gap.
+# Steps of a first-order method between two checks of its gap.
 STEPS = 100
 ROWS = 8192
 
 
 def gap(query: np.ndarray, points: np.ndarray, weights: np.ndarray) -> float:
-    """The certified relative gap of any weights, in float64 NumPy from the raw points: 1 where it proves nothing.
+    """The certified relative gap of any weights, in float64 NumPy from the raw points; 1 if the bound is vacuous.
 
-    Weights are first made feasible. ‖r‖ is an upper bound of the distance, min_j ⟨q − x_j, r⟩/‖r‖ a lower one.
+    Weights are first made feasible. ‖r‖ is an upper bound on the distance, min_j ⟨q − x_j, r⟩/‖r‖ a lower bound.
     """
     weights = np.maximum(weights, 0)
     weights = weights / weights.sum()
@@ -45,7 +46,7 @@ def gap(query: np.ndarray, points: np.ndarray, weights: np.ndarray) -> float:
 
 
 def nnls(query: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """SciPy's non-negative least squares with a large row of ones: u/Σu is the exact projection (any height of the row is)."""
+    """SciPy's non-negative least squares with a row of ones; u/Σu is the exact projection for any height of that row."""
     rows = points.astype(np.float64) - query
     height = np.linalg.norm(rows, axis=1).max()
     target = np.append(np.zeros(points.shape[1]), height)
@@ -54,7 +55,7 @@ def nnls(query: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def quadratic(name: str) -> Solve:
-    """A quadratic-programming solver by its name in qpsolvers (Caron et al.), tolerances at 1e-9 where it has them."""
+    """A quadratic-programming solver by its name in qpsolvers (Caron et al.), with tolerances of 1e-9 if it has any."""
     import qpsolvers  # pyright: ignore[reportMissingImports]
 
     tight = {
@@ -69,7 +70,7 @@ def quadratic(name: str) -> Solve:
         rows = points.astype(np.float64) - query
         rows /= np.linalg.norm(rows, axis=1).max()
         n, d = rows.shape
-        if name == "daqp":  # dense, and in the dual: it wants the n × n matrix, made definite
+        if name == "daqp":  # a dense dual solver: needs the n × n matrix, made definite
             gram = rows @ rows.T + 1e-8 * np.eye(n)
             found = qpsolvers.solve_qp(gram, np.zeros(n), A=np.ones((1, n)), b=np.ones(1), lb=np.zeros(n), solver=name)
         else:  # unknowns (a, r) with r = Xᵀa: no n × n matrix
@@ -114,14 +115,14 @@ def optax_gradient(rtol: float) -> Solve:
 
 
 def _first_order(start: Callable, step: Callable, rtol: float) -> Solve:
-    """Steps until the gap is small enough. What is compiled is compiled once a shape, whatever the query."""
+    """Step until the gap is small enough. Each shape compiles once, for all queries."""
 
     @jax.jit
     def steps(weights: jax.Array, state, rows: jax.Array):
         return jax.lax.fori_loop(0, STEPS, lambda _, pair: step(*pair, rows), (weights, state))
 
     def solve(query: np.ndarray, points: np.ndarray) -> np.ndarray:
-        # Rows x_i − q, divided by the root of the largest eigenvalue of their Gram matrix: then L = 1.
+        # Divide the rows x_i − q by the root of the largest eigenvalue of their Gram matrix, so that L = 1.
         rows = points.astype(np.float64) - query
         rows = jnp.asarray(rows / np.linalg.eigvalsh(rows.T @ rows)[-1] ** 0.5)
         weights = jnp.full(len(rows), 1 / len(rows))
@@ -139,7 +140,7 @@ COMPILED = PROJECTED_GRADIENT, OPTAX = "jaxopt ProjectedGradient", "optax projec
 
 
 def solvers(rtol: float) -> dict[str, Callable[[], Solve]]:
-    """How to make each peer, by the name in the table."""
+    """A function that makes each solver, by its name in the table."""
     return {
         "scipy nnls": lambda: nnls,
         **{f"{name} (qpsolvers)": lambda name=name: quadratic(name) for name in ("piqp", "clarabel", "osqp", "daqp", "proxqp")},
@@ -149,12 +150,12 @@ def solvers(rtol: float) -> dict[str, Callable[[], Solve]]:
 
 
 def alternation(points: np.ndarray, first: np.ndarray, rounds: int, report: Callable[[int], None]) -> np.ndarray:
-    """Archetypes (k, d) by Cutler and Breiman (1994), in SciPy: all weights, then each archetype, best for those weights."""
+    """Archetypes (k, d) by Cutler and Breiman (1994), in SciPy: fit all weights, then each archetype given those weights."""
     points, archetypes = points.astype(np.float64), first.astype(np.float64)
     for i in range(rounds):
         weights = np.stack([nnls(row, archetypes) for row in points])
         for j in np.flatnonzero(weights.any(0)):
-            # Σ_j ‖x_j − Σ_l a_jl z_l‖² is ‖z_j − target‖² up to a factor and a constant.
+            # Σ_j ‖x_j − Σ_l a_jl z_l‖² equals ‖z_j − target‖² up to a factor and a constant.
             mine = weights[:, j]
             rest = points - weights @ archetypes + np.outer(mine, archetypes[j])
             archetypes[j] = nnls(mine @ rest / (mine @ mine), points) @ points
@@ -163,14 +164,14 @@ def alternation(points: np.ndarray, first: np.ndarray, rounds: int, report: Call
 
 
 def factorisation(points: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
-    """The parts (k, d) of scikit-learn's NMF, and the sum of squares that they leave."""
-    # Its annotations say less than it takes.
+    """The parts (k, d) of scikit-learn's NMF, and the residual sum of squares."""
+    # Its annotations are narrower than what it accepts.
     model = NMF(n_components=cast(Any, k), init="random", random_state=seed, max_iter=1000, tol=1e-3)
     loadings = model.fit_transform(points)
     return model.components_, float(((points - loadings @ model.components_) ** 2).sum())
 
 
 def k_means(points: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, float]:
-    """The centres (k, d) of scikit-learn's k-means from one start, and the sum of squares that they leave."""
+    """The centres (k, d) of scikit-learn's k-means from one start, and the residual sum of squares."""
     model: Any = KMeans(n_clusters=k, random_state=seed, n_init=cast(Any, 1)).fit(points)
     return model.cluster_centers_, float(model.inertia_)

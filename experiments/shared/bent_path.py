@@ -1,12 +1,13 @@
-"""Bent paths, called legs: from far outside to the hull's surface, and on towards a point inside.
+"""Bent paths, called legs: from far outside to the hull's surface, then towards a point inside.
 
-A leg consists of two straight pieces that meet where it turns. Its coordinate s measures the distance to the turn; the unit is
-D, the query's distance to the hull. If a leg turns at the projection of its query (`through_surface`), its points at s ≥ 0 all
-have the query's projection, so their distance to the hull is s · D: s = 1 is the query, s = 2 twice as far. Its points at s < 0
-lie inside by convexity, |s| · D behind the surface, as long as they do not pass the anchor.
+A leg consists of two straight pieces that meet at its turn. Its coordinate s is the distance to the turn in units of D, the
+query's distance to the hull. If a leg turns at the projection of its query (`through_surface`), all its points at s ≥ 0
+project there. Their distance to the hull is s · D: s = 1 is the query, s = 2 is twice as far. By convexity, points at s < 0
+lie inside, |s| · D from the turn, as long as they do not pass the anchor.
 
-A change at the surface may come from the surface, or from the turn. Placebo legs turn as sharply, but elsewhere: before the
-surface (`before_surface`; their first piece is outside), or behind it (`behind_surface`; both sides of their turn are inside).
+A change at the surface may come from the surface or from the turn. Placebo legs make an equally sharp turn elsewhere: before
+the surface (`before_surface`, where the first piece is outside) or behind it (`behind_surface`, where both sides of the turn
+are inside).
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from hullx.errors import ArgumentError
 class BentPath(NamedTuple):
     """m legs in d dimensions.
 
-    - turn: the point where each turns.
-    - before, behind: unit vectors from the turn, back along the first piece and on along the second.
-    - unit: D, the length of one unit of the coordinate.
+    - turn: the point where each leg turns.
+    - before, behind: unit vectors from the turn, back along the first piece and forward along the second.
+    - unit: D, the length of one unit of s.
     - depth: distance from the turn to the anchor.
     """
 
@@ -38,7 +39,7 @@ class BentPath(NamedTuple):
 
 
 def through_surface(queries: Float[np.ndarray, "m d"], found: hullx.Projection, anchors: Float[np.ndarray, "m d"]) -> BentPath:
-    """Legs from beyond each query to its projection, and on to its anchor.
+    """Legs from beyond each query to its projection, then to its anchor.
 
     Args:
         found: the queries' projections, by `hullx.sweep`.
@@ -55,24 +56,24 @@ def through_surface(queries: Float[np.ndarray, "m d"], found: hullx.Projection, 
         (7, 8, 64)
     """
     if inside := int((~np.asarray(found.outside)).sum()):
-        raise ArgumentError(f"queries: got {inside} that are not certified to be outside, expected none: leave them out")
+        raise ArgumentError(f"queries: got {inside} that are not certified to be outside, expected none: remove them")
     surface, distance = np.asarray(found.point, np.float64), np.asarray(found.distance)
     outward = (np.asarray(queries, np.float64) - surface) / distance[:, None]
     return _bent_path(surface, outward, anchors, distance)
 
 
 def before_surface(path: BentPath, coordinate: float) -> BentPath:
-    """Placebo legs that make the same turn at another coordinate: before the surface if it is above 0, else behind it.
+    """Placebo legs that make the same turn at another coordinate: before the surface if it is positive, else behind it.
 
-    They reach a turn behind the surface by going straight on. Behind the surface or the turn, project their points to learn
-    their distance to the hull.
+    If the turn is behind the surface, the leg reaches it in a straight line. Behind the surface or the turn, project the
+    points to get their distance to the hull.
     """
     turn = path.turn + (coordinate * path.unit)[:, None] * path.before
     return path._replace(turn=turn)
 
 
 def behind_surface(path: BentPath, coordinate: float, anchors: Float[np.ndarray, "m d"]) -> BentPath:
-    """Placebo legs that follow `path` through the surface to a coordinate < 0, and turn there towards other anchors."""
+    """Placebo legs that follow `path` through the surface to a coordinate < 0 and turn there towards other anchors."""
     turn = path.turn - (coordinate * path.unit)[:, None] * path.behind
     return _bent_path(turn, -path.behind, anchors, path.unit)
 
@@ -84,16 +85,16 @@ def points_at(path: BentPath, coordinates: Sequence[float] | Float[np.ndarray, "
 
 
 def within(path: BentPath, coordinates: Sequence[float] | Float[np.ndarray, "c"]) -> Bool[np.ndarray, "c m"]:
-    """Whether the points at some coordinates lie before the anchors: if so, those behind the surface are certainly inside."""
+    """Whether the points at some coordinates lie before the anchors; if so, points behind the surface are inside."""
     return -np.asarray(coordinates, np.float64)[:, None] * path.unit <= path.depth
 
 
 def slope_change(values: Float[np.ndarray, "... c m"], coordinates: Sequence[float], place: float, width: float) -> np.ndarray:
-    """The slope on the outer side of a coordinate minus that on its inner side, by differences over `width`.
+    """The slope on the outer side of a coordinate minus the slope on its inner side, by differences over `width`.
 
     Args:
-        values: a quantity at some coordinates of m legs.
-        coordinates: those coordinates, in any order; they include place and place ± width.
+        values: a quantity at coordinates of m legs.
+        coordinates: these coordinates, in any order; they include place and place ± width.
         place: the coordinate where the slope changes.
 
     Example:
@@ -107,7 +108,7 @@ def slope_change(values: Float[np.ndarray, "... c m"], coordinates: Sequence[flo
 def class_means(
     found: hullx.Projection, rows: Float[np.ndarray, "n d"], labels: Int[np.ndarray, "n"]
 ) -> Float[np.ndarray, "m d"]:
-    """Anchors: for each query, the mean of the training points of the class with most weight in its projection."""
+    """Anchors: for each query, the mean of the training points of the class with the most weight in its projection."""
     names = np.unique(labels)
     shares = np.stack([np.where(labels[found.support] == name, found.weights, 0).sum(1) for name in names])
     means = np.stack([rows[labels == name].mean(0, dtype=np.float64) for name in names])

@@ -1,8 +1,8 @@
-"""Minimizers without any gradient: guess and check, hundreds of networks in one program.
+"""Minimizers without gradients: guess and check hundreds of networks in one program.
 
-Networks with random weights are draw_networks until some make no training error and have a loss in a given range. A factor on
-the weights makes the loss of such a network as small as one likes. So its logits are divided by a measure of the size of its
-weights (`Scale`) before the loss is taken: the normalised loss.
+The search draws networks with random weights until enough of them make no training error and have a loss in a given range.
+Scaling the weights of such a network makes its loss arbitrarily small. The logits are therefore divided by a measure of the
+weights' size (`Scale`) before the loss is computed: the normalised loss.
 
 Source: Chiang et al. (2023), "Loss landscapes are all you need: neural network generalization can be explained without the
 implicit bias of gradient descent".
@@ -26,16 +26,16 @@ from jaxtyping import Bool, Float, Int
 from hullx.data.dataset import Split
 from hullx.types import Array
 
-# The number by which a network's logits are divided before its loss is taken: a function of its parameters.
+# The divisor of a network's logits before its loss is computed: a function of its parameters.
 Scale = Callable[[Any], Array]
 
 
 class Found(NamedTuple):
-    """The f networks that were found, in that order.
+    """The f networks found, in this order.
 
-    - variables: with a leading axis of f.
+    - variables: with a leading axis of length f.
     - loss: normalised, on the training set.
-    - tried: how many networks were tried.
+    - tried: number of networks tried.
     """
 
     variables: Any
@@ -44,9 +44,9 @@ class Found(NamedTuple):
 
     @classmethod
     def among(cls, variables: Any, loss: Array) -> Found:
-        """Those of the tried networks whose loss is finite, as it is where a search succeeded."""
-        there = np.flatnonzero(np.isfinite(loss))
-        return cls(jax.tree.map(lambda leaf: np.asarray(leaf)[there], variables), np.asarray(loss)[there], len(loss))
+        """The tried networks with a finite loss; a search that fails has an infinite one."""
+        found = np.flatnonzero(np.isfinite(loss))
+        return cls(jax.tree.map(lambda leaf: np.asarray(leaf)[found], variables), np.asarray(loss)[found], len(loss))
 
 
 def guess(
@@ -60,14 +60,14 @@ def guess(
     scale: Scale,
     at_once: int = 256,
 ) -> Found:
-    """Networks that make no training error: up to `wanted` in each range of the normalised loss.
+    """Networks without a training error: up to `wanted` in each range of the normalised loss.
 
     Args:
-        key: of all guesses.
-        model: a Flax linen module whose variables are all parameters; each number is draw_networks from [−1, 1].
+        key: key for all guesses.
+        model: a Flax linen module whose variables are all parameters; each weight is drawn from [−1, 1].
         train: a few images and their labels.
-        edges: of the ranges, rising; a range excludes its lower edge and includes its upper one.
-        wanted: networks in each range.
+        edges: edges of the ranges, ascending; a range excludes its lower edge and includes its upper one.
+        wanted: number of networks in each range.
         budget: largest number of guesses, rounded up to whole batches.
         scale: the divisor of a network's logits, as a function of its parameters.
         at_once: guesses in a batch.
@@ -79,13 +79,13 @@ def guess(
         (2, True)
     """
     labels = np.asarray(train.labels)
-    # Check one image of each class first: most guesses fail these, and need not see the others.
+    # Check one image of each class first: most guesses fail on these and skip the others.
     firsts = np.unique(labels, return_index=True)[1]
     order = np.concatenate([firsts, np.setdiff1d(np.arange(len(labels)), firsts)])
     images, targets = jnp.asarray(np.asarray(train.images)[order]), jnp.asarray(labels[order])
     judge = partial(_check_guesses, images=images, labels=targets, first=len(firsts), model=model, scale=scale)
     size, restored = _unraveller(model, images[:1])
-    # Drawing is most of the work, and NumPy draws several times as many numbers a second as JAX on a CPU.
+    # Drawing takes most of the time, and on a CPU NumPy draws several times as many numbers per second as JAX.
     rng = np.random.Generator(np.random.SFC64(np.asarray(jax.random.key_data(key)).tolist()))
     left, kept, losses, tried = np.full(len(edges) - 1, wanted), [np.empty((0, size), np.float32)], list[float](), 0
     while left.any() and tried < budget:
@@ -102,7 +102,7 @@ def guess(
 
 
 def _weights(numbers: Any) -> Any:
-    """From [0, 1) to [−1, 1)."""
+    """Map [0, 1) to [−1, 1)."""
     return 2 * numbers - 1
 
 
@@ -115,12 +115,12 @@ def _unraveller(model: nn.Module, image: Array) -> tuple[int, Callable[[Array], 
 
 @partial(jax.jit, static_argnames=("first", "model", "scale"))
 def _check_guesses(numbers: Array, images: Array, labels: Array, *, first: int, model: nn.Module, scale: Scale) -> Array:
-    """The normalised losses of guesses (count, numbers); infinite for those that make an error."""
+    """The normalised losses of guesses (count, numbers); infinite for guesses that make an error."""
     variables = jax.vmap(_unraveller(model, images[:1])[1])(_weights(numbers))
     passed, _ = jax.vmap(lambda one: check_network(one, images[:first], labels[:first], model=model, scale=scale))(variables)
     order, block = jnp.argsort(~passed), max(len(numbers) // 8, 1)
 
-    def look(state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def check_block(state: tuple[Array, Array]) -> tuple[Array, Array]:
         taken, losses = state
         rows = lax.dynamic_slice(order, (taken,), (block,))
         these = jax.tree.map(lambda leaf: leaf[rows], variables)
@@ -128,7 +128,7 @@ def _check_guesses(numbers: Array, images: Array, labels: Array, *, first: int, 
         return taken + block, losses.at[rows].set(jnp.where(right, loss, jnp.inf))
 
     start = jnp.int32(0), jnp.full(len(numbers), jnp.inf)
-    return lax.while_loop(lambda state: state[0] < passed.sum(), look, start)[1]
+    return lax.while_loop(lambda state: state[0] < passed.sum(), check_block, start)[1]
 
 
 def check_network(
@@ -141,7 +141,7 @@ def check_network(
 
 
 def draw_networks(key: Array, model: nn.Module, image: Float[Array, "1 h w c"], count: int) -> Any:
-    """Variables of `count` networks, each number uniform in [−1, 1]."""
+    """Variables of `count` networks, each weight uniform in [−1, 1]."""
     shapes = jax.eval_shape(model.init, jax.random.key(0), image)["params"]
     leaves, tree = jax.tree.flatten(shapes)
     keys = jax.random.split(key, len(leaves))

@@ -1,7 +1,7 @@
-"""Measures of a minimizer that are said to predict generalization: margin, norms, distance travelled, sharpness.
+"""Measures of a minimizer that are said to predict generalization: margin, norms, distance from the start, sharpness.
 
-They describe one network; `jax.vmap` over its variables gives those of an ensemble's members. Jiang et al. (2020), "Fantastic
-generalization measures and where to find them", compare them.
+They describe one network. `jax.vmap` over its variables gives those of an ensemble's members. Jiang et al. (2020), "Fantastic
+generalization measures and where to find them", compare such measures.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from jaxtyping import Float, Int
 
 from hullx.types import Array
 
-# Power iterations: the error of the largest eigenvalue falls with the ratio of the two largest, squared, in each.
+# Power iterations: each reduces the error of the largest eigenvalue by the squared ratio of the two largest.
 POWER = 30
 
 
 def margins(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float[Array, "n"]:
-    """The logit of the right class minus the largest other: positive where the label is right.
+    """The logit of the true class minus the largest other logit: positive if the prediction is right.
 
     Example:
         >>> margins(jnp.array([[2.0, 0.5, 1.0]]), jnp.array([0]))
@@ -36,7 +36,7 @@ def margins(logits: Float[Array, "n k"], labels: Int[Array, "n"]) -> Float[Array
 def layer_norms(params: Any) -> tuple[Float[Array, "l"], Float[Array, "l"]]:
     """Frobenius and spectral norms of each layer's kernel, input units by output units.
 
-    A convolution's kernel is taken as the matrix of its patches.
+    A convolution's kernel counts as the matrix of its patches.
     """
     kernels = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params) if path[-1].key == "kernel"]
     matrices = [kernel.reshape(-1, kernel.shape[-1]) for kernel in kernels]
@@ -52,12 +52,12 @@ def parameter_norm(params: Any) -> Float[Array, ""]:
 
 
 def distance_from(params: Any, initial: Any) -> Float[Array, ""]:
-    """How far the parameters are from where they began (Nagarajan and Kolter 2019)."""
+    """The distance of the parameters from their initial values (Nagarajan and Kolter 2019)."""
     return optax.tree.norm(optax.tree.sub(params, initial))
 
 
 def lipschitz_estimate(model: nn.Module, variables: Any, images: Float[Array, "n h w c"]) -> Float[Array, ""]:
-    """The largest spectral norm of the logits' Jacobian at some images: no more than the Lipschitz constant."""
+    """The largest spectral norm of the logits' Jacobian at some images: a lower bound on the Lipschitz constant."""
 
     def one(image: Array) -> Array:
         jacobian: Any = jax.jacrev(lambda pixels: cast(Array, model.apply(variables, pixels[None], train=False))[0])(image)
@@ -78,7 +78,7 @@ def loss_of(model: nn.Module, variables: Any, images: Array, labels: Array) -> C
 
 
 def sharpness(loss: Callable[[Any], Array], params: Any, key: Array) -> Float[Array, ""]:
-    """The largest eigenvalue, in size, of the loss's Hessian, by power iteration on Hessian-vector products.
+    """The eigenvalue of the loss's Hessian that is largest in absolute value, by power iteration.
 
     Reference: Hochreiter and Schmidhuber (1997), "Flat minima"; Pearlmutter (1994), "Fast exact multiplication by the Hessian".
     """
@@ -96,7 +96,7 @@ def sharpness(loss: Callable[[Any], Array], params: Any, key: Array) -> Float[Ar
 
 
 def ascent(loss: Callable[[Any], Array], params: Any, radius: float) -> Float[Array, ""]:
-    """How much the loss rises within a radius of the parameters, to first order: L(w + ρ ∇L/‖∇L‖) − L(w).
+    """The increase of the loss within a radius of the parameters, to first order: L(w + ρ ∇L/‖∇L‖) − L(w).
 
     Reference: Foret et al. (2021), "Sharpness-aware minimization", equation 2.
     """

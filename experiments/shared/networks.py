@@ -1,4 +1,4 @@
-"""The networks of experiments, by name: how each is made for a number of classes, and its last hidden layer."""
+"""Networks of experiments by name: a constructor for a given number of classes, and the name of the last hidden layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hullx.models import CNN, MLP, LeNet, ResNet
 class Kind(NamedTuple):
     """A kind of network.
 
-    - make: from a number of classes to the module.
+    - make: maps a number of classes to the module.
     - last: the name of its last hidden layer.
     """
 
@@ -33,8 +33,8 @@ NETWORKS = {
 
 @cache
 def adam(rate: float, steps: int | None = None) -> optax.GradientTransformation:
-    """Adam, with a rate that falls to 0 after so many steps, if a number is given.
+    """Adam; if `steps` is given, its rate falls to 0 over them.
 
-    One object a setting, or each network would compile a program of its own.
+    Cached: another object with the same settings would compile another program.
     """
     return optax.adam(rate if steps is None else optax.cosine_decay_schedule(rate, steps))

@@ -1,4 +1,4 @@
-"""The floor of a sweep's time: products of queries by points, which no method can do without."""
+"""A lower bound on a sweep's time: the matrix products that every method needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Queries in the product that is timed, and how often.
+# Queries in the timed product, and its repetitions.
 ROWS, REPEATS = 256, 3
 
 
 def product_seconds(queries: np.ndarray, points: np.ndarray) -> float:
-    """Seconds of one float32 product of all queries by all points, from some of the queries."""
+    """Seconds of one float32 product of all queries with all points, extrapolated from some queries."""
     some, placed = jnp.asarray(queries[:ROWS], jnp.float32), jnp.asarray(points, jnp.float32)
     jax.block_until_ready(_product(some, placed))
     began = time.perf_counter()
