@@ -73,17 +73,22 @@ def test_none_is_found_where_there_is_none(train: Split) -> None:
     found = guess(jax.random.key(0), MODEL, doubled, (0, 10), wanted=1, budget=128, scale=scale, at_once=64)
     assert (len(found.loss), found.tried) == (0, 128)
     assert found.variables["params"]["head"]["kernel"].shape == (0, 4, 2)
-    for search in (stopped_descent.stopped_descent, pattern_search.pattern_search):
-        assert len(search(jax.random.key(0), MODEL, doubled, members=2, high=1.0, scale=scale, steps=5).loss) == 0
+    short = {
+        stopped_descent.stopped_descent: stopped_descent.StoppedDescent(steps=5),
+        pattern_search.pattern_search: pattern_search.PatternSearch(steps=5),
+    }
+    for search, settings in short.items():
+        found = search(jax.random.key(0), MODEL, doubled, members=2, high=1.0, scale=scale, settings=settings)
+        assert len(found.loss) == 0
 
 
 def test_descent_and_search_stop_below_the_loss(train: Split) -> None:
+    descent = stopped_descent.StoppedDescent(rate=0.1, batch=2, steps=400)
     descended = stopped_descent.stopped_descent(
-        jax.random.key(0), MODEL, train, members=16, high=0.6, scale=scale, rate=0.1, batch=2, steps=400
+        jax.random.key(0), MODEL, train, members=16, high=0.6, scale=scale, settings=descent
     )
-    searched = pattern_search.pattern_search(
-        jax.random.key(0), MODEL, train, members=4, high=0.6, scale=scale, steps=100, at_once=16
-    )
+    search = pattern_search.PatternSearch(steps=100, at_once=16)
+    searched = pattern_search.pattern_search(jax.random.key(0), MODEL, train, members=4, high=0.6, scale=scale, settings=search)
     for found, members in ((descended, 16), (searched, 4)):
         assert found.tried == members
         assert len(found.loss) > members / 2

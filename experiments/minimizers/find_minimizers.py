@@ -19,8 +19,8 @@ from hullx import probes
 from hullx.data import Split
 from hullx.models import LeNet
 
-from .pattern_search import pattern_search
-from .stopped_descent import stopped_descent
+from .pattern_search import PatternSearch, pattern_search
+from .stopped_descent import StoppedDescent, stopped_descent
 
 WAYS = GUESSED, TRAINED, SEARCHED = "guessed", "gradient descent", "pattern search"
 EDGES = 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65
@@ -49,12 +49,14 @@ def networks(config: Any, k: int, shape: str, train: Split, test: Split) -> tupl
     edges = EDGES if shape == LENET else (0.0, np.inf)
     guessed = guess(key, model, train, edges, wanted=config.wanted, budget=config.budget, scale=norm_product)
     rows = list(network_rows(GUESSED, model, guessed, train, test))
-    settings: dict[str, Any] = {"scale": norm_product, "steps": config.steps}
+    descent, search = StoppedDescent(steps=config.steps), PatternSearch(steps=config.steps)
     for i, (low, high) in enumerate(pairwise(edges)):
-        found = stopped_descent(jax.random.fold_in(key, i), model, train, members=config.members, high=high, **settings)
+        settings: dict[str, Any] = {"members": config.members, "high": high, "scale": norm_product, "settings": descent}
+        found = stopped_descent(jax.random.fold_in(key, i), model, train, **settings)
         rows += [row for row in network_rows(TRAINED, model, found, train, test) if low < row[2]]
     if shape == LENET:
-        found = pattern_search(key, model, train, members=config.members // 4, high=MIDDLE, **settings)
+        members = config.members // 4
+        found = pattern_search(key, model, train, members=members, high=MIDDLE, scale=norm_product, settings=search)
         rows += network_rows(SEARCHED, model, found, train, test)
     return rows, guessed.tried
 

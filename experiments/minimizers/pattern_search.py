@@ -6,6 +6,7 @@ Source: Hooke and Jeeves (1961), "Direct search solution of numerical and statis
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +20,21 @@ from jaxtyping import Float, Int
 from experiments.shared.guess_and_check import Found, Scale, check_network, draw_networks
 from hullx.data.dataset import Split
 from hullx.types import Array
+
+
+@dataclass(frozen=True)
+class PatternSearch:
+    """Settings of `pattern_search`.
+
+    Attributes:
+        steps: largest number of steps.
+        at_once: number of moves tried in each step.
+        radius: size of the first moves.
+    """
+
+    steps: int = 1000
+    at_once: int = 64
+    radius: float = 1.0
 
 
 class _State(NamedTuple):
@@ -37,9 +53,7 @@ def pattern_search(
     members: int,
     high: float,
     scale: Scale,
-    steps: int = 1000,
-    at_once: int = 64,
-    radius: float = 1.0,
+    settings: PatternSearch = PatternSearch(),
 ) -> Found:
     """Networks that pattern search moves from random weights to no error and a low normalised loss.
 
@@ -51,9 +65,7 @@ def pattern_search(
         model, train, scale: as for `guess`.
         members: number of networks to search for.
         high: the normalised loss at which a network stops.
-        steps: largest number of steps.
-        at_once: number of moves tried in each step.
-        radius: size of the first moves.
+        settings: see `PatternSearch`.
 
     Returns:
         The networks that reached that loss.
@@ -67,23 +79,21 @@ def pattern_search(
         True
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
-    settings = {"model": model, "scale": scale, "members": members, "steps": steps, "at_once": at_once}
-    return Found.among(*_search(key, images, labels, jnp.float32(high), jnp.float32(radius), **settings))
+    static = {"model": model, "scale": scale, "members": members, "settings": settings}
+    return Found.among(*_search(key, images, labels, jnp.float32(high), **static))
 
 
-@partial(jax.jit, static_argnames=("model", "scale", "members", "steps", "at_once"))
+@partial(jax.jit, static_argnames=("model", "scale", "members", "settings"))
 def _search(
     key: Array,
     images: Array,
     labels: Array,
     high: Array,
-    radius: Array,
     *,
     model: nn.Module,
     scale: Scale,
     members: int,
-    steps: int,
-    at_once: int,
+    settings: PatternSearch,
 ) -> tuple[Any, Array]:
     first, *keys = jax.random.split(key, 1 + members)
     starts = draw_networks(first, model, images[:1], members)
@@ -95,21 +105,21 @@ def _search(
     def step(state: _State, key: Array) -> tuple[_State, None]:
         size = len(state.numbers)
         place_key, sign_key = jax.random.split(key)
-        places = jax.random.randint(place_key, (at_once,), 0, size)
-        moves = state.radius * jax.random.rademacher(sign_key, (at_once,), jnp.float32)
+        places = jax.random.randint(place_key, (settings.at_once,), 0, size)
+        moves = state.radius * jax.random.rademacher(sign_key, (settings.at_once,), jnp.float32)
         _, losses = jax.vmap(lambda place, move: judge(state.numbers.at[place].add(move)))(places, moves)
         best = losses.argmin()
         right, loss = judge(state.numbers)
         better = (losses[best] < loss) & ~(right & (loss <= high))
-        failed = jnp.where(better, 0, state.failed + at_once)
+        failed = jnp.where(better, 0, state.failed + settings.at_once)
         radius = jnp.where(failed >= 2 * size, state.radius / 2, state.radius)
         moved = state.numbers.at[places[best]].add(jnp.where(better, moves[best], 0))
         return _State(moved, radius, jnp.where(failed >= 2 * size, 0, failed)), None
 
     def one(start: Any, key: Array) -> tuple[Any, Array]:
         numbers, _ = ravel_pytree(start)
-        state = _State(numbers, radius, jnp.int32(0))
-        found, _ = lax.scan(step, state, jax.random.split(key, steps))
+        state = _State(numbers, jnp.float32(settings.radius), jnp.int32(0))
+        found, _ = lax.scan(step, state, jax.random.split(key, settings.steps))
         right, loss = judge(found.numbers)
         return restored(found.numbers), jnp.where(right & (loss <= high), loss, jnp.inf)
 

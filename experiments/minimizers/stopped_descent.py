@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,21 @@ from hullx.data.dataset import Split
 from hullx.types import Array
 
 
+@dataclass(frozen=True)
+class StoppedDescent:
+    """Settings of `stopped_descent`.
+
+    Attributes:
+        rate: learning rate.
+        batch: images per step; all if there are fewer.
+        steps: largest number of steps.
+    """
+
+    rate: float = 1e-3
+    batch: int = 2
+    steps: int = 1000
+
+
 def stopped_descent(
     key: Array,
     model: nn.Module,
@@ -24,9 +40,7 @@ def stopped_descent(
     members: int,
     high: float,
     scale: Scale,
-    rate: float = 1e-3,
-    batch: int = 2,
-    steps: int = 1000,
+    settings: StoppedDescent = StoppedDescent(),
 ) -> Found:
     """Networks that gradient descent trains from guesses; each stops once it makes no error and its normalised loss is low.
 
@@ -37,9 +51,7 @@ def stopped_descent(
         model, train, scale: as for `guess`.
         members: number of networks to train.
         high: the normalised loss at which a network stops.
-        rate: learning rate.
-        batch: images per step; all if there are fewer.
-        steps: largest number of steps.
+        settings: see `StoppedDescent`.
 
     Returns:
         The networks that reached that loss.
@@ -51,23 +63,21 @@ def stopped_descent(
         (4, True)
     """
     images, labels = jnp.asarray(train.images), jnp.asarray(train.labels)
-    settings = {"model": model, "scale": scale, "members": members, "batch": min(batch, len(labels)), "steps": steps}
-    return Found.among(*_descend(key, images, labels, jnp.float32(high), jnp.float32(rate), **settings))
+    static = {"model": model, "scale": scale, "members": members, "settings": settings}
+    return Found.among(*_descend(key, images, labels, jnp.float32(high), **static))
 
 
-@partial(jax.jit, static_argnames=("model", "scale", "members", "batch", "steps"))
+@partial(jax.jit, static_argnames=("model", "scale", "members", "settings"))
 def _descend(
     key: Array,
     images: Array,
     labels: Array,
     high: Array,
-    rate: Array,
     *,
     model: nn.Module,
     scale: Scale,
     members: int,
-    batch: int,
-    steps: int,
+    settings: StoppedDescent,
 ) -> tuple[Any, Array]:
     guess_key, batch_key = jax.random.split(key)
 
@@ -76,7 +86,7 @@ def _descend(
         return optax.softmax_cross_entropy_with_integer_labels(logits, labels[rows]).mean()
 
     def step(variables: Any, key: Array) -> tuple[Any, None]:
-        rows = jax.random.choice(key, len(images), (batch,), replace=False)
+        rows = jax.random.choice(key, len(images), (min(settings.batch, len(images)),), replace=False)
 
         def one(variables: Any) -> Any:
             right, loss = check_network(variables, images, labels, model=model, scale=scale)
@@ -84,12 +94,14 @@ def _descend(
             gradient = jax.grad(entropy)(variables["params"], rows)
             return {
                 "params": jax.tree.map(
-                    lambda leaf, slope: jnp.where(done, leaf, leaf - rate * slope), variables["params"], gradient
+                    lambda leaf, slope: jnp.where(done, leaf, leaf - settings.rate * slope), variables["params"], gradient
                 )
             }
 
         return jax.vmap(one)(variables), None
 
-    variables, _ = lax.scan(step, draw_networks(guess_key, model, images[:1], members), jax.random.split(batch_key, steps))
+    variables, _ = lax.scan(
+        step, draw_networks(guess_key, model, images[:1], members), jax.random.split(batch_key, settings.steps)
+    )
     right, loss = jax.vmap(lambda one: check_network(one, images, labels, model=model, scale=scale))(variables)
     return variables, jnp.where(right & (loss <= high), loss, jnp.inf)
