@@ -36,7 +36,7 @@ def toy(out: Path, *arguments: object) -> Done:
 
 @pytest.mark.parametrize("script", [False, True])
 def test_a_run_as_its_user_starts_it(script: bool, tmp_path: Path) -> None:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     program, start_in = ([here / "toy.py"], tmp_path) if script else (["-m", "toy"], here)
     command = (sys.executable, *program, "--out", tmp_path)
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=start_in)
