@@ -1,6 +1,6 @@
 """lower ≤ true distance ≤ distance, judged in rational arithmetic, on every path by which an answer can come.
 
-Some thousand queries in the quick suite; `pytest -m slow -n 0 -s tests/projection/test_promise.py` judges 100,000 and says what it found.
+Some thousand queries in the quick suite; `pytest -m slow -n 0 -s` on this file judges 100,000.
 """
 
 from __future__ import annotations

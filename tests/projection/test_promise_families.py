@@ -1,6 +1,6 @@
 """lower ≤ true distance ≤ distance on the hulls of `families`, in rational arithmetic, and the share of undecided queries.
 
-`pytest -m slow -n 0 -s tests/projection/test_promise_families.py` judges 100,000 queries and prints a table for each path and dtype.
+`pytest -m slow -n 0 -s` on this file judges 100,000 queries and prints a table for each path and dtype.
 """
 
 from __future__ import annotations
