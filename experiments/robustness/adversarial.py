@@ -11,12 +11,12 @@ of the same size?
     python -m experiments.adversarial paper                 MNIST in full, ε 0.3, hours on a CPU
 
 Images are those that a network classifies correctly before the attack. The cosine is that of the perturbation and the residual
-q − p, the way out of the hull. By chance, for a uniformly random direction, its square has mean 1/d. "Random" is a
-perturbation in a random direction, of the same L2 length as the attack's, within the pixels' range.
+q − p, the way out of the hull. "Random" is a control within the pixels' range whose L2 length equals the attack's, image by
+image: random signs of one size for attacks in L∞, Gaussian directions otherwise (`experiments.shared.controls`).
 
 Fixed before the run: attacks go outward if the mean distance to the hull grows; farther than at random if it grows by more
-than under "random" (in pairs); and along the way out if the mean cosine is above 0, all by their intervals. They are small
-relative to the distance to the hull if the median ratio is below 1.
+than under "random"; and more along the way out if the mean cosine is larger than that of "random", all in pairs and by their
+intervals. They are small relative to the distance to the hull if the median ratio is below 1.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.controls import random_change, random_signs
 from experiments.shared.networks import NETWORKS
 from hullx import probes, runs
 from hullx.data import Sample, Split
@@ -36,7 +37,15 @@ from hullx.probes.attacks import Attacked, Budget, apgd, deepfool, fgsm, pgd
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_displacement import COSINE, GROWTH, RATIO, record_displacement, record_hull_entry
+from .attack_displacement import (
+    COSINE,
+    GROWTH,
+    RANDOM_COSINE,
+    RANDOM_GROWTH,
+    RATIO,
+    record_displacement,
+    record_hull_entry,
+)
 from .attack_setup import PLAIN, TRAININGS, Network, correctly_classified, project_images, train_network
 
 SOURCE = "arXiv 2203.10366"
@@ -84,7 +93,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for i, (name, attack) in enumerate(attacks(config, network, right).items()):
             group = f"{training}, {name}"
             found = run.cached(group, attack)
-            record_displacement(config, run, data, group, right, before, found)
+            control = random_change if name.startswith((PGD2, DEEPFOOL)) else random_signs
+            record_displacement(config, run, data, group, right, before, found, control)
             if not i:  # the strongest
                 record_hull_entry(config, run, data, training, network, right, found)
             if not i and training == PLAIN:
@@ -119,20 +129,29 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     (data,), config = results.names("data"), results.config
     for group in (f"{training}, {name}" for training in config["trainings"] for name in strongest(config)):
         about: dict[str, Any] = {"data": data, "group": group}
-        growth, cosine, ratio = (results.estimate(name, **about) for name in (GROWTH, COSINE, RATIO))
+        growth, ratio = (results.estimate(name, **about) for name in (GROWTH, RATIO))
         found = results.arrays(group)
         yield runs.Claim.of(growth, f"{group}: attacks go outward", SOURCE, "more than 0", runs.above(growth, 0), **about)
         more = runs.difference_interval(found["after"], found["random"], paired=True)
         yield runs.Claim.of(
             more, f"{group}: farther outward than at random", SOURCE, "more than 0", runs.above(more, 0), **about
         )
-        chance = results.estimate("by chance", **about).value
-        note = f"root mean square by chance: {chance:.3f}"
-        yield runs.Claim.of(
-            cosine, f"{group}: along the way out", SOURCE, "more than 0", runs.above(cosine, 0), note=note, **about
-        )
+        moved = found["length"] > 0
+        along = runs.difference_interval(found["cosine"][moved], found["random_cosine"][moved], paired=True)
+        name = f"{group}: more along the way out than at random"
+        yield runs.Claim.of(along, name, SOURCE, "more than 0", runs.above(along, 0), **about)
         small = runs.below(ratio, 1)
         yield runs.Claim.of(ratio, f"{group}: smaller than the distance to the hull", SOURCE, "median below 1", small, **about)
+
+
+def conclusion(results: runs.Results) -> str:
+    """How far attacks go, compared with random changes of the same length, as a title."""
+    config = results.config
+    groups = [results.arrays(f"{each}, {name}") for each in config["trainings"] for name in strongest(config)]
+    more = [runs.difference_interval(each["after"], each["random"], paired=True) for each in groups]
+    farther, less = (sum(verdict(each, 0) == runs.HOLDS for each in more) for verdict in (runs.above, runs.below))
+    said = f"{farther} of {len(more)} attacks move farther from the hull than random changes of the same length"
+    return f"{said}, {less} less far"
 
 
 def strongest(config: dict[str, Any]) -> list[str]:
@@ -141,24 +160,25 @@ def strongest(config: dict[str, Any]) -> list[str]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Hull distance after against before attacks; cosines; images, attacked images, differences and residuals."""
+    """Growth of the hull distance and cosines, beside the control; images, attacked images, differences and residuals."""
     (data,), config = results.names("data"), results.config
     names = strongest(config)
-    drawn, axes = plotting.figure(
-        2, len(names), size=(4.2 * len(names), 7), title=f"{data}: attacked test images and the hull of the training images"
-    )
-    for column, name in zip(axes.T, names, strict=True):
-        cosines = dict[str, np.ndarray]()
-        for training, colour in plotting.colours(config["trainings"]).items():
-            found = results.arrays(f"{training}, {name}")
-            column[0].plot(found["before"], found["after"], ".", color=colour, markersize=4, label=f"{training} training")
-            cosines[training] = found["cosine"][found["length"] > 0]
-        ends = column[0].get_xlim()
-        column[0].plot(ends, ends, color="0.7", zorder=0)
-        column[0].set(title=name, xlabel="distance to the hull before", ylabel="after")
-        plotting.histograms(column[1], cosines, COSINE, "share of images")
-        column[1].axvline(0, color="0.7", zorder=0)
-    axes[0, 0].legend()
+    title = f"{data}: {conclusion(results)}"
+    drawn, axes = plotting.figure(2, len(names), size=(4.2 * len(names), 5), title=title)
+    rows = (GROWTH, RANDOM_GROWTH, "growth of the distance to the hull"), (COSINE, RANDOM_COSINE, COSINE)
+    for places, (quantity, control, label) in zip(axes, rows, strict=True):
+        for place, name in zip(places, names, strict=True):
+            for which, words, colour, shift in (
+                (quantity, "attack", plotting.COLOURS[0], -0.12),
+                (control, "random, same length", plotting.COLOURS[1], 0.12),
+            ):
+                groups = {f"{each} training": f"{each}, {name}" for each in config["trainings"]}
+                found = {title: results.estimate(which, group=group) for title, group in groups.items()}
+                plotting.intervals(place, found, label, color=colour, label=words, shift=shift)
+            place.set_title(name)
+    for place in axes[:, 1:].flat:
+        place.set_yticklabels([])
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     yield "hull", drawn
     if (results.folder / "arrays" / "shown.npz").exists():
         shown = results.arrays("shown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ from hullx.probes.attacks import Attacked
 
 from .attack_setup import Config, Network, project_images
 
+Control = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
+
 SHARE, COSINE, GROWTH = "share fooled", "cosine to the way out", "distance − before"
-RANDOM, RATIO = "distance − before, random", "perturbation ÷ distance to the hull"
+RANDOM_COSINE, RANDOM_GROWTH = f"{COSINE}, random", f"{GROWTH}, random"
+RATIO = "perturbation ÷ distance to the hull"
 
 
 def record_displacement(
@@ -25,30 +29,40 @@ def record_displacement(
     right: Split,
     before: hullx.Projection,
     found: Attacked,
+    control: Control,
 ) -> None:
-    """Record how often an attack succeeds and its displacement, one value per image."""
+    """Record how often an attack succeeds and its displacement, beside a control of the same length for each image.
+
+    Args:
+        right: the images before the attack.
+        before: their projections.
+        control: changes images at random, by given lengths.
+    """
     about: dict[str, Any] = {"data": data.title, "group": group}
-    images = np.asarray(found.images, np.float32)
-    moved = images.reshape(len(images), -1) - right.rows
-    length = np.linalg.norm(moved.astype(np.float64), axis=1)
+    images, rows = np.asarray(found.images, np.float32), right.rows.astype(np.float64)
+    moved = images.reshape(len(images), -1) - rows
+    length = np.linalg.norm(moved, axis=1)
     after = project_images(config, run, data, images, f"{group}, after")
-    out = right.rows - before.point
-    drawn = runs.generator(config.seed, group).standard_normal(moved.shape)
-    random = np.clip(right.rows + length[:, None] * drawn / np.linalg.norm(drawn, axis=1, keepdims=True), 0, 1)
-    beside = project_images(config, run, data, random, f"{group}, random")
+    out = rows - before.point
+    changed = control(runs.generator(config.seed, group), rows, length)
+    beside = project_images(config, run, data, changed.astype(np.float32), f"{group}, random")
     standing = int((~np.asarray(found.success)).sum())
     run.record("accuracy under attack", runs.share_interval(standing, len(data.test.labels)), **about)
     run.record(SHARE, np.asarray(found.success), **about)
     run.record("length", length, **about, statistic="median")
     run.record(RATIO, length / np.maximum(before.distance, 1e-30), **about, statistic="median")
     run.record(GROWTH, after.distance - before.distance, **about)
-    run.record(RANDOM, beside.distance - before.distance, **about)
-    cosine = (moved * out).sum(1) / np.maximum(length * np.linalg.norm(out, axis=1), 1e-30)
+    run.record(RANDOM_GROWTH, beside.distance - before.distance, **about)
+    cosine, random_cosine = (
+        (change * out).sum(1) / np.maximum(np.linalg.norm(change, axis=1) * np.linalg.norm(out, axis=1), 1e-30)
+        for change in (moved, changed - rows)
+    )
     run.record(COSINE, cosine[length > 0], **about)
-    run.record("by chance", 1 / np.sqrt(moved.shape[1]), **about)
+    run.record(RANDOM_COSINE, random_cosine[length > 0], **about)
     run.record("undecided", ~(before.decided & after.decided & beside.decided), **about, statistic="count")
     distances = {"before": before.distance, "after": after.distance, "random": beside.distance}
-    run.arrays(group, success=np.asarray(found.success), length=length, cosine=cosine, **distances)
+    lengths = {"length": length, "random_length": np.linalg.norm(changed - rows, axis=1)}
+    run.arrays(group, success=np.asarray(found.success), cosine=cosine, random_cosine=random_cosine, **lengths, **distances)
 
 
 def record_hull_entry(

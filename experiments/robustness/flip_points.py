@@ -9,11 +9,11 @@ the image projects?
     python -m experiments.flip_points cpu                   MNIST, 10,000 × 300, a LeNet: minutes
     python -m experiments.flip_points paper                 MNIST in full
 
-Flip points lie within [0, 1]. They count if the gap of the two logits is at most 1e-4 of the logits' range. By chance, for a
-uniformly random direction in d dimensions, a share 1/d of the squared length is along the residual (the way out), and k/d
-along a face of k dimensions. Fixed before the run: correlations are Spearman's, with 95% intervals. Flip points are nearer
-than the hull if the median ratio is below 1. Wrong images are nearer to their flip points if the difference of means is below
-0.
+Flip points lie within [0, 1]. They count if the gap of the two logits is at most 1e-4 of the logits' range. The control is a
+random change of the same length within [0, 1], image by image: the shares of squared length along the residual (the way out)
+and along the face are compared with the control's, in pairs. Fixed before the run: correlations are Spearman's, with 95%
+intervals. Flip points are nearer than the hull if the median ratio is below 1. Wrong images are nearer to their flip points if
+the difference of means is below 0; fewer than ten wrong images settle nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hullx
+from experiments.shared.controls import random_change
 from experiments.shared.networks import NETWORKS
 from hullx import probes, runs
 from hullx.data import Sample
@@ -38,6 +39,7 @@ from .attack_setup import PLAIN, project_images, train_network
 
 FLIPS, SOURCE = "arXiv 1903.08789", "arXiv 2203.10366"
 RATIO, SHOWN = "flip distance ÷ distance to the hull", 6
+OUT, FACE = "share of squared length along the way out", "share of squared length along the face"
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.record("undecided", ~(hull.decided & after.decided), **about, statistic="count")
     run.record("distance to the hull − before", (after.distance - hull.distance)[verified], **about)
     way, face, size = (each[verified] for each in length_shares(moved, rows, hull, data.train.rows))
-    run.record("along the way out ÷ chance", way.mean() * rows.shape[1], **about)
-    run.record("along the face ÷ chance", face.mean() * rows.shape[1] / size.mean(), **about)
+    changed = random_change(runs.generator(config.seed, "random"), rows[verified], np.linalg.norm(moved[verified], axis=1))
+    mine = type(hull)(*(np.asarray(field)[verified] for field in hull))
+    random = length_shares(changed - rows[verified], rows[verified], mine, data.train.rows)
+    for name, share, chance in ((OUT, way, random[0]), (FACE, face, random[1])):
+        run.record(name, share, **about, unit="share")
+        run.record(f"{name}, random", chance, **about, unit="share")
+        run.record(f"{name}, more than random", runs.difference_interval(share, chance, paired=True), **about, unit="%")
+    run.record("dimension of the face", size, **about)
     for name, values in (("the distance to the hull", hull.distance), ("the softmax margin", softmax)):
         run.record(f"correlation with {name}", runs.rank_correlation(found.distance[verified], values[verified]), **about)
     wrong, others = (found.distance[verified & which] for which in (~right, right))
@@ -135,6 +143,10 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     yield runs.Claim.of(far, name, SOURCE, "below 0", verdict, **about)
     name, verdict = "the softmax margin predicts the flip distance", runs.above(sure, 0)
     yield runs.Claim.of(sure, name, FLIPS, "above 0", verdict, **about)
+    for quantity, where in ((OUT, "out of the hull"), (FACE, "along the face")):
+        more = results.estimate(f"{quantity}, more than random")
+        name = f"flip points lie more {where} than random changes of the same length"
+        yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), **about)
     name, verdict = "wrongly classified images are nearer to their flip points", runs.below(wrong, 0)
     yield runs.Claim.of(wrong, name, FLIPS, "below 0", verdict, **about)
 
@@ -144,12 +156,14 @@ def figures(results: runs.Results) -> plotting.Figures:
     (data,), table, shown = results.names("data"), results.table("images"), results.arrays("shown")
     drawn, axes = plotting.figure(1, 2, size=(11, 4.2), title=f"{data}: distances of test images to their flip points")
     right, verified = (table[name].astype(str) == "True" for name in ("right", "verified"))
-    for place, name, label in zip(axes[0], ("hull", "softmax"), ("distance to the hull", "softmax margin"), strict=True):
+    table["unsure"] = np.maximum(1 - table["softmax"], 1e-8)
+    for place, name, label in zip(axes[0], ("hull", "unsure"), ("distance to the hull", "1 − softmax margin"), strict=True):
         for which, colour in zip((True, False), plotting.COLOURS, strict=False):
             mine, legend = verified & (right == which), "network right" if which else "network wrong"
             place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=legend)
         place.set(xlabel=label, ylabel="distance to the flip point", ylim=(0, None))
         place.legend()
+    axes[0, 1].set_xscale("log")
     ends = np.array([0, axes[0, 0].get_ylim()[1]])
     axes[0, 0].plot(ends, ends, color="0.7", zorder=0)
     yield "distances", drawn

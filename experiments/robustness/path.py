@@ -10,12 +10,15 @@ Then something may change on the way in: accuracy at the projection, the label, 
 A leg (`experiments.shared.bent_path`) goes from outside the hull to inside and turns at the surface. Points at coordinates s ≥
 0 are outside, at a certified distance of s times the image's distance: 1 is the image, 0 its projection. Points at s < 0 are
 inside, towards the mean of the class with the most weight in the projection. The margin is the logit of the true class minus
-the largest other logit. Its bend is the change of its slope where a leg turns, divided by the sharpness of the turn. Legs turn
-at the surface, or at placebos: halfway before it (the same turn) or as far behind it (to the mean of all images).
+the largest other logit. Its bend is the change of its slope where a leg turns. Placebo legs make the same turn elsewhere:
+halfway before the surface, or straight on, a quarter behind it (the share of these turns inside the hull is recorded).
+
+Is interpolation adequate? A network loses accuracy when images are replaced by their projections. Controls change each image by
+the same length: less contrast, a blur, and random directions within the pixels' range (`experiments.shared.controls`).
 
 Fixed before the run: intervals treat networks and images as random. Accuracy at the projection equals accuracy at the
-image if they differ by less than `SAME`. The surface matters if the bend there is larger in absolute value than at either
-placebo, in pairs. Wrong images turn right more often than right ones wrong if the difference of the shares is above 0.
+image if they differ by less than `SAME`. The projection costs more than a control if the difference of accuracies is below 0,
+in pairs. The surface matters if the bend there is larger in absolute value than at both placebos, in pairs.
 """
 
 from __future__ import annotations
@@ -31,12 +34,12 @@ import numpy as np
 from experiments.shared.bent_path import (
     BentPath,
     before_surface,
-    behind_surface,
     class_means,
     points_at,
     slope_change,
     through_surface,
 )
+from experiments.shared.controls import blurred, less_contrast, random_change
 from experiments.shared.networks import NETWORKS, adam
 from hullx import probes, runs
 from hullx.data import Dataset, Sample
@@ -49,8 +52,9 @@ from .crossings import crossings
 
 SOURCE = "arXiv 2203.10366"
 PLACES = tuple(np.round(np.linspace(1.5, -1, 26), 6).tolist())  # 1 and 0 are among them
-WIDTH, HALF, SAME = 0.1, 0.5, 0.01
+WIDTH, HALF, QUARTER, SAME = 0.1, 0.5, 0.25, 0.01
 SURFACE, BEFORE, BEHIND = "at the surface", "before it", "behind it"
+PROJECTION, CONTRAST, BLUR, RANDOM = "projection", "less contrast", "blur", "random change"
 KEPT = "share with the image's label"
 
 
@@ -67,7 +71,7 @@ class Config(attack_setup.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=Sample("mnist:60000:1000"), network="lenet", epochs=4, networks=4),
+    "cpu": Config(data=Sample("mnist:60000:1000"), network="lenet", epochs=4, networks=10),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, networks=10),
 }
 
@@ -105,6 +109,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about, unit="%")
     run.record("share wrong, then right", runs.two_way_interval(~image & surface), **about)
     run.record("share right, then wrong", runs.two_way_interval(image & ~surface), **about)
+    record_controls(run, data, rows, path, labels, logits)
     record_bends(run, data, path, labels, logits)
     record_changes(run, data, path, rows, found, logits)
 
@@ -115,10 +120,32 @@ def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.where(mine, logits, 0).sum(-1) - np.where(mine, -np.inf, logits).max(-1)
 
 
+def record_controls(
+    run: runs.Run[Config], data: Dataset, rows: np.ndarray, path: BentPath, labels: np.ndarray, logits: Any
+) -> None:
+    """Record what networks lose on projections, and on other changes of the same length."""
+    changed = {
+        PROJECTION: path.turn,
+        CONTRAST: less_contrast(rows, path.unit),
+        BLUR: blurred(rows, path.unit, data.test.images.shape[1:]),
+        RANDOM: random_change(runs.generator(run.config.seed, "random"), rows, path.unit),
+    }
+    right = {name: logits(points[None])[:, 0].argmax(-1) == labels for name, points in changed.items()}
+    image = logits(rows.astype(np.float64)[None])[:, 0].argmax(-1) == labels
+    for name, each in right.items():
+        about: dict[str, Any] = {"data": data.title, "group": name}
+        run.record("accuracy", runs.two_way_interval(each), **about)
+        run.record("− the image's", runs.two_way_interval(each.astype(float) - image), **about, unit="%")
+        if name != PROJECTION:
+            less = runs.two_way_interval(right[PROJECTION].astype(float) - each)
+            run.record("projection − control", less, **about, unit="%")
+    lengths = {runs.slug(name): np.linalg.norm(points - rows, axis=1) for name, points in changed.items()}
+    run.arrays("controls", **lengths)
+
+
 def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarray, logits: Any) -> None:
     """Record the absolute change of the margin's slope where legs turn."""
-    others = np.broadcast_to(data.train.rows.mean(0, dtype=np.float64), path.turn.shape)
-    legs = {SURFACE: path, BEFORE: before_surface(path, HALF), BEHIND: behind_surface(path, -HALF, others)}
+    legs = {SURFACE: path, BEFORE: before_surface(path, HALF), BEHIND: before_surface(path, -QUARTER)}
     places, sizes = (WIDTH, 0.0, -WIDTH), dict[str, np.ndarray]()
     for name, leg in legs.items():
         sharpness = np.linalg.norm(leg.before + leg.behind, axis=1)
@@ -128,6 +155,8 @@ def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: n
     for name in (BEFORE, BEHIND):
         more = runs.two_way_interval(sizes[SURFACE] - sizes[name])
         run.record("larger at the surface by", more, data=data.title, group=f"than {name}")
+    behind = project_images(run.config, run, data, legs[BEHIND].turn.astype(np.float32), "turns behind")
+    run.record("share inside", ~np.asarray(behind.outside), data=data.title, group=BEHIND)
     run.arrays("bends", **{runs.slug(name): each for name, each in sizes.items()})
 
 
@@ -148,8 +177,10 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     gain, unit = results.estimate("gain"), {"unit": "%"}
     statement, verdict = "projections are classified correctly as often as images", runs.within(gain, -SAME, SAME)
     yield runs.Claim.of(gain, statement, SOURCE, f"within {SAME:.0%}", verdict, **unit, **about)
-    statement, verdict = "more wrong images turn right than right images turn wrong", runs.above(gain, 0)
-    yield runs.Claim.of(gain, statement, SOURCE, "more than 0", verdict, **unit, **about)
+    for name in (CONTRAST, BLUR, RANDOM):
+        less = results.estimate("projection − control", group=name)
+        statement = f"projections cost more accuracy than {name} of the same length"
+        yield runs.Claim.of(less, statement, SOURCE, "less than 0", runs.below(less, 0), **unit, **about)
     for name in (BEFORE, BEHIND):
         more = results.estimate("larger at the surface by", group=f"than {name}")
         size = results.estimate("size of the bend", group=name).value
@@ -172,16 +203,13 @@ def figures(results: runs.Results) -> plotting.Figures:
         place.set(xlabel="distance to the hull ÷ the image's; below 0: inside", ylabel=name)
         place.invert_xaxis()
     yield "along", drawn
-    bent, found = results.arrays("bends"), results.arrays("changes")
-    drawn, axes = plotting.figure(
-        1, 2, size=(10, 4), title=f"{data}: bends of the margin, and changes of label, near the hull's surface"
-    )
-    plotting.boxes(axes[0, 0], {name: bent[runs.slug(name)].ravel() for name in (SURFACE, BEFORE, BEHIND)})
-    axes[0, 0].set(ylabel="size of the margin's bend", title=f"where legs turn\n{plotting.BOXES}")
-    axes[0, 1].hist(found["place"], np.linspace(0, 1, 21), color=blue)
-    look = {"ylabel": "changes of label", "title": "where labels change, first network"}
-    axes[0, 1].set(xlabel="distance to the hull ÷ the image's", **look)
-    axes[0, 1].invert_xaxis()
+    bent = results.arrays("bends")
+    title = f"{data}: what networks lose by changes of one length, and bends of the margin"
+    drawn, axes = plotting.figure(1, 2, size=(10, 3.6), title=title)
+    lost = {name: results.estimate("− the image's", group=name) for name in (PROJECTION, CONTRAST, BLUR, RANDOM)}
+    plotting.intervals(axes[0, 0], lost, "accuracy − the image's")
+    plotting.boxes(axes[0, 1], {name: bent[runs.slug(name)].ravel() for name in (SURFACE, BEFORE, BEHIND)})
+    axes[0, 1].set(ylabel="size of the margin's bend", title=f"where legs turn\n{plotting.BOXES}")
     yield "surface", drawn
 
 

@@ -5,9 +5,8 @@ query's distance to the hull. If a leg turns at the projection of its query (`th
 project there. Their distance to the hull is s · D: s = 1 is the query, s = 2 is twice as far. By convexity, points at s < 0
 lie inside, |s| · D from the turn, as long as they do not pass the anchor.
 
-A change at the surface may come from the surface or from the turn. Placebo legs make an equally sharp turn elsewhere: before
-the surface (`before_surface`, where the first piece is outside) or behind it (`behind_surface`, where both sides of the turn
-are inside).
+A change at the surface may come from the surface or from the turn. Placebo legs make the same turn elsewhere
+(`before_surface`): before the surface, or straight on behind it, which need not be inside the hull.
 """
 
 from __future__ import annotations
@@ -70,12 +69,6 @@ def before_surface(path: BentPath, coordinate: float) -> BentPath:
     """
     turn = path.turn + (coordinate * path.unit)[:, None] * path.before
     return path._replace(turn=turn)
-
-
-def behind_surface(path: BentPath, coordinate: float, anchors: Float[np.ndarray, "m d"]) -> BentPath:
-    """Placebo legs that follow `path` through the surface to a coordinate < 0 and turn there towards other anchors."""
-    turn = path.turn - (coordinate * path.unit)[:, None] * path.behind
-    return _bent_path(turn, -path.behind, anchors, path.unit)
 
 
 def points_at(path: BentPath, coordinates: Sequence[float] | Float[np.ndarray, "c"]) -> Float[np.ndarray, "c m d"]:

@@ -1,6 +1,7 @@
 """Claims from the literature, measured values, and verdicts supported by their intervals.
 
-A verdict compares an interval with a threshold, so samples that are too small remain unsettled:
+A verdict compares an interval with a threshold, so samples that are too small remain unsettled. n of an `Estimate` counts the
+values that were drawn independently; fewer than ten settle nothing.
 
     above(estimate, 0.1)     holds if the whole interval is above, fails if it is below, else is not settled
     all_of(estimate)         for claims about all members of a population, from a sample
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hullx.runs.statistics import Estimate
+from hullx.runs.statistics import FEW, Estimate
 
 VERDICTS = HOLDS, IN_PART, FAILS, UNSETTLED = "holds", "holds in part", "does not hold", "not settled at this size"
 
@@ -62,8 +63,8 @@ class Claim(NamedTuple):
 
 
 def above(estimate: Estimate, threshold: float) -> str:
-    """Whether the true value is greater than a threshold."""
-    if estimate.interval is None:
+    """Whether the true value is greater than a threshold; fewer than `FEW` independent values settle nothing."""
+    if estimate.interval is None or estimate.n < FEW:
         return UNSETTLED
     low, high = estimate.interval
     return HOLDS if low > threshold else FAILS if high <= threshold else UNSETTLED
@@ -75,8 +76,8 @@ def below(estimate: Estimate, threshold: float) -> str:
 
 
 def within(estimate: Estimate, least: float, most: float) -> str:
-    """Whether the true value lies between two thresholds, for example in equivalence tests."""
-    if estimate.interval is None:
+    """Whether the true value lies between two thresholds, for example in equivalence tests; see `above`."""
+    if estimate.interval is None or estimate.n < FEW:
         return UNSETTLED
     low, high = estimate.interval
     return HOLDS if least <= low and high <= most else FAILS if high < least or low > most else UNSETTLED

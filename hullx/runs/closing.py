@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Width of output to a file: enough for seven numbers with their intervals.
 WIDTH = 120
+# Numbers below this are shown as 0.
+TINY = 1e-15
 
 
 class Block(NamedTuple):
@@ -122,8 +124,9 @@ def number(value: float, unit: str = "") -> str:
     """A rounded number with its unit, see `Estimate`; shares and their differences are shown in percent."""
     if np.isnan(value):
         return "–"
+    value = 0.0 if abs(value) < TINY else value
     if unit in ("share", "%"):
         percent = 100 * value
         return f"{percent:.2g}%" if 0 < abs(percent) < 1 else f"{percent:.2f}%" if 99.5 < percent < 100 else f"{percent:.1f}%"
     digits = ",.0f" if abs(value) >= 1000 else ".0f" if value == round(value) else ".3g" if abs(value) >= 0.001 else ".2g"
-    return f"{value:{digits}}{unit}"
+    return f"{value:{digits}}{'' if unit == 'count' else unit}"

@@ -7,16 +7,19 @@ import pytest
 
 from hullx import runs
 from hullx.runs.claims import ALL
+from hullx.runs.closing import number
 from hullx.runs.statistics import Estimate
 
 
 def test_verdicts_follow_from_intervals() -> None:
-    clear, open_, not_at_all = Estimate(0.3, 0.2, 0.4, 9), Estimate(0.3, 0.05, 0.5, 9), Estimate(0.05, 0.01, 0.09, 9)
+    clear, open_, not_at_all = Estimate(0.3, 0.2, 0.4, 10), Estimate(0.3, 0.05, 0.5, 10), Estimate(0.05, 0.01, 0.09, 10)
     assert [runs.above(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.HOLDS, runs.UNSETTLED, runs.FAILS]
     assert [runs.below(each, 0.1) for each in (clear, open_, not_at_all)] == [runs.FAILS, runs.UNSETTLED, runs.HOLDS]
     assert runs.within(clear, 0.1, 0.5) == runs.HOLDS
     assert runs.within(clear, 0.25, 0.5) == runs.UNSETTLED
     assert runs.within(clear, -0.1, 0.1) == runs.FAILS
+    few = clear._replace(n=9)
+    assert {runs.above(few, 0.1), runs.below(few, 0.1), runs.within(few, 0, 1)} == {runs.UNSETTLED}
     unknown = Estimate(1, np.nan, np.nan, 1)
     assert {runs.above(unknown, 0), runs.below(unknown, 0), runs.within(unknown, 0, 2), runs.all_of(unknown)} == {
         runs.UNSETTLED
@@ -41,3 +44,20 @@ def test_verdicts_follow_from_intervals() -> None:
 def test_all_of_a_sample(successes: int, n: int, undecided: int, verdict: str) -> None:
     assert ALL == 0.95
     assert runs.all_of(runs.share_interval(successes, n), undecided=undecided) == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.1234, "share", "12.3%"),
+        (-0.00825, "%", "-0.82%"),
+        (4.7e-38, "", "0"),
+        (4.7e-38, "share", "0.0%"),
+        (12345.0, "", "12,345"),
+        (3.0, "count", "3"),
+        (1.5, " ×", "1.5 ×"),
+        (np.nan, "share", "–"),
+    ],
+)
+def test_numbers_are_shown_in_their_unit(value: float, unit: str, text: str) -> None:
+    assert number(value, unit) == text
