@@ -50,7 +50,7 @@ def test_all_of_a_sample(successes: int, n: int, undecided: int, verdict: str) -
     ("value", "unit", "text"),
     [
         (0.1234, "share", "12.3%"),
-        (-0.00825, "%", "-0.82%"),
+        (-0.0082, "%", "-0.82%"),
         (4.7e-38, "", "0"),
         (4.7e-38, "share", "0.0%"),
         (12345.0, "", "12,345"),
