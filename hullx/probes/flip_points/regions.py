@@ -86,7 +86,8 @@ class HullRegion(NamedTuple):
         return 2
 
     def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
-        return hullx.project(points, self.points).point
+        # Extended precision adds nothing to flip points, and takes long to compile.
+        return hullx.project(points, self.points, solver=hullx.solvers.ActiveSet(last_resort=False)).point
 
     def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
         found, push = jax.linearize(self.project, points)
