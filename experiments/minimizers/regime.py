@@ -9,10 +9,12 @@ outside the hull.
 
 Every combination of optimizer, learning rate, batch size, weight decay and augmentation (shifts by up to a pixel) trains MLPs
 with two hidden layers of 128 until all training images are right. Added: the distance of the test images to the hull of the
-training images, and to the hull of all their shifts, which are nine times as many.
+training images, to the hull of all their shifts, which are nine times as many, and to the hull of as many real images.
 
 Fixed before the run. A factor's effect is the mean difference between its two levels over all combinations of the others.
-Intervals hold jointly for all effects (Bonferroni). Inside means mixtures of five training images, outside means test images.
+Intervals hold jointly for all effects (Bonferroni). Inside means mixtures of five training images, of all classes or of one;
+outside means test images. Mixtures of several classes lie far from all images. Augmentation changes both accuracy and
+agreement, so their correlation is judged among regimes with shifts and among those without.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from hullx.runs import plotting
 from . import evaluation_setup
 from .evaluation_setup import prepare
 from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, train_family
-from .places import SURFACE
+from .places import ONE_CLASS, SURFACE
 
 SOURCE = "arXiv 2203.10366"
 RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}
@@ -45,14 +47,15 @@ FACTORS = {
     "batch": ("64 images", "16 images"),
     "weight decay": ("none", "some"),
 }
-QUANTITIES = ACCURACY, INSIDE, ON, OUTSIDE = (
+QUANTITIES = ACCURACY, INSIDE, SAME, ON, OUTSIDE = (
     "test accuracy",
     "agreement inside",
+    "agreement inside, one class",
     "agreement on the surface",
     "agreement outside",
 )
-PLACES = {INSIDE: "mixtures of 5", ON: SURFACE, OUTSIDE: "test images"}
-PLAIN, SHIFTED = "training images", "training images and their shifts"
+PLACES = {INSIDE: "mixtures of 5", SAME: ONE_CLASS, ON: SURFACE, OUTSIDE: "test images"}
+PLAIN, SHIFTED, REAL = "training images", "training images and their shifts", "as many real images"
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,11 @@ class Config(evaluation_setup.Config):
     epochs: int = 500
 
 
-CPU = Config(data=Sample("mnist:1000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
+CPU = Config(data=Sample("mnist:9000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
 PRESETS = {
     "smoke": Config(),
     "cpu": CPU,
-    "paper": Config(data=Sample("mnist:5000"), points=5000, queries=1000, factors=tuple(FACTORS), members=20, epochs=1000),
+    "paper": Config(data=Sample("mnist:45000"), points=5000, queries=1000, factors=tuple(FACTORS), members=20, epochs=1000),
 }
 
 
@@ -101,11 +104,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
     shifted = np.moveaxis(windows, 3, -1).reshape(-1, setup.train.rows.shape[1])
-    far = hullx.sweep(setup.queries.rows, shifted, rtol=config.rtol, resume=run.resume_dir("shifts"))
-    for group, found, size in ((PLAIN, setup.found, len(images)), (SHIFTED, far, len(shifted))):
-        run.distances(found, data=setup.title, group=group)
+    real = np.concatenate([setup.train.rows, setup.pool.rows])[: len(shifted)]
+    found = {PLAIN: setup.found}
+    for name, points in ((SHIFTED, shifted), (REAL, real)):
+        found[name] = hullx.sweep(setup.queries.rows, points, rtol=config.rtol, resume=run.resume_dir(name))
+    for (group, each), size in zip(found.items(), (len(images), len(shifted), len(real)), strict=True):
+        run.distances(each, data=setup.title, group=group)
         run.record("images that span the hull", size, data=setup.title, group=group)
-    run.arrays("distances", plain=setup.found.distance, shifted=far.distance)
+    run.arrays("distances", plain=found[PLAIN].distance, shifted=found[SHIFTED].distance, real=found[REAL].distance)
 
 
 def recipe(levels: tuple[int, ...]) -> Recipe:
@@ -138,7 +144,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     found = effects(results)
     for quantity in (ACCURACY, OUTSIDE, INSIDE):
         factor, effect = max(found[quantity].items(), key=lambda item: abs(item[1].value))
-        size = effect if effect.value >= 0 else runs.Estimate(-effect.value, -effect.high, -effect.low, effect.n)
+        size = effect if effect.value >= 0 else effect._replace(value=-effect.value, low=-effect.high, high=-effect.low)
         sign, levels = "+" if effect.value >= 0 else "−", " to ".join(FACTORS[factor])
         name, note = f"the regime changes {quantity}", f"largest effect: {factor}, {levels}: {sign}"
         yield runs.Claim.of(size, name, SOURCE, "more than 0", runs.above(size, 0), note=note, unit="%", **about)
@@ -146,22 +152,23 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     more, name = runs.mean_interval(1e4 * (outside**2 - inside**2)), "regimes differ more outside than inside"
     note = f"spreads {outside.std():.2%} and {inside.std():.2%}; measured: difference of squares, in points²"
     yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), note=note, **about)
-    for quantity in (OUTSIDE, INSIDE):
-        rank, name = (
-            runs.rank_correlation(table[quantity], table[ACCURACY]),
-            f"regimes with more {quantity} are more accurate",
-        )
+    for quantity, (level, words) in product((OUTSIDE, INSIDE), enumerate(("without shifts", "with shifts"))):
+        mine = table["augmentation"].astype(int) == level
+        rank = runs.rank_correlation(table[quantity][mine], table[ACCURACY][mine])
+        name = f"{words}: regimes with more {quantity} are more accurate"
         yield runs.Claim.of(rank, name, SOURCE, "correlation above 0", runs.above(rank, 0), **about)
-    far = results.arrays("distances")
-    nearer, name = runs.mean_interval(1 - far["shifted"] / far["plain"]), "shifts bring the hull nearer to test images"
-    yield runs.Claim.of(nearer, name, "here", "by more than 10%", runs.above(nearer, 0.1), unit="%", **about)
+    far, name = results.arrays("distances"), "shifts bring the hull as much nearer as real images"
+    shifted, real = (runs.mean_interval(1 - far[each] / far["plain"]) for each in ("shifted", "real"))
+    less = runs.difference_interval(far["real"] / far["plain"], far["shifted"] / far["plain"], paired=True)
+    note = f"nearer by {shifted.value:.1%} and {real.value:.1%}; measured: the difference"
+    yield runs.Claim.of(less, name, "here", "within 1%", runs.within(less, -0.01, 0.01), note=note, unit="%", **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Effects of all factors on test accuracy and agreement."""
     data, found = results.names("data")[0], effects(results)
     title = f"{data}: effects of the training regime at zero training error (joint 95% intervals)"
-    drawn, axes = plotting.figure(1, len(QUANTITIES), size=(12, 3.4), title=title)
+    drawn, axes = plotting.figure(1, len(QUANTITIES), size=(14, 3.4), title=title)
     for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
         names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
         plotting.intervals(place, names, f"change of {quantity}")

@@ -75,10 +75,12 @@ def test_regime(tmp_path: Path) -> None:
     table = results.table("regimes")
     assert len(table["batch"]) == 4
     assert set(zip(table["augmentation"], table["learning rate"], strict=True)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
-    # Shifts only add points: the hull comes nearer to each image.
+    # Shifts and other images only add points: the hull comes nearer to each image.
     distances = results.arrays("distances")
-    assert (distances["shifted"] <= distances["plain"] * (1 + 1e-6)).all()
+    for more in ("shifted", "real"):
+        assert (distances[more] <= distances["plain"] * (1 + 1e-6)).all()
     sizes = {row.group: row.value for row in results.select(quantity="images that span the hull")}
+    assert 300 < sizes.pop("as many real images") <= 2700
     assert sizes == {"training images": 300, "training images and their shifts": 2700}
     assert figures(results) == {"effects"}
 
