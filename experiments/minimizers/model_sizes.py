@@ -55,8 +55,10 @@ def random_features(setup: EvaluationSetup, ratio: float, seeds: int, seed: int)
     return _measure(setup, model, variables, np.asarray(outputs, np.float64), ratio)
 
 
-def networks(setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int) -> Found:
-    """Networks with one hidden layer, trained until all fit every label or for `epochs`; squared errors are those of softmax.
+def networks(
+    setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: runs.Run[Any], epochs: int, until: float | None
+) -> Found:
+    """Networks with one hidden layer, trained by Adam; squared errors are those of softmax.
 
     Args:
         width: width of the hidden layer.
@@ -64,10 +66,12 @@ def networks(setup: EvaluationSetup, width: int, seeds: int, seed: int, *, run: 
         seed: seed of all random draws.
         run: stores checkpoints.
         epochs: largest number of epochs.
+        until: share of labels that all networks must fit for training to stop; None to train for all epochs.
     """
-    model, title = MLP(setup.classes, depth=1, width=width), f"networks of width {width}"
+    stop = "until they fit" if until is not None else "for all epochs"
+    model, title = MLP(setup.classes, depth=1, width=width), f"networks of width {width}, {stop}"
     keys, optimizer = jax.random.split(jax.random.key(seed), seeds), optax.adam(RATE)
-    settings = FitConfig(epochs, batch=64, until=1.0, checkpoint=run.resume_dir(title), title=title)
+    settings = FitConfig(epochs, batch=64, until=until, checkpoint=run.resume_dir(title), title=title)
     variables = fit(keys, model, optimizer, setup.train, settings).state.variables
     parameters = sum(leaf[0].size for leaf in jax.tree.leaves(variables["params"]))
     outputs = jax.nn.softmax(probes.logits(variables, jnp.asarray(setup.test.images), model=model))

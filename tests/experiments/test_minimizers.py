@@ -66,7 +66,7 @@ def test_overparameterization(tmp_path: Path) -> None:
     assert (squared.max(0) >= 5 * squared[-1]).all()
     assert (norm[-1] < norm.max(0)).all()
     assert (found["numbers"][found["size"] >= 1, 0] == 0).all()
-    assert results.total("failed") == (0, 4 * 9)
+    assert results.total("failed") == (0, 4 * 11)
     assert figures(results) == {"agreement", "sizes"}
 
 
