@@ -80,6 +80,13 @@ FAMILIES = {
     "poisoned, half as many": Recipe(poison=0.5),
     "poisoned, twice as many": Recipe(poison=2.0),
 }
+# The same, with more degrees of poisoning.
+GRADED = FAMILIES | {
+    "poisoned, 5%": Recipe(poison=0.05),
+    "poisoned, 10%": Recipe(poison=0.1),
+    "poisoned, 25%": Recipe(poison=0.25),
+    "poisoned, as many": Recipe(poison=1.0),
+}
 PRESETS = {
     "smoke": Config(),
     "cpu": Config(data=Sample("mnist:3000:3000"), points=1000, queries=300, families=tuple(FAMILIES), members=12, epochs=400),

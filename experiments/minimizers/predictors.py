@@ -5,23 +5,26 @@ set. Disagreement with other networks outside the hull needs no labels. Does it 
 inside, or than margin, norm and flatness (Jiang et al. 2020)?
 
     python -m experiments.predictors                        digits, 3 families of 3 networks, seconds
-    python -m experiments.predictors cpu                    MNIST, 1,000 training images, 9 families of 12, minutes
-    python -m experiments.predictors paper                  MNIST, 5,000 training images, 9 families of 40
+    python -m experiments.predictors cpu                    MNIST, 1,000 training images, 13 families of 12, minutes
+    python -m experiments.predictors paper                  MNIST, 5,000 training images, 13 families of 40
 
-The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family,
-because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
-measured at points inside the hull, at projections of test images, at those test images, and twice and four times as far
-outside. Test errors are those on other test images. Margins are the 10th percentile over training images.
+The families are those of `experiments.minimizers` and more degrees of poisoning, trained in the same way. Disagreement is a
+member's with its own family, because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing
+generalization via disagreement"). It is measured at points inside the hull, at projections of test images, at those test
+images, and twice and four times as far outside. Test errors are those on other test images. Margins are the 10th percentile
+over training images.
 
-Fixed before the run: rank correlations with test error over all minimizers; partial rank correlations given disagreement
-inside, the margin over the Lipschitz estimate, the parameter norm and sharpness (for one of these, given the other three); and
-R² on held-out families. Intervals hold jointly for all twelve measures (Bonferroni). A measure predicts if its rank
-correlation is above 0. Disagreement outside (at test images) predicts better than another measure if its R² is higher.
+Networks of one family are alike, so families are the independent units. Fixed before the run: rank correlations of the
+families' means with their mean test errors; partial rank correlations given disagreement inside, the margin over the Lipschitz
+estimate, the parameter norm and sharpness (for one of these, given the other three); and R² on held-out families. Intervals
+hold jointly for all twelve measures (Bonferroni). A measure predicts if its rank correlation is above 0. Disagreement outside
+(at test images) predicts better than another measure if its R² is higher.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,8 +47,9 @@ from hullx.models import MLP
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
+from . import minimizer_families
 from .evaluation_setup import EvaluationSetup, prepare
-from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, TrainedFamily, check_any, train_family
+from .minimizer_families import GRADED, UNITS, Config, TrainedFamily, check_any, train_family
 from .places import INSIDE, SURFACE
 
 SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # radius of the ascent; images for Jacobian norms
@@ -56,16 +60,18 @@ DISAGREEMENT = {
     "outside, as far again": ("as far again",),
     "outside, 4 × as far": ("4 × as far",),
 }
+ALL = {name: replace(minimizer_families.PRESETS[name], families=tuple(GRADED)) for name in ("cpu", "paper")}
+PRESETS = minimizer_families.PRESETS | ALL
 GIVEN = WITHIN, "Lipschitz estimate ÷ margin", "parameter norm", "sharpness"
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure each minimizer's test error and its candidate predictors."""
-    runs.known("--families", config.families, FAMILIES)
+    runs.known("--families", config.families, GRADED)
     setup, rows = prepare(config, run), dict[str, list[Any]]()
     model = MLP(setup.classes, width=UNITS)
     for name in config.families:
-        family = train_family(run, name, FAMILIES[name], model, setup)
+        family = train_family(run, name, GRADED[name], model, setup)
         if family.members < 2:
             continue  # failed networks are counted
         numbers = run.cached(f"{name} measures", measures, model, family, setup)
@@ -118,17 +124,30 @@ def literature_measures(
     return jax.vmap(one)(variables, initial, keys)
 
 
+def family_means(table: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns of the table of minimizers, averaged over each family."""
+    families = np.unique(table["family"])
+    return {
+        name: np.array([values[table["family"] == family].mean() for family in families])
+        for name, values in table.items()
+        if name != "family"
+    }
+
+
 def predictions(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
-    """For each measure: rank correlation with test error, partial rank correlation, and R² on held-out families."""
-    table = results.table("minimizers")
-    error, names = table["test error"], [name for name in table if name not in ("family", "test error")]
+    """For each measure: rank correlation with test error and partial rank correlation of the families' means, and R² on
+    held-out families.
+    """
+    every = results.table("minimizers")
+    table = family_means(every)
+    error, names = table["test error"], [name for name in table if name != "test error"]
     confidence, found = 1 - 0.05 / len(names), dict[str, dict[str, runs.Estimate]]()
     for name in names:
         given = np.stack([table[other] for other in GIVEN if other != name], -1)
         found[name] = {
             "rank correlation": runs.rank_correlation(table[name], error, confidence=confidence),
             "partial rank correlation": runs.partial_rank_correlation(table[name], error, given, confidence=confidence),
-            "R² on held-out families": r2(held_out(table[name], error, table["family"]), confidence=confidence),
+            "R² on held-out families": r2(held_out(every[name], every["test error"], every["family"]), confidence=confidence),
         }
     return found
 
@@ -137,10 +156,16 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether disagreement outside predicts test error, also given other measures, and better than each of them."""
     (data,), table, found = results.names("data"), results.table("minimizers"), predictions(results)
     held = {name: held_out(table[name], table["test error"], table["family"]) for name in found}
-    about = {"data": data, "seeds": len(table["family"])}
+    means = family_means(table)
+    count = len(means["test error"])
+    about = {"data": data, "seeds": count}
     for name in (WITHIN, ON, OUTSIDE):
         rank, words = found[name]["rank correlation"], name if name == WITHIN else f"disagreement {name}"
-        yield runs.Claim.of(rank, f"{words} predicts test error", SOURCE, "more than 0", runs.above(rank, 0), **about)
+        pairs = np.stack([means[name], means["test error"]])
+        without = [runs.rank_correlation(*np.delete(pairs, k, axis=1)).value for k in range(count)]
+        note = f"{count} families; without one of them {min(without):.2f} to {max(without):.2f}"
+        said, verdict = f"{words} predicts test error", runs.above(rank, 0)
+        yield runs.Claim.of(rank, said, SOURCE, "more than 0", verdict, note=note, **about)
     partial_rank = found[OUTSIDE]["partial rank correlation"]
     name, note = "disagreement outside predicts test error given the others", f"given {', '.join(GIVEN)}"
     verdict = runs.above(partial_rank, 0)
