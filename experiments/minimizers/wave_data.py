@@ -21,7 +21,9 @@ OPTIMIZER = optax.adam(5e-3)  # one for all: another object would compile again
 
 
 def map_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
-    """For one set of points: maps of each width's first network, agreement and accuracy (widths, 2) inside and outside."""
+    """For one set of points: maps of each width's first network, agreement, accuracy and boundary
+    (widths, 2) inside and outside.
+    """
     rng = runs.generator(config.seed, "points", str(k))
     angle, radius = rng.uniform(0, 2 * np.pi, config.disc), np.sqrt(rng.uniform(0, 1, config.disc))
     points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).astype(np.float32)
@@ -44,6 +46,8 @@ def map_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
         for name, each in (("agreement", shares), ("right", right))
     }
     square = (len(predicted), *grid.shape[:2])
+    maps = [each.reshape(len(each), *grid.shape[:2]) for each in predicted]
+    by_place["boundary"] = np.array([[boundary(each, mine.reshape(grid.shape[:2])) for mine in places] for each in maps])
     return by_place | {
         "points": points,
         "labels": wave(points),
@@ -52,6 +56,20 @@ def map_points(config: Any, k: int, grid: np.ndarray) -> dict[str, np.ndarray]:
         "distance": distance.reshape(square[1:]),
         "fitted": np.stack(fitted),
     }
+
+
+def boundary(labels: np.ndarray, place: np.ndarray) -> float:
+    """The share of neighbouring points of a grid whose labels differ: how much boundary there is in a place, by area.
+
+    Args:
+        labels: (members, rows, columns), over whose members it is averaged.
+        place: which points count, (rows, columns).
+    """
+    differ = [
+        (labels[:, :, 1:] != labels[:, :, :-1])[:, place[:, 1:] & place[:, :-1]],
+        (labels[:, 1:] != labels[:, :-1])[:, place[1:] & place[:-1]],
+    ]
+    return float(np.concatenate(differ, axis=1).mean())
 
 
 def wave(points: np.ndarray) -> np.ndarray:

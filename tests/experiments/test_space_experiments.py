@@ -77,7 +77,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
 
 def test_feature_hull(features: runs.Results) -> None:
     """Outside in the last hidden layer; and what follows from linearity, follows."""
-    assert [claim["verdict"] for claim in features.claims] == [runs.HOLDS, runs.FAILS] + [runs.HOLDS] * 4
+    assert [claim["verdict"] for claim in features.claims] == [runs.HOLDS] * 5
     assert features.total("undecided", group="mlp, trained, hidden_2 (64)") == (0, 720)
     assert features.total("undecided")[0] == 0
     assert features.estimate("share of pairs with a plane between").n == 2 * 45
