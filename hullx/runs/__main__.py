@@ -6,6 +6,7 @@ python -m hullx.runs redraw FOLDER      draw the figures again
 python -m hullx.runs judge FOLDER       judge the claims again, from saved results
 python -m hullx.runs resume FOLDER      resume an interrupted run
 python -m hullx.runs keep FOLDER        copy the headline numbers to results/ beside the experiment, for the gallery
+python -m hullx.runs stale [DIR]        list kept results below DIR, by default experiments/, that come from other code
 python -m hullx.runs gallery [PAGE]     rewrite the tables of a page, or of all pages below experiments/, from kept results
 """
 
@@ -93,6 +94,12 @@ def refresh(path: Path) -> None:
         print(f"{gallery.refresh(page)} tables of {page}")
 
 
+def stale(folder: Path) -> None:
+    """Print the kept results whose experiment has changed since."""
+    found = gallery.stale(folder)
+    print(*found, f"{len(found)} kept results come from other code", sep="\n")
+
+
 # Each command, with its function and default path.
 COMMANDS = {
     "list": (index, Path("runs")),
@@ -101,6 +108,7 @@ COMMANDS = {
     "judge": (judge, None),
     "resume": (resume, None),
     "keep": (keep, None),
+    "stale": (stale, Path("experiments")),
     "gallery": (refresh, Path("experiments")),
 }
 

@@ -34,6 +34,7 @@ from hullx.runs.fingerprint import LOCK
 from hullx.runs.names import slug
 from hullx.runs.provenance import code, provenance
 from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row
+from hullx.runs.sources import code_hash
 from hullx.runs.statistics import Statistic, estimate
 from hullx.runs.tensorboard import Board, find_board
 
@@ -182,7 +183,7 @@ def start(module: str, preset: str, config: C, out: Path, *, tensorboard: bool =
     folder = _new(out / module.rpartition(".")[2], f"{preset}-{datetime.now():%Y%m%d-%H%M%S}")
     settings = dataclasses.asdict(config)  # pyright: ignore[reportArgumentType]
     write_json(folder / CONFIG, {"module": module, "preset": preset, "settings": settings})
-    write_json(folder / PROVENANCE, provenance())
+    write_json(folder / PROVENANCE, provenance() | {"code": code_hash(module)})
     return Run(folder, config, board=board and board(folder / "tensorboard"))
 
 

@@ -22,11 +22,12 @@ from hullx.runs.atomic import write
 from hullx.runs.closing import blocks, cell, claim_cells
 from hullx.runs.folder import write_json
 from hullx.runs.results import CLAIMS, CONFIG, PROVENANCE, RESULTS, Results, Row, read_results
+from hullx.runs.sources import code_hash
 from hullx.runs.tables import read_rows
 
 _PLACE = re.compile(r"(?P<begin><!-- table: (?P<names>[^\n]+?) from (?P<file>\S+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 # The provenance that readers need, without names specific to the machine.
-KEPT = ("date", "seconds", "git_commit", "git_dirty", "python", "versions", "device", "devices", "cores")
+KEPT = ("code", "date", "seconds", "git_commit", "git_dirty", "python", "versions", "device", "devices", "cores")
 
 
 def keep(folder: Path, results: Path) -> Path:
@@ -41,8 +42,19 @@ def keep(folder: Path, results: Path) -> Path:
     known = run.json(PROVENANCE)
     for name in (RESULTS, CLAIMS):
         write(kept / name, (folder / name).read_bytes())
-    write_json(kept / PROVENANCE, {name: known[name] for name in KEPT if name in known})
+    about = {"module": about["module"], **{name: known[name] for name in KEPT if name in known}}
+    write_json(kept / PROVENANCE, about)
     return kept
+
+
+def stale(folder: Path) -> list[Path]:
+    """The kept results below a folder that come from other code than their experiment has now."""
+    found = []
+    for path in sorted(folder.rglob(f"results/*/{PROVENANCE}")):
+        known = json.loads(path.read_text())
+        if "code" not in known or known["code"] != code_hash(known["module"]):
+            found.append(path.parent)
+    return found
 
 
 def refresh(page: Path) -> int:

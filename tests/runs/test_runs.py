@@ -254,6 +254,10 @@ def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
     assert kept == tmp_path / "results" / "toy-smoke"
     assert {path.name for path in kept.iterdir()} == {"results.csv", "claims.json", "provenance.json"}
     assert str(tmp_path) not in (kept / "provenance.json").read_text()
+    assert hullx_runs("stale", tmp_path).out == "0 kept results come from other code\n"
+    known = json.loads((kept / "provenance.json").read_text())
+    (kept / "provenance.json").write_text(json.dumps(known | {"code": "another"}))
+    assert hullx_runs("stale", tmp_path).out == f"{kept}\n1 kept results come from other code\n"
     (kept / "plain.csv").write_text("x,y\n1,2\n")
     page = tmp_path / "README.md"
     places = [

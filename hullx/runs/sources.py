@@ -1,0 +1,63 @@
+"""Hashes of an experiment's code, to tell which kept results come from other code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+from hullx.runs.modules import module_named
+
+
+def code_hash(name: str) -> str | None:
+    """A hash of a module's code and of all modules of its package that it imports; None if there is no such module.
+
+    Comments, docstrings and layout do not count. Modules of other packages, such as hullx, do not count either.
+
+    Args:
+        name: of a module, such as "experiments.pixel_hull", that can be imported.
+    """
+    try:
+        first = module_named(name)
+    except ImportError:
+        return None
+    seen, waiting = dict[str, ast.Module](), [first]
+    while waiting:
+        module = waiting.pop()
+        file = getattr(module, "__file__", None)
+        if file is None or module.__name__ in seen:
+            continue
+        seen[module.__name__] = tree = _without_docstrings(ast.parse(Path(file).read_bytes()))
+        waiting += _imported(module, tree)
+    state = hashlib.blake2b(digest_size=16)
+    for _, tree in sorted(seen.items()):
+        state.update(ast.dump(tree).encode())
+    return state.hexdigest()
+
+
+def _imported(module: ModuleType, tree: ast.Module) -> Iterator[ModuleType]:
+    """The modules of the same package that a module imports."""
+    package = module.__package__ or ""
+    root = package.partition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+            names = [f"{base}", *(f"{base}.{each.name}" for each in node.names)]
+        else:
+            continue
+        for name in names:
+            if root and name.startswith(f"{root}.") and name in sys.modules:
+                yield sys.modules[name]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree

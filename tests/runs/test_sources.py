@@ -1,0 +1,39 @@
+"""What changes the hash of an experiment's code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hullx.runs.sources import code_hash
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str | None]:
+    """Writes a package of three modules, of which the first imports the second; returns the first's hash."""
+
+    def written(first: str, second: str, third: str = "") -> str | None:
+        for name in [name for name in sys.modules if name.startswith("sample_package")]:
+            del sys.modules[name]
+        folder = tmp_path / "sample_package"
+        folder.mkdir(exist_ok=True)
+        (folder / "__init__.py").write_text("")
+        for name, text in (("first", f"{first}\nfrom .second import x\n"), ("second", second), ("third", third)):
+            (folder / f"{name}.py").write_text(text)
+        return code_hash("sample_package.first")
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return written
+
+
+def test_only_code_that_is_imported_counts(package: Callable[..., str | None]) -> None:
+    before = package("y = 1", "x = 1")
+    assert before is not None
+    assert package('"""A docstring."""\ny = 1  # a comment', "x = 1", "z = 2") == before
+    assert package("y = 2", "x = 1") != before
+    assert package("y = 1", "x = 2") != before
+    assert code_hash("sample_package.nowhere") is None
