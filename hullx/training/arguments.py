@@ -22,7 +22,7 @@ from hullx.training.steps import DATA, MEMBERS, Adversary, EpochConfig, TrainSta
 from hullx.types import Array
 
 
-def check_fit(key: Array, model: nn.Module, train: Split, test: Split | None, config: FitConfig) -> None:
+def check_fit(key: Array, model: nn.Module, optimizer: Any, train: Split, test: Split | None, config: FitConfig) -> None:
     """Check the arguments of `fit`.
 
     Raises:
@@ -30,6 +30,9 @@ def check_fit(key: Array, model: nn.Module, train: Split, test: Split | None, co
     """
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1:
         raise ArgumentError("key must be jax.random.key(seed), or jax.random.split(key, m) for an ensemble")
+    if not isinstance(optimizer, optax.GradientTransformation):
+        got = type(optimizer).__name__
+        raise ArgumentTypeError(f"optimizer: got {got}, expected an optax optimizer: give one such as optax.adam(1e-3)")
     if not isinstance(config, FitConfig):
         raise ArgumentTypeError(f"config: got {type(config).__name__}, expected a FitConfig: give FitConfig(epochs=…)")
     if not isinstance(config.ensemble, Ensemble):
@@ -139,11 +142,12 @@ def fingerprint(key: Array, train: Split, config: EpochConfig, rates: Array, sca
     """
     model, optimizer, augment, adversary = config.model, config.optimizer, config.augment, config.adversary
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
-    images = jnp.ones((2, *train.images.shape[1:]))
+    images, update = jnp.ones((2, *train.images.shape[1:])), optax.with_extra_args_support(optimizer).update
+    known = {"value": jnp.float32(1), "grad": params, "value_fn": optax.tree.norm}
     return {
         "key": digest([np.asarray(jax.random.key_data(key))]),
         "model": _plain(repr(model)),
-        "optimizer": _program(lambda: optimizer.update(params, optimizer.init(params), params)),
+        "optimizer": _program(lambda: update(params, optimizer.init(params), params, **known)),
         "images": digest([np.asarray(train.images)]),
         "labels": digest([np.asarray(train.labels)]),
         "batch": config.batch,

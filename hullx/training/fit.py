@@ -97,7 +97,7 @@ def fit(
         >>> bool(fitted.history.test_accuracy[-1] > 0.95)
         True
     """
-    check_fit(key, model, train, test, config)
+    check_fit(key, model, optimizer, train, test, config)
     layout = Layout.ONE if not key.ndim else Layout.SHARED if config.ensemble.share_batches else Layout.OWN
     rates, scales = (one_each(name, getattr(config.ensemble, name), key) for name in ("rate", "scale"))
     checkpoint, until = config.checkpoint, config.until

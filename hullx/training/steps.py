@@ -122,7 +122,9 @@ def train_step(
         return entropy, ((logits.argmax(1) == labels).mean(dtype=jnp.float32), changed)
 
     (entropy, (accuracy, changed)), gradient = jax.value_and_grad(loss, has_aux=True)(params)
-    updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
+    # Some optimizers look at the loss, such as optax.polyak_sgd, or call it, such as optax.lbfgs.
+    known = {"value": entropy, "grad": gradient, "value_fn": lambda params: loss(params)[0]}
+    updates, optimizer_state = optax.with_extra_args_support(optimizer).update(gradient, state.optimizer, params, **known)
     params = optax.apply_updates(params, jax.tree.map(lambda update: rate * update, updates))
     following = TrainState(state.step + 1, {"params": params, **changed}, optimizer_state, state.key)
     return following, Metrics(entropy, accuracy)

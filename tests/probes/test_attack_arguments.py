@@ -61,6 +61,12 @@ def test_wrong_arguments_get_one_sentence(wrong: dict[str, Any], message: str) -
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_a_budget_in_grey_levels_is_noticed() -> None:
+    with pytest.raises(HullxError, match=r"epsilon: got 8, expected at most 1, as pixels are in \[0, 1\]: divide it by 255"):
+        Budget("linf", 8)
+    assert Budget("l2", 8).epsilon == 8
+
+
 @pytest.mark.parametrize("epsilon", [0, -1, np.nan, np.inf, "a tenth", np.array([0.1, 0])])
 def test_a_budget_is_above_zero(epsilon: Any) -> None:
     with pytest.raises(ArgumentError, match=r"epsilon: got .*, expected finite numbers above 0"):

@@ -190,6 +190,24 @@ def test_a_budget_is_never_exceeded(mlp: tuple, norm: Any, most: float, rng: np.
     assert ((points >= 0) & (points <= 1)).all()
 
 
+@pytest.mark.parametrize("epsilon", [0.1, 8 / 255, 0.03, 0.3])
+def test_no_pixel_moves_farther_than_epsilon(epsilon: float, rng: np.random.Generator) -> None:
+    """In exact arithmetic: differences of float32 numbers are exact in float64."""
+    images = rng.random((100, SIDE, SIDE, 1)).astype(np.float32)
+    head, _, _ = drawn(rng, CLASSES)
+    labels, budget = np.asarray(linear(head, images)).argmax(1), Budget("linf", epsilon)
+    some = linear, head, images, labels
+    for found in (
+        attacks.fgsm(*some, budget=budget),
+        attacks.pgd(*some, KEY, budget=budget, settings=PGD(5, early_stop=False)),
+        attacks.apgd(*some, KEY, budget=budget, settings=APGD(5)),
+    ):
+        exact = np.abs(np.asarray(found.images, np.float64) - images.astype(np.float64)).reshape(100, -1).max(1)
+        assert (exact <= np.float32(epsilon)).all()
+        assert (np.asarray(found.distance) <= np.float32(epsilon)).all()
+        assert exact.max() > 0.999 * epsilon
+
+
 def test_early_stop_restarts_and_lockstep_change_nothing_that_they_should_not(mlp: tuple) -> None:
     budget = Budget("linf", 0.05)
     run: Callable[..., Attacked] = lambda **more: pgd(*mlp, KEY, budget=budget, settings=PGD(STEPS, **more))  # noqa: E731

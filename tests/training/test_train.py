@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -215,6 +215,23 @@ def test_progress_shows_loss_accuracy_speed_and_time(few: Split, capsys: pytest.
     line = capsys.readouterr().err.splitlines()[-1]
     for word in ("training: 400/400 images", "epoch 2", "loss", "accuracy", "test", "/s", "done in"):
         assert word in line
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [optax.chain(optax.adam(1e-2), optax.contrib.reduce_on_plateau()), optax.lbfgs(), optax.polyak_sgd()],
+    ids=["reduce_on_plateau", "lbfgs", "polyak_sgd"],
+)
+def test_optimizers_that_look_at_the_loss(few: Split, optimizer: optax.GradientTransformation, tmp_path: Path) -> None:
+    config = FitConfig(epochs=2, batch=100, title=None, checkpoint=tmp_path)
+    loss = fit(KEY, MODEL, optimizer, few, config).history.loss
+    assert loss[-1, -1] < loss[0, 0]
+
+
+def test_what_is_no_optimizer_is_refused(few: Split) -> None:
+    for wrong in ("adam", optax.cosine_decay_schedule(0.1, 10)):
+        with pytest.raises(HullxError, match=r"optimizer: got .*, expected an optax optimizer: give one such as"):
+            fit(KEY, MODEL, cast(Any, wrong), few, FitConfig(epochs=1, title=None))
 
 
 @pytest.mark.parametrize(

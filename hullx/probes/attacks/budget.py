@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from hullx.arguments import is_concrete
 from hullx.errors import ArgumentError
+from hullx.numerics.extended import difference
 from hullx.numerics.norms import norm as euclidean
 from hullx.numerics.norms import unit
 from hullx.types import Array, Number
@@ -33,7 +34,7 @@ class Budget:
         epsilon: ε > 0 in the pixels' units, one for all images or (n,); may be traced.
 
     Raises:
-        ArgumentError: another norm, or an ε that is not a finite number above 0.
+        ArgumentError: another norm, an ε that is not a finite number above 0, or one above 1 for "linf".
 
     Example:
         >>> Budget("linf", 8 / 255)
@@ -47,6 +48,9 @@ class Budget:
         check_norm(self.norm)
         if is_concrete(self.epsilon):
             check_positive("epsilon", self.epsilon)
+            if self.norm == "linf" and np.max(self.epsilon) > 1:
+                got = f"epsilon: got {np.max(self.epsilon):g}, expected at most 1, as pixels are in [0, 1]"
+                raise ArgumentError(f"{got}: divide it by 255 if it counts grey levels")
 
 
 def moved(changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm) -> Float[Array, ""]:
@@ -90,7 +94,7 @@ def nearest_within(
     """
     change = changed - image
     if norm == "linf":
-        return jnp.clip(image + jnp.clip(change, -epsilon, epsilon), 0, 1)
+        return _no_farther(jnp.clip(image + jnp.clip(change, -epsilon, epsilon), 0, 1), image, epsilon)
     room = jnp.where(change > 0, 1 - image, image)
 
     def solved(clipped: Array) -> Array:
@@ -122,11 +126,20 @@ def drawn_within(key: Array, image: Float[Array, "..."], norm: Norm, epsilon: Nu
         Array(True, dtype=bool)
     """
     if norm == "linf":
-        return jnp.clip(image + epsilon * jax.random.uniform(key, image.shape, image.dtype, -1, 1), 0, 1)
+        drawn = jnp.clip(image + epsilon * jax.random.uniform(key, image.shape, image.dtype, -1, 1), 0, 1)
+        return _no_farther(drawn, image, epsilon)
     direction_key, length_key = jax.random.split(key)
     direction = unit(jax.random.normal(direction_key, image.shape, image.dtype).ravel()).reshape(image.shape)
     length = epsilon * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
     return nearest_within(image + length * direction, image, norm, epsilon)
+
+
+def _no_farther(changed: Array, image: Array, epsilon: Number) -> Array:
+    """Pixels that rounding has put more than ε from the image, one float nearer to it: at most ε exactly."""
+    distance = difference(changed, image)
+    beyond = jnp.abs(distance.high) - epsilon
+    rounded = jnp.where(distance.high < 0, -distance.low, distance.low)
+    return jnp.where((beyond > 0) | ((beyond == 0) & (rounded > 0)), jnp.nextafter(changed, image), changed)
 
 
 def check_norm(norm: Any) -> None:
