@@ -108,7 +108,7 @@ def test_float64_is_advised_to_float32_only() -> None:
     assert projection(2, dtype=np.float64).sentence == Status.ROUNDING.sentence
     for status in set(Status) - {Status.ROUNDING}:
         assert projection(status).sentence == status.sentence
-    assert "leave it out" in Status.CAPACITY.sentence
+    assert "omit it" in Status.CAPACITY.sentence
 
 
 def test_sentences_of_a_batch() -> None:
