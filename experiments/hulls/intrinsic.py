@@ -70,7 +70,7 @@ class Config(runs.Config):
     steps: int = 1000
 
 
-CPU = Config(data=Sample("mnist:10000:2000"), network="cnn", seeds=6, epochs=3, bottlenecks=(2, 4, 8, 16), steps=3000)
+CPU = Config(data=Sample("mnist:10000:2000"), network="cnn", seeds=12, epochs=3, bottlenecks=(2, 4, 8, 16), steps=3000)
 FULL = replace(CPU, data=Sample("mnist"), seeds=20, epochs=10, bottlenecks=(2, 3, 4, 6, 8, 12, 16), steps=20_000)
 PRESETS = {"smoke": Config(), "cpu": CPU, "paper": FULL}
 

@@ -59,7 +59,7 @@ def test_scores_are_judged_as_scipy_would(smoke: runs.Results) -> None:
 def test_what_it_leaves(smoke: runs.Results) -> None:
     assert smoke.total("undecided") == (0, 2 * 3 * 360)
     assert {path.name for path in (smoke.folder / "figures").iterdir()} == {"inside.png", "prediction.png", "codes.png"}
-    assert [claim["verdict"] for claim in smoke.claims][::3] == [runs.HOLDS] * 2
+    assert {claim["verdict"] for claim in smoke.claims} == {runs.UNSETTLED}  # two networks
     assert [claim["seeds"] for claim in smoke.claims] == [3] * 6
     # Four numbers bring back more than two, and most of what there is.
     two, four = (smoke.estimate(intrinsic.LOST, group=f"bottleneck {k}").value for k in (2, 4))
@@ -78,7 +78,7 @@ def test_with_too_few_seeds_nothing_is_settled(smoke: runs.Results, tmp_path: Pa
     (folder / "tables" / "seeds.csv").write_bytes(tables.from_columns(table))
     intrinsic.experiment.judge(folder)
     claims = runs.Results(folder).claims
-    assert [claim["verdict"] for claim in claims] == [runs.HOLDS, runs.UNSETTLED, runs.UNSETTLED] * 2
+    assert [claim["verdict"] for claim in claims] == [runs.UNSETTLED] * 6
     assert {claim["seeds"] for claim in claims[1:3]} == {left}
     assert f"{3 - left} of 3 seeds err too rarely" in claims[1]["note"]
 
@@ -101,7 +101,7 @@ def test_a_run_without_an_image_outside_ends(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(intrinsic, "codes", inside)
     small = ("--data", "digits:30:7", "--seeds", 2, "--epochs", 1, "--bottlenecks", 2)
     results = runs.Results(started(intrinsic.experiment.main, *small, "--out", tmp_path).folder)
-    assert [claim["verdict"] for claim in results.claims] == [runs.HOLDS, runs.UNSETTLED, runs.UNSETTLED]
+    assert [claim["verdict"] for claim in results.claims] == [runs.UNSETTLED] * 3
     assert len(list((results.folder / "figures").iterdir())) == 3
 
 
