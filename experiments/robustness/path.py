@@ -208,8 +208,10 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn, axes = plotting.figure(1, 2, size=(10, 3.6), title=title)
     lost = {name: results.estimate("− the image's", group=name) for name in (PROJECTION, CONTRAST, BLUR, RANDOM)}
     plotting.intervals(axes[0, 0], lost, "accuracy − the image's")
+    axes[0, 0].locator_params(axis="x", nbins=5)
     plotting.boxes(axes[0, 1], {name: bent[runs.slug(name)].ravel() for name in (SURFACE, BEFORE, BEHIND)})
-    axes[0, 1].set(ylabel="size of the margin's bend", title=f"where legs turn\n{plotting.BOXES}")
+    axes[0, 1].set(ylabel="size of the margin's bend", title="where legs turn", xlabel=plotting.BOXES)
+    axes[0, 1].xaxis.label.set_fontsize(7)
     yield "surface", drawn
 
 

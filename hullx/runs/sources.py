@@ -16,7 +16,8 @@ from hullx.runs.modules import module_named
 def code_hash(name: str) -> str | None:
     """A hash of a module's code and of all modules of its package that it imports; None if there is no such module.
 
-    Comments, docstrings and layout do not count. Modules of other packages, such as hullx, do not count either.
+    Comments, docstrings, layout and functions named `figures` do not count, for no number depends on them. Modules of other
+    packages, such as hullx, do not count either.
 
     Args:
         name: of a module, such as "experiments.pixel_hull", that can be imported.
@@ -31,7 +32,7 @@ def code_hash(name: str) -> str | None:
         file = getattr(module, "__file__", None)
         if file is None or module.__name__ in seen:
             continue
-        seen[module.__name__] = tree = _without_docstrings(ast.parse(Path(file).read_bytes()))
+        seen[module.__name__] = tree = _what_computes(ast.parse(Path(file).read_bytes()))
         waiting += _imported(module, tree)
     state = hashlib.blake2b(digest_size=16)
     for _, tree in sorted(seen.items()):
@@ -56,8 +57,10 @@ def _imported(module: ModuleType, tree: ast.Module) -> Iterator[ModuleType]:
                 yield sys.modules[name]
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _what_computes(tree: ast.Module) -> ast.Module:
+    """A module without docstrings and figures."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name == "figures")]
     return tree

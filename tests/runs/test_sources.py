@@ -34,6 +34,7 @@ def test_only_code_that_is_imported_counts(package: Callable[..., str | None]) -
     before = package("y = 1", "x = 1")
     assert before is not None
     assert package('"""A docstring."""\ny = 1  # a comment', "x = 1", "z = 2") == before
+    assert package("y = 1\ndef figures(): ...", "x = 1") == before
     assert package("y = 2", "x = 1") != before
     assert package("y = 1", "x = 2") != before
     assert code_hash("sample_package.nowhere") is None
