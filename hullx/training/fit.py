@@ -72,8 +72,8 @@ def fit(
     Args:
         key: one key, or an array (m,) of keys for m networks that are trained together.
         model: a Flax linen module from images to logits, called with `train=`.
-        optimizer: an Optax optimizer; schedules count steps, len(images) // batch per epoch. Optimizers that look at the loss, such
-            as `optax.lbfgs`, get it as `value`, `grad` and `value_fn`.
+        optimizer: an Optax optimizer; schedules count steps, len(images) // batch per epoch. Optimizers that look at the loss,
+            such as `optax.lbfgs`, get it as `value`, `grad` and `value_fn`.
         train: images (n, h, w, c) float32 and labels (n,), integers below the model's outputs; or labels (m, n), one row per
             ensemble member.
         config: how to train, see `FitConfig`.
