@@ -84,7 +84,8 @@ class FolderFinder(MetaPathFinder, Loader):
         return importlib.import_module(f"{__name__}.{RENAMED[spec.name]}")
 
     def exec_module(self, module: ModuleType) -> None:
-        """Do nothing: the module is already loaded."""
+        """The module is already loaded: give it back its own spec, which the import has replaced."""
+        module.__spec__ = spec_from_file_location(module.__name__, module.__file__)
 
 
 sys.meta_path.insert(0, FolderFinder())

@@ -32,7 +32,11 @@ def test_every_file_is_one_module_without_its_folder() -> None:
 
 def test_classes_in_unfinished_runs_are_found_by_their_earlier_names() -> None:
     assert modules.module_named("experiments.sizes") is importlib.import_module("experiments.model_sizes")
-    assert modules.module_named("hullx.probes.places") is importlib.import_module("experiments.places")
+    places = importlib.import_module("experiments.places")
+    assert modules.module_named("hullx.probes.places") is places
+    # Under its own name it is found as before.
+    assert places.__spec__ is not None
+    assert (places.__spec__.name, places.__spec__.origin) == ("experiments.places", places.__file__)
     for earlier, name in experiments.RENAMED.items():
         assert name in experiments.files()
         assert earlier.removeprefix("experiments.") not in experiments.files()
