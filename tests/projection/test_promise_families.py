@@ -60,6 +60,8 @@ MISSED = {
     ("jit", np.float32): 0.18,
     **{(path, np.float64): 0.008 for path in ("project", "sweep", "sweep from disk", "sweep over a mesh")},
 }
+# The same for "1,000 copies of each" alone: distances of 1e-7 to 2e-6 of the hull's size are too small for float32's brackets.
+COPIES_MISSED = {("jit", np.float32): 0.06}
 # One shape for the quick suite, and what was wrong first.
 QUICK = [
     "offset of 1e8 spreads",
@@ -117,7 +119,8 @@ def test_brackets_hold(path: str, dtype: type) -> None:
     wrong = {family: one for family, one in found.items() if one.above or one.below}
     assert not wrong, wrong
     # Most points lie on the faces here: all of them are scored with all digits, wherever they are.
-    assert found["1,000 copies of each"].share <= most(path, dtype)
+    target = PATHS[path].undecided[dtype is np.float64]
+    assert found["1,000 copies of each"].share <= COPIES_MISSED.get((path, dtype), target)
 
 
 @pytest.mark.slow

@@ -21,7 +21,6 @@ from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs import cache, gallery
 from hullx.runs.command import CACHE, keep_compiled
 from hullx.runs.folder import start
-from hullx.runs.names import slug
 
 
 @pytest.fixture(autouse=True)
@@ -283,16 +282,6 @@ def test_settings_of_another_version_are_refused(tmp_path: Path) -> None:
     path = run.folder / "config.json"
     path.write_text(path.read_text().replace('"size"', '"count"'))
     assert "to another version of the experiment (count, size differ)" in hullx_runs("resume", run.folder).errors
-
-
-def test_generators_know_their_purpose() -> None:
-    assert runs.generator(0, "a").integers(1 << 60) == runs.generator(0, "a").integers(1 << 60)
-    drawn = {
-        runs.generator(seed, *names).integers(1 << 60)
-        for seed, names in ((0, ["a"]), (1, ["a"]), (0, ["b"]), (0, ["a", "b"]), (0, ["ab"]))
-    }
-    assert len(drawn) == 5
-    assert slug("cifar10 (JPEG copy) test") == "cifar10-jpeg-copy-test"
 
 
 @pytest.mark.parametrize("chosen", [None, "elsewhere"])

@@ -86,7 +86,7 @@ class HullRegion(NamedTuple):
         return 2
 
     def project(self, points: Float[Array, "l d"]) -> Float[Array, "l d"]:
-        # Extended precision adds nothing to flip points, and takes long to compile.
+        # Flip points are verified by their logits, to 1e-4; extended precision would double the time to compile.
         return hullx.project(points, self.points, solver=hullx.solvers.ActiveSet(last_resort=False)).point
 
     def tangents(self, points: Float[Array, "l d"], directions: Float[Array, "l q d"]) -> tuple[Array, Array]:
