@@ -41,13 +41,8 @@ class Sample(str):
         """Test images; None for all."""
         return None if (size := self._parts["test"]) is None else int(size)
 
-    @property
-    def title(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """A description: "mnist, 5,000 training and 1,000 test images"."""
-        return self.name + self._sizes
-
     def load(self, *, seed: int = 0, data_dir: str | Path | None = None) -> Dataset:
-        """The data set, with the sizes in its title.
+        """The data set, with the sizes in its title: "MNIST, 5,000 training and 1,000 test images".
 
         Args:
             seed: seed of the draw, if sizes are given.

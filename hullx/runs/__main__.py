@@ -5,7 +5,7 @@ python -m hullx.runs show FOLDER        print the closing table
 python -m hullx.runs redraw FOLDER      draw the figures again
 python -m hullx.runs judge FOLDER       judge the claims again, from saved results
 python -m hullx.runs resume FOLDER      resume an interrupted run
-python -m hullx.runs keep FOLDER        copy the headline numbers to results/ beside the experiment, for the gallery
+python -m hullx.runs keep FOLDER        copy headline numbers and figures to results/ beside the experiment, for the gallery
 python -m hullx.runs stale [DIR]        list kept results below DIR, by default experiments/, that come from other code
 python -m hullx.runs gallery [PAGE]     rewrite the tables of a page, or of all pages below experiments/, from kept results
 """

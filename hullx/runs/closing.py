@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Width of output to a file: enough for seven numbers with their intervals.
 WIDTH = 120
+# What a claim counts as evidence, with the word for one.
+EVIDENCE = {"networks": "network", "images": "image", "sets": "data set", "seeds": "seed"}
 # Numbers below this are shown as 0.
 TINY = 1e-15
 
@@ -105,7 +107,11 @@ def claim_cells(claim: dict[str, Any], *, named: bool = True) -> tuple[str, str,
     said = "–" if measured is None else number(measured, unit)
     if claim["interval"]:
         said += f"\n[{bounds(claim['interval'], unit)}]"
-    behind = [f"{claim['seeds']} seed" + "s" * (claim["seeds"] != 1)]
+    behind = [
+        f"{count:,} {word}" + "s" * (count != 1)
+        for name, word in EVIDENCE.items()
+        if (count := claim.get(name, 0))  # claims.json of older runs has seeds only
+    ]
     if claim["failed"]:
         behind.append(f"{claim['failed']} of {claim['runs']:,} runs failed")
     if claim["queries"]:

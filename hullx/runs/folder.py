@@ -7,7 +7,7 @@ runs/<experiment>/<preset>-<time>/
   claims.json      claims with their verdicts
   tables/*.csv     one row per query, network or setting
   arrays/*.npz     arrays for the figures
-  figures/*.png    drawn from the files above, again by `python -m hullx.runs redraw FOLDER`
+  figures/*.png    drawn from the files above, and *.pdf; again by `python -m hullx.runs redraw FOLDER`
   metrics.jsonl    a log with one object per line; a resumed run appends to it
   tensorboard/     the metrics for TensorBoard, on request
   cache/           intermediate results for resuming; removed when the run is finished

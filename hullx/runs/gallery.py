@@ -6,19 +6,22 @@ A page marks each table by two lines; `refresh` rewrites the text between them:
     <!-- end -->
 
 A table from a results.csv has the named quantities, separated by semicolons ("all" for all), and one row per group. A table
-from a claims.json ("claims") has one row per claim; from another .csv, the file's columns. Paths are relative to the page.
+from a claims.json ("claims") has one row per claim; from a folder ("verdicts"), the number of each verdict by experiment; from
+another .csv, the file's columns. Paths are relative to the page.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hullx.errors import ArgumentError
 from hullx.runs.atomic import write
+from hullx.runs.claims import VERDICTS
 from hullx.runs.closing import blocks, cell, claim_cells
 from hullx.runs.folder import write_json
 from hullx.runs.results import CLAIMS, CONFIG, PROVENANCE, RESULTS, Results, Row, read_results
@@ -31,7 +34,7 @@ KEPT = ("code", "date", "seconds", "git_commit", "git_dirty", "python", "version
 
 
 def keep(folder: Path, results: Path) -> Path:
-    """Copy a run's headline numbers, claims and provenance to <results>/<experiment>-<preset>/.
+    """Copy a run's headline numbers, claims, provenance and figures (as PNG) to <results>/<experiment>-<preset>/.
 
     Raises:
         ResumeError: the folder is not a run folder.
@@ -40,8 +43,8 @@ def keep(folder: Path, results: Path) -> Path:
     about = run.json(CONFIG)
     kept = results / f"{about['module'].rpartition('.')[2]}-{about['preset']}"
     known = run.json(PROVENANCE)
-    for name in (RESULTS, CLAIMS):
-        write(kept / name, (folder / name).read_bytes())
+    for path in (folder / RESULTS, folder / CLAIMS, *folder.glob("figures/*.png")):
+        write(kept / path.name, path.read_bytes())
     about = {"module": about["module"], **{name: known[name] for name in KEPT if name in known}}
     write_json(kept / PROVENANCE, about)
     return kept
@@ -72,7 +75,7 @@ def refresh(page: Path) -> int:
 
 def _filled(page: Path, found: re.Match[str]) -> str:
     path = page.parent / found["file"]
-    if not path.is_file():
+    if not path.exists():
         raise ArgumentError(f"{page}: {found['file']} does not exist: keep a run by `python -m hullx.runs keep FOLDER`")
     return f"{found['begin']}\n{table(path, found['names'])}\n{found['end']}"
 
@@ -83,6 +86,8 @@ def table(path: Path, names: str = "all") -> str:
     Raises:
         ArgumentError: the file has no such quantity.
     """
+    if path.is_dir():
+        return verdicts(path)
     if path.suffix == ".json":
         claims = json.loads(path.read_text())["claims"]
         several = len({claim["data"] for claim in claims}) > 1
@@ -99,6 +104,18 @@ def table(path: Path, names: str = "all") -> str:
         raise ArgumentError(f"{path} has no quantity {missing[0]!r}: name one of {', '.join(there)}")
     chosen = recorded if wanted == ["all"] else [row for row in recorded if row.quantity in wanted]
     return "\n".join(_block(block) for block in blocks(chosen)) + _origin(path)
+
+
+def verdicts(folder: Path) -> str:
+    """The number of each verdict among the claims kept below a folder, by experiment and in all."""
+    counts = dict[str, Counter[str]]()
+    for path in sorted(folder.rglob(CLAIMS)):
+        found = Counter(claim["verdict"] for claim in json.loads(path.read_text())["claims"])
+        if found:
+            counts[path.parent.name] = found
+    counts["all"] = sum(counts.values(), Counter())
+    rows = [(name, *(str(found[verdict]) for verdict in VERDICTS), str(found.total())) for name, found in counts.items()]
+    return markdown(("run", *VERDICTS, "all"), rows)
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

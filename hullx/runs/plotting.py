@@ -40,6 +40,8 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
 }
 DPI = 120
+# The formats of saved figures, and their metadata that change from run to run.
+NAMELESS = {"png": ("Software",), "pdf": ("CreationDate",)}
 
 
 # The names and figures that an experiment's `figures` yields.
@@ -62,7 +64,7 @@ def figure(
 
 
 def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> list[Path]:
-    """Save figures as figures/<name>.png in a run folder, in the common style; return their paths.
+    """Save figures as figures/<name>.png and .pdf in a run folder, in the common style; return the paths of the PNGs.
 
     Raises:
         StorageError: a file cannot be written.
@@ -70,11 +72,23 @@ def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> 
     paths = []
     with matplotlib.rc_context(STYLE):
         for name, drawn in figures():
-            path, image = folder / "figures" / f"{slug(name)}.png", io.BytesIO()
-            drawn.savefig(image, format="png", metadata={"Software": None})
-            write(path, image.getvalue())
+            path = folder / "figures" / f"{slug(name)}.png"
+            for kind, nameless in NAMELESS.items():
+                image = io.BytesIO()
+                drawn.savefig(image, format=kind, metadata=dict.fromkeys(nameless))
+                write(path.with_suffix(f".{kind}"), image.getvalue())
             paths.append(path)
     return paths
+
+
+def data_name(title: str) -> str:
+    """The name of a data set, without the sizes in its title.
+
+    Example:
+        >>> data_name("MNIST, 10,000 training and 300 test images")
+        'MNIST'
+    """
+    return title.partition(",")[0]
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.experiment
 
 
 def figures(results: runs.Results) -> set[str]:
-    return {path.stem for path in (results.folder / "figures").iterdir()}
+    return {path.stem for path in (results.folder / "figures").glob("*.png")}
 
 
 def test_minimizers(tmp_path: Path) -> None:

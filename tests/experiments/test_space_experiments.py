@@ -31,7 +31,7 @@ def start(experiment: str, *arguments: Any) -> Done:
 
 
 def figures(results: runs.Results) -> set[str]:
-    return {path.name for path in (results.folder / "figures").iterdir()}
+    return {path.name for path in (results.folder / "figures").glob("*.png")}
 
 
 def test_wavelet_hull(tmp_path: Path) -> None:

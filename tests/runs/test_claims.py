@@ -7,7 +7,7 @@ import pytest
 
 from hullx import runs
 from hullx.runs.claims import ALL
-from hullx.runs.closing import number
+from hullx.runs.closing import claim_cells, number
 from hullx.runs.statistics import Estimate
 
 
@@ -61,3 +61,11 @@ def test_all_of_a_sample(successes: int, n: int, undecided: int, verdict: str) -
 )
 def test_numbers_are_shown_in_their_unit(value: float, unit: str, text: str) -> None:
     assert number(value, unit) == text
+
+
+def test_evidence_is_counted_by_kind() -> None:
+    share = Estimate(1.0, 0.99, 1.0, 360, "share")
+    claim = runs.Claim.of(share, "all", "here", "all", runs.HOLDS, networks=10, images=1000, sets=1, seeds=2)
+    beside = {"undecided": 3, "queries": 1000, "failed": 0, "runs": 2}
+    *_, evidence = claim_cells(claim._asdict() | beside)
+    assert evidence == "10 networks, 1,000 images, 1 data set, 2 seeds, 3 of 1,000 queries undecided"

@@ -214,7 +214,7 @@ def test_runs_are_listed_shown_judged_and_drawn_anew(tmp_path: Path) -> None:
     assert "2 holds in part" in line
     assert "finished" in line
     assert hullx_runs("show", folder).out.splitlines()[-1] == str(folder)
-    (figure,) = (folder / "figures").iterdir()
+    (figure,) = (folder / "figures").glob("*.png")
     before = figure.read_bytes()
     figure.unlink()
     assert hullx_runs("redraw", folder).out == f"{figure}\n"
@@ -251,7 +251,8 @@ def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
     folder = toy(tmp_path / "runs").folder
     kept = gallery.keep(folder, tmp_path / "results")
     assert kept == tmp_path / "results" / "toy-smoke"
-    assert {path.name for path in kept.iterdir()} == {"results.csv", "claims.json", "provenance.json"}
+    files = {path.name for path in kept.iterdir()}
+    assert files == {"results.csv", "claims.json", "provenance.json", *(path.name for path in folder.glob("figures/*.png"))}
     assert str(tmp_path) not in (kept / "provenance.json").read_text()
     assert hullx_runs("stale", tmp_path).out == "0 kept results come from other code\n"
     known = json.loads((kept / "provenance.json").read_text())
@@ -261,17 +262,23 @@ def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     places = [
         f"<!-- table: {what} from results/toy-smoke/{name} -->\nstale\n<!-- end -->"
-        for what, name in (("number; undecided", "results.csv"), ("claims", "claims.json"), ("all", "plain.csv"))
+        for what, name in (
+            ("number; undecided", "results.csv"),
+            ("claims", "claims.json"),
+            ("all", "plain.csv"),
+            ("verdicts", ""),
+        )
     ]
     page.write_text("\n".join(["before", *places, "after"]))
-    assert hullx_runs("gallery", page).out == f"3 tables of {page}\n"
+    assert hullx_runs("gallery", page).out == f"4 tables of {page}\n"
     text = page.read_text()
     assert "stale" not in text
     assert "| toy | number | undecided |" in text
     assert "| 0 of 20 |" in text
     assert "| a is positive | all |" in text
     assert "| 1 | 2 |" in text
-    assert hullx_runs("gallery", tmp_path).out == f"3 tables of {page}\n"  # of all pages in a folder
+    assert "| toy-smoke | " in text
+    assert hullx_runs("gallery", tmp_path).out == f"4 tables of {page}\n"  # of all pages in a folder
     assert page.read_text() == text  # nothing grows
     page.write_text(text.replace("number; undecided", "nonsense"))
     assert "has no quantity 'nonsense': name one of number, share positive, undecided" in hullx_runs("gallery", page).errors

@@ -17,6 +17,16 @@ from hullx.extras import require
 
 # TFDS names: name, optional /config, optional :version.
 NAME = re.compile(r"[a-z]\w*(/[\w.-]+)?(:\d+\.\d+\.\d+)?", re.ASCII)
+# How sets are called in print, where that differs from their TFDS name.
+TITLES = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "emnist": "EMNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "mnist": "MNIST",
+    "svhn_cropped": "SVHN",
+}
 # Records decoded at once, which limits memory for their bytes.
 CHUNK = 4096
 
@@ -43,7 +53,7 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
     features: Any = builder.info.features
     if "image" not in features or "label" not in features:
         raise DataError(f"data set {name!r} has features {list(features)}, but image and label are needed")
-    title = f"{name} (JPEG copy)" if _is_jpeg(folder) else name
+    title = TITLES.get(name, name) + " (JPEG copy)" * _is_jpeg(folder)
     classes = tuple(getattr(features["label"], "names", None) or map(str, range(features["label"].num_classes)))
     try:
         train, test = (_split(builder, part) for part in ("train", "test"))

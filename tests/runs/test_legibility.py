@@ -1,0 +1,40 @@
+"""Text that is cut off or overlaps is found, and ordinary figures are clean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hullx.runs import plotting
+from hullx.runs.legibility import faults
+
+
+def test_an_ordinary_figure_is_legible() -> None:
+    drawn, axes = plotting.figure(1, 2, title="Distances to the hull")
+    for place in axes[0]:
+        place.plot([1, 2, 3], label="test images")
+        place.set(xlabel="distance", ylabel="share", title="MNIST")
+        place.legend()
+    assert faults(drawn) == []
+
+
+@pytest.mark.parametrize("where", [(0.99, 0.5), (0.5, -0.02), (-0.1, 0.5)])
+def test_text_beyond_the_edge(where: tuple[float, float]) -> None:
+    drawn, _ = plotting.figure(title="A title")
+    drawn.text(*where, "a long remark")
+    assert "'a long remark' is cut off" in faults(drawn)
+
+
+def test_tick_labels_that_collide() -> None:
+    drawn, axes = plotting.figure(title="A title", size=(2, 2))
+    axes[0, 0].set_xticks(np.linspace(0, 1, 30))
+    assert any("overlap" in fault for fault in faults(drawn))
+    axes[0, 0].set_axis_off()
+    assert faults(drawn) == []
+
+
+def test_ticks_outside_the_limits_and_slanted_labels_are_no_faults() -> None:
+    drawn, axes = plotting.figure(title="A title")
+    axes[0, 0].set_xticks([0, 1, 1.01, 1.02, 1.03], ["first", "last", "hidden", "hidden", "hidden"], rotation=45)
+    axes[0, 0].set_xlim(0, 1)
+    assert faults(drawn) == []
