@@ -30,6 +30,7 @@ SOURCES = {
     "sklearn": Source("scikit-learn", "data"),
     "tensorflow_datasets": Source("tensorflow-datasets", "data"),
     "matplotlib": Source("matplotlib", "experiments"),
+    "jinja2": Source("jinja2", "experiments"),
     "rich": Source("rich", "experiments"),
     "tyro": Source("tyro", "experiments"),
     "tensorboardX": Source("tensorboardX", "tensorboard"),

@@ -8,10 +8,13 @@ python -m hullx.runs resume FOLDER      resume an interrupted run
 python -m hullx.runs keep FOLDER        copy headline numbers and figures to results/ beside the experiment, for the gallery
 python -m hullx.runs stale [DIR]        list kept results below DIR, by default experiments/, that come from other code
 python -m hullx.runs gallery [PAGE]     rewrite the tables of a page, or of all pages below experiments/, from kept results
+python -m hullx.runs report [FOLDER …]  write one HTML page about runs, by default about the newest of each experiment below
+                                        runs/; --out FILE.html names the page, by default runs/report.html
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -94,6 +97,19 @@ def refresh(path: Path) -> None:
         print(f"{gallery.refresh(page)} tables of {page}")
 
 
+def report(arguments: Sequence[str]) -> None:
+    """Write the report of run folders, kept results, or folders above them, and print its path."""
+    from hullx.runs.report import DEFAULT, write_report
+
+    command = argparse.ArgumentParser()
+    command.add_argument("folders", nargs="*", type=Path, default=[Path("runs")])
+    command.add_argument("--out", type=Path, default=DEFAULT)
+    given, unknown = command.parse_known_args(arguments)
+    if unknown:
+        stop(f"unknown argument {unknown[0]!r}: python -m hullx.runs report [--out FILE.html] [FOLDER …]")
+    print(write_report(given.folders, given.out))
+
+
 def stale(folder: Path) -> None:
     """Print the kept results whose experiment has changed since."""
     found = gallery.stale(folder)
@@ -119,13 +135,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given or "-h" in given or "--help" in given:
         print(__doc__)
         return
-    if given[0] not in COMMANDS:
-        stop(f"unknown command {given[0]!r}: choose one of {', '.join(COMMANDS)}")
-    function, default = COMMANDS[given[0]]
-    path = Path(given[1]) if len(given) == 2 else default if len(given) == 1 else None
-    if path is None:
-        stop(f"{given[0]} takes one folder: python -m hullx.runs {given[0]} FOLDER")
+    if given[0] not in (*COMMANDS, "report"):
+        stop(f"unknown command {given[0]!r}: choose one of {', '.join((*COMMANDS, 'report'))}")
     try:
+        if given[0] == "report":
+            report(given[1:])
+            return
+        function, default = COMMANDS[given[0]]
+        path = Path(given[1]) if len(given) == 2 else default if len(given) == 1 else None
+        if path is None:
+            stop(f"{given[0]} takes one folder: python -m hullx.runs {given[0]} FOLDER")
         function(path)
     except HullxError as error:
         stop(str(error))
