@@ -133,7 +133,7 @@ def lower_bound(
 
 
 def score_error(dimension: int, magnitude: Array, dtype: DTypeLike) -> Array:
-    """A bound of |computed − exact| ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude, x rounded once, then d products summed.
+    """A bound of the error of ⟨x, u⟩ for a unit vector u and ‖x‖ ≤ magnitude: x is rounded once, then d products are summed.
 
     Valid for any order of summation, with or without fused multiply-add. The + 8 covers placing x (one rounding), rounding u
     to the products' dtype (one), adding the bound to the largest score (one) and the difference of two scores (two), as far as
@@ -159,13 +159,13 @@ def reproduces(
     """Whether a convex combination reproduces every coordinate of a query to that coordinate's own rounding.
 
     A coordinate q_k is given to one unit in its last place. Σ_i w_i (q_k − x_ik) over t points has an error of at most
-    γ_(2t+4) Σ_i w_i |q_k − x_ik| (`upper_bound`). Large numbers in other coordinates, or in points without weight, have no
+    `γ_(2t+4) Σ_i w_i |q_k − x_ik|` (`upper_bound`). Large numbers in other coordinates, or in points without weight, have no
     effect.
 
     Args:
         residual: Σ_i w_i (q_k − x_ik), as computed.
-        spread: Σ_i w_i |q_k − x_ik|.
-        magnitude: |q_k|.
+        spread: `Σ_i w_i |q_k − x_ik|`.
+        magnitude: `|q_k|`.
         terms: t, the number of points with weight.
         lost: the underflow error of that evaluation.
         data_dtype: the original dtype of queries and points.

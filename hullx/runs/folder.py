@@ -129,7 +129,7 @@ class Run(Generic[C]):
             self.board.draw(scalars)
 
     def cached(self, name: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """function(*args, **kwargs), or its cached value from before an interruption; see `hullx.runs.cache`.
+        """`function(*args, **kwargs)`, or its cached value from before an interruption; see `hullx.runs.cache`.
 
         The name identifies the call and may be used once. Damaged files are recomputed with a warning.
 

@@ -53,7 +53,8 @@ def deepfool(
     """Images moved across a nearby decision boundary; the L2 distance is an upper bound of that to the nearest one.
 
     z are the logits of a point, and w_j is the gradient of z_j − z_y there. The next change is the shortest that makes
-    z_j = z_y for one class j in the linearised network: |z_j − z_y| / ‖w_j‖² · w_j, where j minimises |z_j − z_y| / ‖w_j‖.
+    z_j = z_y for one class j in the linearised network: `|z_j − z_y| / ‖w_j‖² · w_j`, where j
+    minimises `|z_j − z_y| / ‖w_j‖`.
 
     Args:
         apply, variables, images, labels: as for `pgd`.

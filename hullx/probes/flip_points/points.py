@@ -39,8 +39,8 @@ class FlipPoints(NamedTuple):
     - called: c, the predicted class of the origin.
     - other: j, the class with an equal logit.
     - origin: where the distance starts: the image, or with `within` its projection onto the hull.
-    - gap: |z_c − z_j| at the returned points, divided by the range of all logits (for two classes: their range at the origin);
-      ≥ 0, NaN where that range is 0.
+    - gap: `|z_c − z_j|` at the returned points, divided by the range of all logits (for two classes: their range at the
+      origin); ≥ 0, NaN where that range is 0.
     - verified: whether a point was found and its gap is at most 1e-4; then c and j are the top two.
     - steps: gradients of the network taken, over all starts.
     """
@@ -74,7 +74,7 @@ def flip_points(
     `key`) may find it.
 
     Args:
-        apply: maps variables and images (b, *shape) to logits (b, k), k ≥ 2, such as a Flax model's `apply`; static. Any
+        apply: maps variables and images `(b, *shape)` to logits (b, k), k ≥ 2, such as a Flax model's `apply`; static. Any
             hashable function that JAX can differentiate. The logits of an image must not depend on the other images.
         variables: its first argument.
         images: finite, floating point, m ≥ 1, with at least one axis after the first.
