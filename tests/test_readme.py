@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from hullx import Status
+from hullx.runs import Results
 
 pytestmark = pytest.mark.unoptimised
 
@@ -41,7 +44,7 @@ def test_readme() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "experiments").rglob("*.md"))]
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())]
     assert len(links) > 10
     missing = [str(link) for page, link in links if "://" not in link and not (page.parent / link).exists()]
@@ -70,6 +73,32 @@ def test_a_solver_of_your_own() -> None:
 
 def test_a_sweep_over_a_mesh() -> None:
     assert executed("docs/scale.md", 1)["result"].decided.all()
+
+
+def test_a_certificate_checked_by_hand() -> None:
+    assert executed("docs/guarantees.md", 1)["found"].decided.all()
+
+
+def test_units() -> None:
+    names = executed("docs/units.md", 1)
+    assert abs(names["scaled"].direction[0]).argmax() == 0  # the age
+
+
+def test_an_experiment_of_your_own(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/experiment.md").read_text(), re.DOTALL)
+    script = tmp_path / "nearer.py"
+    script.write_text(block)
+    command = (sys.executable, script, "--seeds", "12", "--out", tmp_path / "runs")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    results = Results(Path(done.stdout.splitlines()[-1]))
+    (claim,) = results.claims
+    assert (claim["verdict"], claim["sets"]) == ("holds", 12)
+
+
+def test_a_space_of_your_own() -> None:
+    names = executed("docs/extending.md", 1)
+    assert names["found"].decided.all()
+    assert np.isfinite(names["slope"]).all()
 
 
 @pytest.mark.slow
