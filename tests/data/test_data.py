@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,45 @@ def test_a_lossy_copy_is_called_so() -> None:
     assert data.train.images.shape == (10, 32, 32, 3)
     assert data.classes[:2] == ("airplane", "automobile")
     assert data.title == ("CIFAR-10 (JPEG copy)" if '"jpeg"' in features else "CIFAR-10")
+
+
+def as_tfrecord(folder: Path) -> None:
+    info = json.loads((folder / "dataset_info.json").read_text())
+    (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
+
+
+def with_pointers(folder: Path) -> None:
+    for part in ("train", "test"):
+        (folder / f"mnist-{part}.array_record-00000-of-00001").write_text("version https://git-lfs.github.com/spec/v1\n")
+
+
+def with_cut_metadata(folder: Path) -> None:
+    (folder / "dataset_info.json").write_text("{")
+
+
+@prepared("mnist")
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            as_tfrecord,
+            "only TensorFlow reads: prepare it once more, in another folder, with: python -m hullx.data prepare mnist",
+        ),
+        (lambda folder: None, r"missing or damaged records \(open\(\) failed: No such file.*: delete .*, then prepare it with"),
+        (with_pointers, "missing or damaged records .*64KB big"),
+        (with_cut_metadata, r"cannot be opened \(Failed to load JSON"),
+    ],
+)
+def test_damaged_sets_get_one_sentence(damage: Callable[[Path], None], message: str, tmp_path: Path) -> None:
+    (source,) = (TFDS_DIR / "mnist").iterdir()
+    folder = tmp_path / "mnist" / source.name
+    folder.mkdir(parents=True)
+    for file in source.glob("*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    damage(folder)
+    with pytest.raises(DataError, match=message) as caught:
+        load("mnist", data_dir=tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_unprepared_set_names_folder_and_command(tmp_path: Path) -> None:

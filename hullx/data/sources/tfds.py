@@ -27,6 +27,8 @@ TITLES = {
     "mnist": "MNIST",
     "svhn_cropped": "SVHN",
 }
+# Part of TFDS's message about sets that are in another format than array_record.
+OTHER_FORMAT = "File format is already set"
 # Records decoded at once, which limits memory for their bytes.
 CHUNK = 4096
 
@@ -39,7 +41,7 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
         data_dir: folder of prepared sets; None for TFDS's default.
 
     Raises:
-        DataError: the set is unknown, not prepared, not in array_record format, or lacks labelled images of one size.
+        DataError: the set is unknown, not prepared, damaged, not in array_record format, or lacks labelled images of one size.
         PackageError: tensorflow-datasets or Pillow is not installed.
     """
     builder = _builder(name, data_dir)
@@ -59,6 +61,13 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
         train, test = (_split(builder, part) for part in ("train", "test"))
     except NotImplementedError as error:
         raise DataError(f"data set {name!r} in {folder} is not in array_record format: {remedy}") from error
+    except DataError:
+        raise
+    except (RuntimeError, OSError, ValueError, IndexError) as error:  # by array_record and Pillow
+        reason = _first_line(error)
+        raise DataError(
+            f"data set {name!r} has missing or damaged records ({reason}): delete {folder}, then {remedy}"
+        ) from error
     return Dataset(title, train, test, classes)
 
 
@@ -91,9 +100,19 @@ def _builder(name: str, data_dir: str | Path | None):
         return tfds.builder(name, data_dir=data_dir, file_format="array_record")
     except tfds.core.DatasetNotFoundError as error:
         raise DataError(f"unknown data set {name!r}: {choice}") from error
-    except (ValueError, AssertionError, TypeError, OSError) as error:  # unknown config or version, or invalid folder
-        reason = str(error).strip().partition("\n")[0]
-        raise DataError(f"data set {name!r} cannot be opened ({reason}): {choice}") from error
+    except (
+        Exception
+    ) as error:  # unknown config or version, invalid folder, damaged metadata: TFDS has no common class for these
+        if OTHER_FORMAT in str(error):
+            said = f"data set {name!r} is prepared in a format that only TensorFlow reads"
+            again = f"python -m hullx.data prepare {name} --data-dir OTHER_FOLDER"
+            raise DataError(f"{said}: prepare it once more, in another folder, with: {again}") from error
+        raise DataError(f"data set {name!r} cannot be opened ({_first_line(error)}): {choice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says, without the arguments that TFDS puts before it."""
+    return str(error).strip().rpartition('}": ')[2].partition("\n")[0]
 
 
 def _is_jpeg(folder: Path) -> bool:
