@@ -99,7 +99,7 @@ def test_nearest_borders_of_a_linear_network(rng: np.random.Generator) -> None:
 
 def test_images_need_not_be_in_a_range_for_deepfool(rng: np.random.Generator) -> None:
     head, images, labels = drawn(rng, CLASSES)
-    found = attacks.deepfool(linear, (head[0] / 50, head[1]), 50 * images, labels, settings=DeepFool(bounded=False))
+    found = attacks.deepfool(linear, (head[0] / 50, head[1]), 50 * images, labels, settings=DeepFool(bounds=None))
     exact = probes.boundary(Head(*head), images.reshape(COUNT, -1))
     # Pixels of 50 are held to no more than float32's digits of 50.
     np.testing.assert_allclose(found.distance, 1.02 * 50 * exact.distance, rtol=1e-4, atol=50 * float(np.finfo(np.float32).eps))

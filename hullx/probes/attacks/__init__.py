@@ -3,8 +3,8 @@
     attacked = pgd(model.apply, variables, images, labels, key, budget=Budget("linf", 8 / 255))
     attacked.success.mean()
 
-Images are in [0, 1], in any layout. A network is any function from variables and images to logits. Put normalisation of images
-into that function, because budgets are in pixel units.
+Images are in [0, 1], or in other `bounds`, in any layout. A network is any function from variables and images to logits. If you
+put normalisation of images into that function, budgets are in pixel units.
 """
 
 from hullx.probes.attacks.apgd import APGD, apgd

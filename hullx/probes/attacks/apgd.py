@@ -81,7 +81,7 @@ def apgd(
     """
     epsilon = each_epsilon(budget, images)
     search = checked_search(settings, budget)
-    check_search(search, check_network(apply, variables, images, labels, search.together), key)
+    check_search(search, check_network(apply, variables, images, labels, search.together, budget.bounds), key)
     return _run(apply, variables, images, labels, key, epsilon, search=search)
 
 
@@ -93,7 +93,8 @@ def checked_search(settings: Any, budget: Budget) -> Search:
     """
     check_settings(settings, APGD)
     how: APGD = settings
-    return Search(budget.norm, how.loss, how.steps, how.restarts, early_stop=how.early_stop, together=how.together)
+    attempt = how.loss, how.steps, how.restarts
+    return Search(budget.norm, budget.bounds, *attempt, early_stop=how.early_stop, together=how.together)
 
 
 @partial(jax.jit, static_argnames=("apply", "search"))
@@ -146,7 +147,7 @@ def climbed(target: Target, epsilon: Array, search: Search, number: Array, start
         point, gradient = jnp.where(halve, top, state.point), jnp.where(halve, top_gradient, gradient)
 
         def within(moved: Array) -> Array:
-            return nearest_within(moved, target.image, search.norm, epsilon)
+            return nearest_within(moved, target.image, search.norm, epsilon, search.bounds)
 
         straight = within(point + size * steepest(gradient, search.norm))
         share = jnp.where(first, 1, MOMENTUM).astype(point.dtype)

@@ -14,7 +14,7 @@ from hullx.arguments import check_array, check_count, is_concrete
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.probes.attacks.attacked import Apply
 from hullx.probes.attacks.attempts import Search
-from hullx.probes.attacks.budget import Budget, check_norm, check_positive
+from hullx.probes.attacks.budget import UNIT, Bounds, Budget, check_norm, check_positive
 from hullx.probes.attacks.losses import LOSSES, TARGETED
 from hullx.types import Array
 
@@ -22,19 +22,23 @@ from hullx.types import Array
 REACH = 2.5
 
 
-def check_network(apply: Apply, variables: Any, images: Any, labels: Any, together: int, *, bounded: bool = True) -> int:
+def check_network(apply: Apply, variables: Any, images: Any, labels: Any, together: int, bounds: Bounds | None) -> int:
     """Number of the network's classes, after a check that network, images and labels match.
 
     Args:
-        bounded: whether images must lie in [0, 1].
+        bounds: the range of pixels; None for any.
 
     Raises:
         ArgumentTypeError, ArgumentError: they do not match; the message says what to change.
     """
     _check_images(images)
     check_count("together", together)
-    if bounded and not _all(images, lambda pixels: (pixels >= 0) & (pixels <= 1)):
-        raise ArgumentError("images: got pixels outside [0, 1] or NaN, expected 0 to 1: divide by their largest value")
+    low, high = bounds or (-np.inf, np.inf)
+    # Standardised pixels may be a rounding beyond standardised bounds.
+    slack = 0.0 if bounds in (None, UNIT) else 4 * float(jnp.finfo(jnp.result_type(images)).eps) * max(abs(low), abs(high))
+    if bounds is not None and not _all(images, lambda pixels: (pixels >= low - slack) & (pixels <= high + slack)):
+        remedy = "divide by their largest value, or give bounds=(low, high)"
+        raise ArgumentError(f"images: got pixels outside [{low:g}, {high:g}] or NaN, expected {low:g} to {high:g}: {remedy}")
     if not callable(apply) or not _hashable(apply):
         raise ArgumentTypeError(
             f"apply: got {type(apply).__name__}, expected a hashable function of variables and images: give model.apply"

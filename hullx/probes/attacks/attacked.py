@@ -26,7 +26,7 @@ class Attacked(NamedTuple):
 
     Images that the network already misclassifies are returned unchanged, with success, distance 0 and 0 steps.
 
-    - images: attacked images in [0, 1]; without success, the best point found.
+    - images: attacked images within the bounds; without success, the best point found.
     - success: whether the network misclassifies the attacked image.
     - distance: from the original to the attacked image, in the attack's norm.
     - steps: taken in all attempts.

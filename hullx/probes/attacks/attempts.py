@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.probes.attacks.attacked import TOGETHER, Found, Target
-from hullx.probes.attacks.budget import Norm, drawn_within
+from hullx.probes.attacks.budget import Bounds, Norm, drawn_within
 from hullx.probes.attacks.losses import LOSSES, TARGETED, towards
 from hullx.types import Array, Number
 
@@ -21,7 +21,7 @@ class Search:
     """How an attack searches a budget; static under jit.
 
     Attributes:
-        norm: of the budget.
+        norm, bounds: of the budget.
         loss: a key of `LOSSES`, or TARGETED: attempt i aims at the other class with the i-th largest logit, and cycles through
             the classes.
         steps: per attempt.
@@ -32,6 +32,7 @@ class Search:
     """
 
     norm: Norm
+    bounds: Bounds
     loss: str
     steps: int
     restarts: int = 1
@@ -89,7 +90,7 @@ def attempts(
         number, best = state
         start = target.image
         if search.random:
-            start = drawn_within(jax.random.fold_in(key, number), target.image, search.norm, epsilon)
+            start = drawn_within(jax.random.fold_in(key, number), target.image, search.norm, epsilon, search.bounds)
         last, best = attempt(number, start, best)
         return number + 1, best.noted(last, *measured(target, last, search.loss, number)[1])
 

@@ -64,7 +64,7 @@ def smallest_budget(
     """
     epsilon = each_epsilon(largest, images)
     search = checked_search(settings, largest)
-    check_search(search, check_network(apply, variables, images, labels, search.together), key)
+    check_search(search, check_network(apply, variables, images, labels, search.together, largest.bounds), key)
     check_count("halvings", halvings, least=0)
     return _run(apply, variables, images, labels, key, epsilon, search=search, halvings=halvings)
 

@@ -1,4 +1,4 @@
-"""How far an attack may move an image: a ball of a norm about it, cut with the pixels' range [0, 1].
+"""How far an attack may move an image: a ball of a norm about it, cut with the range of pixels.
 
 All functions here are of one image, an array of any shape; `jax.vmap` gives those of many.
 """
@@ -23,34 +23,44 @@ from hullx.types import Array, Number
 
 Norm = Literal["linf", "l2"]
 NORMS: tuple[Norm, ...] = ("linf", "l2")
+# The least and the largest value of a pixel.
+Bounds = tuple[float, float]
+UNIT: Bounds = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Perturbations x' with ‖x' − x‖ ≤ ε and 0 ≤ x' ≤ 1.
+    """Perturbations x' with ‖x' − x‖ ≤ ε and low ≤ x' ≤ high; both hold for the returned numbers, whatever was rounded.
 
     Attributes:
         norm: "linf", the largest change of a pixel, or "l2", the Euclidean norm of all changes.
         epsilon: ε > 0 in the pixels' units, one for all images or (n,); may be traced.
+        bounds: low and high, by default those of images in [0, 1]; static. For images that are standardised with one mean and
+            deviation: ((0 − mean) / deviation, (1 − mean) / deviation), with ε divided by the deviation. If channels have
+            different ones, standardise within the network instead.
 
     Raises:
-        ArgumentError: another norm, an ε that is not a finite number above 0, or one above 1 for "linf".
+        ArgumentError: another norm, an ε that is not a finite number above 0, bounds that are not two finite numbers in
+            ascending order, or an ε for "linf" above their difference.
 
     Example:
         >>> Budget("linf", 8 / 255)
-        Budget(norm='linf', epsilon=0.0313...)
+        Budget(norm='linf', epsilon=0.0313..., bounds=(0.0, 1.0))
     """
 
     norm: Norm
     epsilon: Float[Array, "..."] | float
+    bounds: Bounds = UNIT
 
     def __post_init__(self) -> None:
         check_norm(self.norm)
+        check_bounds(self.bounds)
         if is_concrete(self.epsilon):
             check_positive("epsilon", self.epsilon)
-            if self.norm == "linf" and np.max(self.epsilon) > 1:
-                got = f"epsilon: got {np.max(self.epsilon):g}, expected at most 1, as pixels are in [0, 1]"
-                raise ArgumentError(f"{got}: divide it by 255 if it counts grey levels")
+            low, high = self.bounds
+            if self.norm == "linf" and np.max(self.epsilon) > high - low:
+                got = f"epsilon: got {np.max(self.epsilon):g}, expected at most {high - low:g}"
+                raise ArgumentError(f"{got}, as pixels are in [{low:g}, {high:g}]: divide it by 255 if it counts grey levels")
 
 
 def moved(changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm) -> Float[Array, ""]:
@@ -75,27 +85,27 @@ def steepest(gradient: Float[Array, "..."], norm: Norm) -> Float[Array, "..."]:
 
 
 def nearest_within(
-    changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm, epsilon: Number
+    changed: Float[Array, "..."], image: Float[Array, "..."], norm: Norm, epsilon: Number, bounds: Bounds = UNIT
 ) -> Float[Array, "..."]:
     """The budget's point nearest to `changed` in Euclidean distance, for both norms: in the ball and the pixels' range at once.
 
-    For L2 it is clip(x + t (changed − x), 0, 1) with the largest t ≤ 1 that the ball allows, for such are the points that meet
-    the Karush-Kuhn-Tucker conditions. Pixels that are clipped at some t are clipped at all larger ones. So t is solved for
+    For L2 it is clip(x + t (changed − x), low, high) with the largest t ≤ 1 that the ball allows, for such are the points that
+    meet the Karush-Kuhn-Tucker conditions. Pixels that are clipped at some t are clipped at all larger ones. So t is solved for
     with none clipped, then with those clipped that were beyond the range, and so on until they are no more.
 
     Args:
         changed: any point.
-        image: the ball's centre, in [0, 1].
+        image: the ball's centre, within the bounds.
 
     Example:
         >>> found = nearest_within(jnp.array([2.0, 0.0]), jnp.array([0.7, 0.5]), "l2", 0.5)
         >>> jnp.allclose(found, jnp.array([1.0, 0.1]))
         Array(True, dtype=bool)
     """
-    change = changed - image
+    change, (low, high) = changed - image, bounds
     if norm == "linf":
-        return _no_farther(jnp.clip(image + jnp.clip(change, -epsilon, epsilon), 0, 1), image, epsilon)
-    room = jnp.where(change > 0, 1 - image, image)
+        return _no_farther(jnp.clip(image + jnp.clip(change, -epsilon, epsilon), low, high), image, epsilon)
+    room = jnp.where(change > 0, high - image, image - low)
 
     def solved(clipped: Array) -> Array:
         left = jnp.maximum(epsilon**2 - jnp.where(clipped, room**2, 0).sum(), 0)
@@ -110,14 +120,18 @@ def nearest_within(
         return clipped, clipped.sum() > state[0].sum()
 
     clipped, _ = lax.while_loop(lambda state: state[1], more, (jnp.zeros(image.shape, bool), jnp.bool(True)))
-    step = jnp.clip(image + solved(clipped) * change, 0, 1) - image
-    # What rounding has left over. The range is convex and the image in it, so that a shorter step stays in it.
-    length = euclidean(step.ravel())
-    most = epsilon * (1 - 4 * jnp.finfo(image.dtype).eps)
-    return jnp.clip(image + step * jnp.minimum(most / jnp.where(length > 0, length, 1), 1), 0, 1)
+    step = jnp.clip(image + solved(clipped) * change, low, high) - image
+    # What rounding has left over. The range is convex and the image in it, so that a shorter step stays in it. A length of d
+    # pixels has a relative error of about √d units (Higham and Mary 2019, "A new approach to probabilistic rounding error
+    # analysis"), and adding the step to the image moves d pixels by one unit of the bounds each.
+    length, unit = euclidean(step.ravel()), jnp.finfo(image.dtype).eps * image.size**0.5
+    most = jnp.maximum(epsilon * (1 - 4 * unit) - unit * max(abs(low), abs(high)), 0)
+    return jnp.clip(image + step * jnp.minimum(most / jnp.where(length > 0, length, 1), 1), low, high)
 
 
-def drawn_within(key: Array, image: Float[Array, "..."], norm: Norm, epsilon: Number) -> Float[Array, "..."]:
+def drawn_within(
+    key: Array, image: Float[Array, "..."], norm: Norm, epsilon: Number, bounds: Bounds = UNIT
+) -> Float[Array, "..."]:
     """A point drawn uniformly from the ball, its pixels then clipped to their range.
 
     Example:
@@ -126,12 +140,12 @@ def drawn_within(key: Array, image: Float[Array, "..."], norm: Norm, epsilon: Nu
         Array(True, dtype=bool)
     """
     if norm == "linf":
-        drawn = jnp.clip(image + epsilon * jax.random.uniform(key, image.shape, image.dtype, -1, 1), 0, 1)
+        drawn = jnp.clip(image + epsilon * jax.random.uniform(key, image.shape, image.dtype, -1, 1), *bounds)
         return _no_farther(drawn, image, epsilon)
     direction_key, length_key = jax.random.split(key)
     direction = unit(jax.random.normal(direction_key, image.shape, image.dtype).ravel()).reshape(image.shape)
     length = epsilon * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
-    return nearest_within(image + length * direction, image, norm, epsilon)
+    return nearest_within(image + length * direction, image, norm, epsilon, bounds)
 
 
 def _no_farther(changed: Array, image: Array, epsilon: Number) -> Array:
@@ -150,6 +164,17 @@ def check_norm(norm: Any) -> None:
     """
     if norm not in NORMS:
         raise ArgumentError(f"norm: got {norm!r}, expected one of {', '.join(NORMS)}: choose one of them")
+
+
+def check_bounds(bounds: Any) -> None:
+    """Whether bounds are two finite numbers in ascending order.
+
+    Raises:
+        ArgumentError: they are not.
+    """
+    pair: Any = bounds if isinstance(bounds, tuple) else ()
+    if len(pair) != 2 or not all(isinstance(end, float | int) and np.isfinite(end) for end in pair) or not pair[0] < pair[1]:
+        raise ArgumentError(f"bounds: got {bounds!r}, expected (low, high), two finite numbers with low < high")
 
 
 def check_positive(name: str, value: Any) -> None:

@@ -16,6 +16,7 @@ from hullx.jax_settings import with_jax_defaults
 from hullx.numerics.norms import norm
 from hullx.probes.attacks.arguments import check_network, check_settings
 from hullx.probes.attacks.attacked import TOGETHER, Apply, Attacked, Found, Target, over_images
+from hullx.probes.attacks.budget import UNIT, Bounds, check_bounds
 from hullx.types import Array, Number
 
 
@@ -27,7 +28,7 @@ class DeepFool:
         overshoot: η in [0, 1): points are x + (1 + η) Σ r, which lie beyond the boundary; may be traced.
         steps: most steps; each takes the gradients of all candidates; static.
         candidates: number of other classes, those with the largest logits at the image; None for all; static.
-        bounded: whether images are in [0, 1] and points are clipped to it; static.
+        bounds: the range of images, to which points are clipped, or None; static.
         together: images in lockstep; static.
 
     Example:
@@ -38,7 +39,7 @@ class DeepFool:
     overshoot: Number = 0.02
     steps: int = 50
     candidates: int | None = None
-    bounded: bool = True
+    bounds: Bounds | None = UNIT
     together: int = TOGETHER
 
 
@@ -74,12 +75,14 @@ def deepfool(
     """
     check_settings(settings, DeepFool)
     how = settings
-    classes = check_network(apply, variables, images, labels, how.together, bounded=how.bounded)
+    if how.bounds is not None:
+        check_bounds(how.bounds)
+    classes = check_network(apply, variables, images, labels, how.together, how.bounds)
     check_count("steps", how.steps)
     check_count("candidates", how.candidates, none="all other classes")
     check_share("overshoot", how.overshoot, remedy="the paper's is 0.02")
     several = classes - 1 if how.candidates is None else min(how.candidates, classes - 1)
-    setting, overshoot = _Setting(how.steps, several, how.bounded), jnp.asarray(how.overshoot, jnp.result_type(images))
+    setting, overshoot = _Setting(how.steps, several, how.bounds), jnp.asarray(how.overshoot, jnp.result_type(images))
     return _run(apply, variables, images, labels, overshoot, setting=setting, together=how.together)
 
 
@@ -88,7 +91,7 @@ class _Setting(NamedTuple):
 
     steps: int
     candidates: int
-    bounded: bool
+    bounds: Bounds | None
 
 
 class _State(NamedTuple):
@@ -128,7 +131,7 @@ def _crossed(target: Target, *, overshoot: Array, setting: _Setting) -> Found:
         change = (distances[nearest] / lengths[nearest]).astype(state.total.dtype) * across[nearest]
         total = jnp.where(jnp.isfinite(distances[nearest]), state.total + change, state.total)
         moved = target.image + (1 + overshoot) * total
-        moved = jnp.clip(moved, 0, 1) if setting.bounded else moved
+        moved = moved if setting.bounds is None else jnp.clip(moved, *setting.bounds)
         point = jnp.where(fooled, state.point, moved)
         return _State(state.number + ~fooled, point, jnp.where(fooled, state.total, total), fooled)
 

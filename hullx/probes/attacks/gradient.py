@@ -73,8 +73,8 @@ def fgsm(
     Reference: Goodfellow et al. (2015), "Explaining and harnessing adversarial examples", section 4.
     """
     epsilon = each_epsilon(budget, images)
-    search, key = Search(budget.norm, loss, steps=1, random=False, together=together), jax.random.key(0)
-    check_search(search, check_network(apply, variables, images, labels, together), key)
+    search = Search(budget.norm, budget.bounds, loss, steps=1, random=False, together=together)
+    check_search(search, check_network(apply, variables, images, labels, together, budget.bounds), jax.random.key(0))
     return _one_step(apply, variables, images, labels, epsilon, search=search)
 
 
@@ -100,7 +100,7 @@ def pgd(
         apply: from variables and images (b, ...) to logits (b, k), such as `model.apply`; hashable, and the same object each
             time, for it is static.
         variables: of the network.
-        images: in [0, 1], of any shape.
+        images: within the budget's bounds, by default [0, 1], of any shape.
         labels: the right ones, whole numbers below k.
         key: of the random starts.
         budget: norm and ε, which may differ from image to image.
@@ -121,8 +121,9 @@ def pgd(
     epsilon = each_epsilon(budget, images)
     check_settings(settings, PGD)
     how = settings
-    search = Search(budget.norm, how.loss, how.steps, how.restarts, how.random_start, how.early_stop, how.together)
-    check_search(search, check_network(apply, variables, images, labels, how.together), key)
+    attempt = how.loss, how.steps, how.restarts, how.random_start, how.early_stop, how.together
+    search = Search(budget.norm, budget.bounds, *attempt)
+    check_search(search, check_network(apply, variables, images, labels, how.together, budget.bounds), key)
     sizes = sizes_of(epsilon, how.steps, how.step_size)
     return _many_steps(apply, variables, images, labels, key, epsilon, sizes, search=search)
 
@@ -132,7 +133,7 @@ def _one_step(apply: Apply, variables: Any, images: Array, labels: Array, epsilo
     def one(target: Target, epsilon: Array) -> Found:
         gradient = jax.grad(lambda point: measured(target, point, search.loss)[0])(target.image)
         moved = target.image + epsilon * steepest(gradient, search.norm)
-        moved = nearest_within(moved, target.image, search.norm, epsilon)
+        moved = nearest_within(moved, target.image, search.norm, epsilon, search.bounds)
         return Found(moved, target.fooled(target.network(moved)), jnp.int32(1))
 
     return over_images(one, apply, variables, images, labels, epsilon, norm=search.norm, together=search.together)
@@ -171,7 +172,8 @@ def _climbed(
         (_, seen), gradient = look(point)
         best = best.noted(point, *seen)
         on = goes_on(target, best, search)
-        moved = nearest_within(point + sizes[number] * steepest(gradient, search.norm), target.image, search.norm, epsilon)
+        moved = point + sizes[number] * steepest(gradient, search.norm)
+        moved = nearest_within(moved, target.image, search.norm, epsilon, search.bounds)
         return number + 1, jnp.where(on, moved, point), best._replace(steps=best.steps + on)
 
     def unfinished(state: tuple[Array, Array, Best]) -> Array:
