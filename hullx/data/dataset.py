@@ -11,11 +11,11 @@ from jaxtyping import Int, Num
 class Split(NamedTuple):
     """Images with their labels.
 
-    - images: (n, height, width, channels), float32 in [0, 1] or uint8 in 0–255, as loaded.
+    - images: (n, height, width, channels), float32 in [0, 1] or uint8 in 0–255, as loaded; or rows of a table (n, d).
     - labels: non-negative integers, one per image.
     """
 
-    images: Num[np.ndarray, "n h w c"]
+    images: Num[np.ndarray, "n ..."]
     labels: Int[np.ndarray, "n"]
 
     @property

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-def representations(model: nn.Module, variables: Any, images: Float[Array, "b h w c"]) -> dict[str, Array]:
+def representations(model: nn.Module, variables: Any, images: Float[Array, "b ..."]) -> dict[str, Array]:
     """The activations of a network's layers, by the names in the model's docstring, from first to last.
 
     For models that sow no "representations": the outputs of all submodules by path; for repeated calls, the first output.

@@ -36,7 +36,7 @@ class RandomFeatures(nn.Module):
     activation: str = "relu"
 
     @nn.compact
-    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+    def __call__(self, images: Float[Array, "b ..."], *, train: bool = False) -> Float[Array, "b k"]:
         del train
         rows = images.reshape(len(images), -1)
         shape = rows.shape[1], self.features
@@ -68,7 +68,7 @@ class Polynomial(nn.Module):
     degree: int = 3
 
     @nn.compact
-    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+    def __call__(self, images: Float[Array, "b ..."], *, train: bool = False) -> Float[Array, "b k"]:
         del train
         rows = images.reshape(len(images), -1)
         powers = [jnp.ones_like(rows[:, :1]), *(rows**k for k in range(1, self.degree + 1))]

@@ -64,7 +64,7 @@ class MLP(nn.Module):
     activation: str = "relu"
 
     @nn.compact
-    def __call__(self, images: Float[Array, "b h w c"], *, train: bool = False) -> Float[Array, "b k"]:
+    def __call__(self, images: Float[Array, "b ..."], *, train: bool = False) -> Float[Array, "b k"]:
         del train
         values = images.reshape(len(images), -1)
         for i in range(1, self.depth + 1):

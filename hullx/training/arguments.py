@@ -45,7 +45,7 @@ def check_fit(key: Array, model: nn.Module, optimizer: Any, train: Split, test: 
         raise ArgumentError(f"until: got {until!r}, expected a share of the training images, from 0 to 1")
     for name, split in (("train", train), ("test", test)):
         if split is not None:
-            _check_images(name, split)
+            _check_images(name, split, augment=config.augment is not None)
     n, labels = len(train.images), np.shape(train.labels)
     if labels not in ((n,), (*key.shape, n)):
         expected = f"({n},)" + (f" or ({len(key)}, {n})" if key.ndim else "")
@@ -62,10 +62,29 @@ def check_fit(key: Array, model: nn.Module, optimizer: Any, train: Split, test: 
     _check_labels(model, train)
 
 
-def _check_images(name: str, split: Split) -> None:
+def as_split(name: str, given: Any) -> Split:
+    """A split as it is, or a pair of arrays as a split.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    if isinstance(given, Split):
+        return given
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise ArgumentTypeError(f"{name}: got {type(given).__name__}, expected a Split or a pair of arrays (images, labels)")
+    images: Any
+    images, labels = given
+    if not isinstance(images, jax.Array):
+        images = np.asarray(images)
+        images = images.astype(np.float32) if images.dtype == np.float64 else images
+    return Split(images, np.asarray(labels))
+
+
+def _check_images(name: str, split: Split, *, augment: bool) -> None:
     images = split.images
-    if not hasattr(images, "dtype") or images.ndim != 4 or not len(images):
-        raise ArgumentError(f"{name}.images has shape {np.shape(images)}: it must be (n, height, width, channels) with n ≥ 1")
+    expected = "(n, height, width, channels)" + ("" if augment else " or (n, d)")
+    if not hasattr(images, "dtype") or images.ndim not in ((4,) if augment else (2, 4)) or not len(images):
+        raise ArgumentError(f"{name}.images has shape {np.shape(images)}: it must be {expected} with n ≥ 1")
     if jnp.issubdtype(images.dtype, jnp.floating) and not finite_and_max(images).finite:
         raise ArgumentError(f"{name}.images hold NaN or infinity: drop or repair those images")
 

@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hullx.data.dataset import Split
 from hullx.jax_settings import with_jax_defaults
 from hullx.runs.progress import progress
-from hullx.training.arguments import check_fit, fingerprint, one_each, started
+from hullx.training.arguments import as_split, check_fit, fingerprint, one_each, started
 from hullx.training.checkpoints import opened
 from hullx.training.config import Checkpointing, FitConfig
 from hullx.training.history import History, check_finite, note, reached, stacked, summary, unstacked
@@ -60,10 +60,10 @@ def fit(
     key: Array,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
-    train: Split,
+    train: Split | tuple[Array, Array],
     config: FitConfig,
     *,
-    test: Split | None = None,
+    test: Split | tuple[Array, Array] | None = None,
     start: Any = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Fit:
@@ -74,8 +74,8 @@ def fit(
         model: a Flax linen module from images to logits, called with `train=`.
         optimizer: an Optax optimizer; schedules count steps, len(images) // batch per epoch. Optimizers that look at the loss,
             such as `optax.lbfgs`, get it as `value`, `grad` and `value_fn`.
-        train: images (n, h, w, c) float32 and labels (n,), integers below the model's outputs; or labels (m, n), one row per
-            ensemble member.
+        train: images (n, h, w, c) float32, or rows (n, d) for models that take them, such as `MLP`; and labels (n,), integers
+            below the model's outputs, or (m, n), one row per ensemble member. A `Split` or a pair of arrays.
         config: how to train, see `FitConfig`.
         test: a split for evaluation after each epoch.
         start: initial variables instead of random ones, such as another run's `fitted.state.variables`; for an ensemble with
@@ -98,6 +98,7 @@ def fit(
         >>> bool(fitted.history.test_accuracy[-1] > 0.95)
         True
     """
+    train, test = as_split("train", train), None if test is None else as_split("test", test)
     check_fit(key, model, optimizer, train, test, config)
     layout = Layout.ONE if not key.ndim else Layout.SHARED if config.ensemble.share_batches else Layout.OWN
     rates, scales = (one_each(name, getattr(config.ensemble, name), key) for name in ("rate", "scale"))
@@ -122,9 +123,8 @@ def fit(
         if saved is not None and (found := saved.restore(state)) is not None:
             state, record = found
             rows = unstacked(History(**record))
-        with progress(
-            config.title or "", config.epochs * len(train.images), "images", shown=config.title is not None
-        ) as report:
+        title = f"{config.title}, resuming at epoch {len(rows) + 1}" if rows else f"{config.title}"
+        with progress(title, config.epochs * len(train.images), "images", shown=config.title is not None) as report:
             while len(rows) < config.epochs and not reached(rows, until):
                 state, row = _epoch(programs, state, data, len(rows), until)
                 rows.append(row)

@@ -52,7 +52,7 @@ class Metrics(NamedTuple):
 
 
 def init_state(
-    key: Array, model: nn.Module, optimizer: optax.GradientTransformation, images: Float[Array, "b h w c"], scale: Any = 1.0
+    key: Array, model: nn.Module, optimizer: optax.GradientTransformation, images: Float[Array, "b ..."], scale: Any = 1.0
 ) -> TrainState:
     """A network's initial state.
 
@@ -82,7 +82,7 @@ def init_state(
 
 def train_step(
     state: TrainState,
-    images: Float[Array, "b h w c"],
+    images: Float[Array, "b ..."],
     labels: Int[Array, "b"],
     rate: Any = 1.0,
     *,
@@ -133,7 +133,7 @@ def train_step(
 class Data(NamedTuple):
     """A split on the device."""
 
-    images: Float[Array, "n h w c"]
+    images: Float[Array, "n ..."]
     labels: Int[Array, "... n"]  # in an ensemble one row per member
 
 

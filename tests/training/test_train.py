@@ -93,6 +93,14 @@ def test_mlp_learns_the_digits(data: Dataset) -> None:
     assert np.isnan(fitted.history.train_accuracy).all()
 
 
+def test_rows_of_a_table_train_as_images_do(few: Split) -> None:
+    config = FitConfig(epochs=2, batch=50, title=None)
+    expected = fit(KEY, MODEL, OPTIMIZER, few, config, test=few)
+    found = fit(KEY, MODEL, OPTIMIZER, (few.rows.astype(float), few.labels.tolist()), config, test=(few.rows, few.labels))
+    np.testing.assert_array_equal(found.history.loss, expected.history.loss)
+    np.testing.assert_array_equal(found.history.test_accuracy, expected.history.test_accuracy)
+
+
 def test_early_stop(data: Dataset) -> None:
     fitted = fit(KEY, MLP(10), OPTIMIZER, data.train, FitConfig(epochs=100, until=0.99, title=None))
     accuracies = fitted.history.train_accuracy
