@@ -77,7 +77,7 @@ def as_split(name: str, given: Any) -> Split:
     if not isinstance(images, jax.Array):
         images = np.asarray(images)
         images = images.astype(np.float32) if images.dtype == np.float64 else images
-    return Split(images, np.asarray(labels))
+    return Split(images, np.asarray(labels))  # pyright: ignore[reportArgumentType]
 
 
 def _check_images(name: str, split: Split, *, augment: bool) -> None:
