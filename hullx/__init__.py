@@ -11,6 +11,7 @@ from hullx import certificate, solvers
 from hullx.core.hull import Hull
 from hullx.errors import HullxError
 from hullx.projection import distance, prepare, project
+from hullx.simplex import simplex_lstsq, simplex_qp
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
@@ -33,6 +34,8 @@ __all__ = [
     "probes",
     "project",
     "runs",
+    "simplex_lstsq",
+    "simplex_qp",
     "solvers",
     "spaces",
     "sweep",
