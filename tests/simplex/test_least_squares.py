@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import nnls_distance
-from scipy.optimize import check_grad
 
 import hullx
 from hullx import Status
@@ -47,6 +49,7 @@ def test_one_right_hand_side_is_a_column_of_many(rng: np.random.Generator) -> No
 def test_a_quadratic_program_has_the_same_weights(rng: np.random.Generator) -> None:
     A, b = rng.normal(size=(8, 30)), 2 * rng.normal(size=8)
     found = hullx.simplex_lstsq(A, b)
+    assert found.weights is not None
     np.testing.assert_allclose(found.weights, hullx.simplex_qp(A.T @ A, -A.T @ b).weights, atol=1e-8)
 
 
@@ -121,24 +124,29 @@ def test_range_of_a_random_face(rng: np.random.Generator) -> None:
 
 
 def test_derivatives_under_jit(x64: None, rng: np.random.Generator) -> None:
-    A, b = rng.normal(size=(4, 6)), 3 * rng.normal(size=4)
-    cotangent = rng.normal(size=6)
+    A, b, cotangent = rng.normal(size=(4, 6)), 3 * rng.normal(size=4), rng.normal(size=6)
 
-    def value(b: jax.Array) -> jax.Array:
-        return cotangent @ hullx.simplex_lstsq(A, b).weights
+    def value(b: Any) -> Any:
+        weights: Any = hullx.simplex_lstsq(A, b).weights
+        return cotangent @ weights
 
-    assert check_grad(lambda b: float(jax.jit(value)(b)), jax.jit(jax.grad(value)), b) < 1e-6
-    many = jax.jit(hullx.simplex_lstsq)(jnp.asarray(A), jnp.asarray(np.stack([b, -b], 1)))
+    found, slope = jax.jit(jax.value_and_grad(value))(b)
+    np.testing.assert_allclose(found, value(b), rtol=1e-9)
+    numeric = [(value(b + step) - value(b - step)) / 2e-5 for step in 1e-5 * np.eye(4)]
+    np.testing.assert_allclose(slope, numeric, rtol=1e-6, atol=1e-8)
+
+
+def test_shapes_under_jit() -> None:
+    A, B = jnp.zeros((2, 5)), jnp.zeros((2, 3))
+    many = jax.eval_shape(hullx.simplex_lstsq, A, B)
     assert many.matrix is None
-    np.testing.assert_allclose(many.weights[:, 0], hullx.simplex_lstsq(A, b).weights, atol=1e-9)
-    sparse = jax.jit(lambda b: hullx.simplex_lstsq(A, b, dense=False))(b)
-    assert sparse.weights is None
-
-
-def test_uniqueness_of_a_traced_result_is_refused() -> None:
-    found = jax.jit(hullx.simplex_lstsq)(jnp.asarray(SQUARE), jnp.array([2.0, 0.5]))
+    assert many.weights is not None
+    assert (many.weights.shape, many.residual.shape) == ((5, 3), (3,))
+    one = jax.eval_shape(partial(hullx.simplex_lstsq, dense=False), A, B[:, 0])
+    assert one.weights is None
+    assert one.residual.shape == ()
     with pytest.raises(ArgumentTypeError, match="call simplex_lstsq outside jit"):
-        _ = found.unique
+        _ = many.unique
 
 
 @pytest.mark.parametrize(

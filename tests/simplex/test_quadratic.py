@@ -29,10 +29,10 @@ def smallest(gram: np.ndarray, linear: np.ndarray) -> float:
 
 def exact(gram: np.ndarray, linear: np.ndarray, weights: np.ndarray) -> Fraction:
     """f at the weights divided by their sum, in rational arithmetic."""
-    total = sum(map(Fraction, weights))
+    total = sum(map(Fraction, weights), Fraction())
     w = [Fraction(each) / total for each in weights]
-    curved = sum(w[i] * w[j] * Fraction(gram[i, j]) for i in range(len(w)) for j in range(len(w)))
-    return curved / 2 + sum(a * Fraction(c) for a, c in zip(w, linear, strict=True))
+    curved = sum((w[i] * w[j] * Fraction(gram[i, j]) for i in range(len(w)) for j in range(len(w))), Fraction())
+    return sum((a * Fraction(c) for a, c in zip(w, linear, strict=True)), curved / 2)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 6])
@@ -48,7 +48,7 @@ def test_all_supports_of_small_problems(rank: int, rng: np.random.Generator) -> 
             assert found.lower - 1e-12 * size <= expected <= found.value + 1e-12 * size
             assert found.value - expected < 1e-10 * size
             assert found.value - found.lower < 1e-12 * size * n
-            assert exact(gram, linear, found.weights) <= Fraction(found.value)
+            assert exact(gram, linear, found.weights) <= Fraction(float(found.value))
             np.testing.assert_allclose(found.weights.sum(), 1)
             assert (found.weights >= 0).all()
 
@@ -58,8 +58,8 @@ def test_lower_bounds_hold_at_other_weights_exactly(rng: np.random.Generator) ->
     gram, linear = factor.T @ factor, rng.integers(-8, 9, 6).astype(float)
     found = hullx.simplex_qp(gram, linear)
     for _ in range(50):
-        assert Fraction(found.lower) <= exact(gram, linear, rng.dirichlet(np.full(6, 0.3)))
-    assert Fraction(found.lower) <= exact(gram, linear, found.weights)
+        assert Fraction(float(found.lower)) <= exact(gram, linear, rng.dirichlet(np.full(6, 0.3)))
+    assert Fraction(float(found.lower)) <= exact(gram, linear, found.weights)
 
 
 def test_several_linear_terms_and_no_limit_reached(rng: np.random.Generator) -> None:
