@@ -96,6 +96,7 @@ class HullDomain(BaseEstimator):
     """
 
     n_features_in_: int
+    feature_names_in_: np.ndarray  # only after fitting a table with names
 
     def __init__(
         self, *, scale: str = "none", n_components: int | None = None, n_neighbors: int | None = None, rtol: float = 1e-6

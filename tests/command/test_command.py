@@ -65,7 +65,7 @@ def test_columns_are_matched_by_name(kind: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["npy", "npz"])
 def test_what_is_printed(kind: str, folder: Path) -> None:
-    done = started(main, write(TRAIN, f"train.{kind}"), write(TEST[["age", "height"]], f"test.{kind}"))
+    done = started(main, write(TRAIN, f"train.{kind}"), write(TEST.reindex(columns=["age", "height"]), f"test.{kind}"))
     assert done.status == 0, done.errors
     lines = done.out.splitlines()
     assert lines[0].startswith(f"test.{kind} and the hull of 4 × 2 train.{kind}")
