@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+PAGE = Path(__file__).parents[2] / "docs" / "simplex.md"
 
-def test_recipes() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "simplex.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 4
-    synthetic, unmixing, archetypes, tasks = ({} for _ in blocks)
-    for block, names in zip(blocks, (synthetic, unmixing, archetypes, tasks), strict=True):
-        exec(block, names)
-    # Synthetic control: the donors of the truth, a unit inside the hull before treatment and its effect after it.
-    np.testing.assert_allclose(synthetic["fit"].weights, synthetic["truth"], atol=1e-6)
-    np.testing.assert_allclose(synthetic["effect"], 2, atol=1e-6)
-    assert synthetic["inside"]
-    assert synthetic["outlier"].projection.outside
-    # Unmixing.
-    assert np.abs(unmixing["found"].weights - unmixing["abundances"]).max() < 0.1
-    assert unmixing["found"].unique.all()
-    # Archetypes: the loss falls.
-    assert archetypes["losses"][-1] < 0.5 * archetypes["losses"][0]
-    # Multi-task: a common direction of descent.
-    assert (tasks["gradients"] @ tasks["direction"] > 0).all()
-    np.testing.assert_allclose(tasks["same"].weights, tasks["weights"], atol=1e-6)
+
+def recipe(title: str) -> dict[str, Any]:
+    """The names after the program below a heading."""
+    found = re.search(rf"## {title}\n.*?```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)
+    return names
+
+
+def test_synthetic_control() -> None:
+    names = recipe("Synthetic control")
+    np.testing.assert_allclose(names["fit"].weights, names["truth"], atol=1e-6)
+    np.testing.assert_allclose(names["effect"], 2, atol=1e-6)
+    assert names["inside"]
+    assert names["unique"]
+    np.testing.assert_allclose([names["low"], names["high"]], 0.3, atol=1e-6)
+    assert names["outlier"].projection.outside
+
+
+def test_unmixing() -> None:
+    names = recipe("Unmixing")
+    assert np.abs(names["found"].weights - names["abundances"]).max() < 0.1
+    assert names["found"].unique.all()
+
+
+def test_archetypes() -> None:
+    losses = recipe("Archetypes")["losses"]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_multi_task() -> None:
+    names = recipe("Multi-task learning")
+    assert (names["gradients"] @ names["direction"] > 0).all()  # every loss falls
+    np.testing.assert_allclose(names["same"].weights, names["weights"], atol=1e-6)
