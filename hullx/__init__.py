@@ -1,7 +1,7 @@
 """hullx: certified projections onto convex hulls, and tools to study networks outside the hull of their training set.
 
 `hullx.data`, `hullx.geometry`, `hullx.models`, `hullx.probes`, `hullx.runs`, `hullx.spaces` and `hullx.training` are imported
-on first use. They take longer to import, and some need optional packages (see `hullx.extras`).
+on first use, and so is `HullDomain`. They take longer to import, and some need optional packages (see `hullx.extras`).
 """
 
 import importlib
@@ -11,16 +11,19 @@ from hullx import certificate, solvers
 from hullx.core.hull import Hull
 from hullx.errors import HullxError
 from hullx.projection import distance, prepare, project
+from hullx.simplex import simplex_lstsq, simplex_qp
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
 if TYPE_CHECKING:
     from hullx import data, geometry, models, probes, runs, spaces, training
+    from hullx.estimator import HullDomain
 
     __version__: str
 
 __all__ = [
     "Hull",
+    "HullDomain",
     "HullxError",
     "Projection",
     "Status",
@@ -33,6 +36,8 @@ __all__ = [
     "probes",
     "project",
     "runs",
+    "simplex_lstsq",
+    "simplex_qp",
     "solvers",
     "spaces",
     "sweep",
@@ -42,6 +47,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a subpackage on first use, or return the installed version."""
+    if name == "HullDomain":
+        return importlib.import_module("hullx.estimator").HullDomain
     if name in __all__:
         return importlib.import_module(f"hullx.{name}")
     if name == "__version__":

@@ -34,6 +34,7 @@ SOURCES = {
     "rich": Source("rich", "experiments"),
     "tyro": Source("tyro", "experiments"),
     "tensorboardX": Source("tensorboardX", "tensorboard"),
+    "pyarrow": Source("pyarrow", "tables"),
 }
 
 

@@ -74,9 +74,11 @@ def test_examples(module: str) -> None:
     [
         "hullx",
         "hullx.data",
+        "hullx.domain",
         "hullx.geometry",
         "hullx.models",
         "hullx.probes.attacks",
+        "hullx.simplex",
         "hullx.solvers",
         "hullx.spaces",
         "hullx.training",

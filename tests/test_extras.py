@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hullx
@@ -89,6 +90,8 @@ FIRST_USES = {
     "hullx.spaces.Features": FEATURES,
     "from hullx.spaces import layers": FEATURES,
     "hullx.geometry.neighbours(np.eye(2), np.eye(2))": NEIGHBOURS,
+    "hullx.HullDomain()": "hullx.HullDomain needs scikit-learn: pip install 'hullx[data]'",
+    "from hullx import HullDomain": "hullx.HullDomain needs scikit-learn: pip install 'hullx[data]'",
     "hullx.data.load('digits')": "data set 'digits' needs scikit-learn: pip install 'hullx[data]'",
     "hullx.data.load('mnist')": "data set 'mnist' needs tensorflow-datasets: pip install 'hullx[data]'",
     "hullx.project(np.zeros(2), np.eye(2), solver='projected_gradient')": "solver projected_gradient needs jaxopt: "
@@ -132,6 +135,18 @@ print(json.dumps(said))
 def test_commands_say_it_in_one_line(module: str, arguments: list[str], sentence: str, tmp_path: Path) -> None:
     done = run(START.format(arguments, module), tmp_path)
     assert (done.returncode, done.stderr) == (2, f"error: {sentence}\n")
+
+
+def test_the_command_needs_no_extra_but_for_parquet(tmp_path: Path) -> None:
+    np.save(tmp_path / "train.npy", np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    (tmp_path / "test.csv").write_text("a,b\n2,0.5\n0.5,0.5\n")
+    (tmp_path / "test.parquet").write_bytes(b"")
+    done = run(START.format(["train.npy", "test.csv", "--html", "page.html"], "hullx"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "outside              1 of 2 rows    50.0%" in done.stdout
+    done = run(START.format(["train.npy", "test.parquet"], "hullx"), tmp_path)
+    said = "error: reading .parquet needs pyarrow: pip install 'hullx[tables]'\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_a_run_of_an_experiment_that_lacks_a_package(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_unknown_names() -> None:
 def test_folders_are_imported_when_they_are_used() -> None:
     script = """
 import sys, hullx
-lazy = {"hullx.data", "hullx.geometry", "hullx.models", "hullx.probes", "hullx.spaces", "hullx.training"}
+lazy = {"hullx.data", "hullx.geometry", "hullx.models", "hullx.probes", "hullx.spaces", "hullx.training", "hullx.estimator"}
 dir(hullx), hullx.__version__
 assert not lazy & set(sys.modules), lazy & set(sys.modules)
 assert hullx.geometry.__name__ == "hullx.geometry"
@@ -47,7 +47,18 @@ assert hullx.geometry.__name__ == "hullx.geometry"
 
 
 def test_importing_hullx_is_cheap() -> None:
-    heavy = ("matplotlib", "tyro", "jaxopt", "tensorflow_datasets", "orbax", "scipy.stats")
+    heavy = (
+        "matplotlib",
+        "sklearn",
+        "pandas",
+        "pyarrow",
+        "scipy.optimize",
+        "tyro",
+        "jaxopt",
+        "tensorflow_datasets",
+        "orbax",
+        "scipy.stats",
+    )
     program = f"import sys, hullx.runs; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -64,6 +64,13 @@ def test_derivatives() -> None:
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(names["parameters"]))
 
 
+def test_tables() -> None:
+    names = executed("docs/tables.md", 1)
+    assert list(names["model"].predict(names["row"])) == [-1]
+    assert names["why"].proof == ("height",)
+    assert names["why"].smallest
+
+
 def test_a_solver_of_your_own() -> None:
     names = executed("docs/solvers.md", 1)
     own, default = names["found"], names["hullx"].project(names["around"], names["cloud"])

@@ -71,7 +71,9 @@ def coarse_source(hull: Hull) -> DeviceSource | None:
     return DeviceSource(Hull(rows, rows, squares, hull.n, frame))
 
 
-def coarse_start(queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Goal, tally: Tally) -> Start:
+def coarse_start(
+    queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Goal, tally: Tally, excluded: np.ndarray | None = None
+) -> Start:
     """Supports, weights and candidates of the projections in the principal directions, as a start of the search.
 
     Args:
@@ -79,6 +81,7 @@ def coarse_start(queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Go
         hull: the hull whose principal directions `source` has.
         goal: of the full search; the coarse one uses RTOL if that is larger.
         tally: called with (0, 0) between batches, so that it can end the search.
+        excluded: (m,), rows that do not belong to the hulls, or None.
     """
     assert hull.coarse is not None
     directions, frame = np.asarray(hull.coarse.basis), jax.tree.map(np.asarray, hull.frame)
@@ -96,5 +99,5 @@ def coarse_start(queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Go
 
     goal = goal._replace(rtol=max(RTOL, float(goal.rtol)))
     assert stages[0].method is Method.FLOAT32
-    run_queue(placed, Work(source, stages, goal, record, lambda done, certified: tally(0, 0)), start=None)
+    run_queue(placed, Work(source, stages, goal, record, lambda done, certified: tally(0, 0)), excluded=excluded)
     return found

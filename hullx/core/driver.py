@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from hullx.core.coarse_start import coarse_source, coarse_start
@@ -54,13 +55,22 @@ def quiet(done: int, certified: int) -> None:
     """A `Tally` without output."""
 
 
-def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | None = None, tally: Tally = quiet) -> Projection:
+def solve(
+    queries: np.ndarray,
+    problem: Problem,
+    goal: Goal,
+    *,
+    start: Start | None = None,
+    tally: Tally = quiet,
+    excluded: np.ndarray | None = None,
+) -> Projection:
     """Project queries in as many threads as the source allows; return NumPy arrays.
 
     Args:
         queries: raw, (m, d).
         start: the initial supports; None for the nearest points.
         tally: called with the numbers of finished and of certified queries.
+        excluded: (m,) int32, for each query a row of the points that does not belong to its hull, or −1; None for no query.
     """
     source, m, numbers = problem.source, len(queries), problem.source.rows * problem.d
     if not m:
@@ -70,12 +80,21 @@ def solve(queries: np.ndarray, problem: Problem, goal: Goal, *, start: Start | N
     few = start is None and (m == 1 or (few and problem.directions is None))
 
     def run(part: slice, tally: Tally) -> Projection:
-        return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few)
+        left_out = None if excluded is None else excluded[part]
+        return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few, left_out)
 
     return run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
 
 
-def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start | None, tally: Tally, few: bool) -> Projection:
+def _solve_part(
+    queries: np.ndarray,
+    problem: Problem,
+    goal: Goal,
+    start: Start | None,
+    tally: Tally,
+    few: bool,
+    excluded: np.ndarray | None,
+) -> Projection:
     source, m = problem.source, len(queries)
     batch = batch_size(m, source.batch, source.rows)
     stages = host_stages(problem.n, problem.d, rows=source.rows, batch=batch, setup=problem.setup)
@@ -86,7 +105,7 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
         result = record(result, state, float(source.frame.scale))
 
     if few and isinstance(source, DeviceSource):
-        first_round = _search(queries, source, goal, stages[0])
+        first_round = _search(queries, source, goal, stages[0], excluded)
         over = first_round.status >= 0
         keep(subset(first_round, over))
         first, certified_first = int(over.sum()), int(decided(first_round.status).sum())
@@ -99,17 +118,19 @@ def _solve_part(queries: np.ndarray, problem: Problem, goal: Goal, start: Start 
             run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
         return result
     if start is None and problem.directions is not None and problem.hull is not None:
-        start = coarse_start(queries, problem.hull, problem.directions, goal, tally)
-    run_queue(queries, Work(source, stages, goal, keep, tally), start=start)
+        start = coarse_start(queries, problem.hull, problem.directions, goal, tally, excluded)
+    run_queue(queries, Work(source, stages, goal, keep, tally), start=start, excluded=excluded)
     return result
 
 
-def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage) -> QueryState:
+def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage, excluded: np.ndarray | None) -> QueryState:
     """Run the first stage for all queries, in programs of few sizes."""
     size = next((size for size in SIZES if size >= len(queries)), SIZES[-1])
     parts = list[QueryState]()
     for first in range(0, len(queries), size):
         part = queries[first : first + size]
-        found = to_host(source.search(fill(part, size), len(part), goal, stage._replace(batch=size)), len(part))
+        left_out = None if excluded is None else fill(excluded[first : first + size], size)
+        state = source.search(fill(part, size), len(part), goal, stage._replace(batch=size), left_out)
+        found = to_host(state, len(part))
         parts.append(found._replace(row=np.arange(first, first + len(part))))
-    return QueryState(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
+    return jax.tree.map(lambda *fields: np.concatenate(fields), *parts)

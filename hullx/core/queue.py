@@ -80,13 +80,21 @@ class Queue:
         return now, subset(state, slice(batch))
 
 
-def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, undecided: QueryState | None = None) -> None:
+def run_queue(
+    queries: np.ndarray,
+    work: Work,
+    *,
+    start: Start | None = None,
+    undecided: QueryState | None = None,
+    excluded: np.ndarray | None = None,
+) -> None:
     """Project queries onto a source's points; record the state of each query when it ends.
 
     Args:
         queries: raw, (m, d).
         start: the initial supports; None for the nearest points.
         undecided: states of the queries left undecided by a first stage, instead of all queries.
+        excluded: (m,) int32, rows that do not belong to the hulls, or None.
     """
     source, stages, goal, record, tally = work
     fresh = np.flatnonzero(np.isfinite(queries).all(1)) if undecided is None else np.zeros(0, np.int64)
@@ -98,9 +106,9 @@ def run_queue(queries: np.ndarray, work: Work, *, start: Start | None = None, un
     def begin(rows: np.ndarray) -> None:
         if start is None:
             stage = stages[queue.entry]
-            queue.put(_on_nearest(source, queries, rows, stage), np.full(len(rows), queue.entry), stages)
+            queue.put(_on_nearest(source, queries, rows, stage, excluded), np.full(len(rows), queue.entry), stages)
         else:
-            queue.put(*_on_start(queries, rows, start, stages), stages)
+            queue.put(*_on_start(queries, rows, start, stages, excluded), stages)
 
     while (taken := queue.take(stages, begin)) is not None:
         now, state = taken
@@ -134,16 +142,28 @@ def _next_stage(stages: list[Stage], now: int, status: np.ndarray) -> np.ndarray
     return np.where(status == CROWDED, wider, np.where(status == STUCK, better, now))
 
 
-def _on_nearest(source: HostSource, queries: np.ndarray, rows: np.ndarray, stage: Stage) -> QueryState:
+def _on_nearest(
+    source: HostSource, queries: np.ndarray, rows: np.ndarray, stage: Stage, excluded: np.ndarray | None
+) -> QueryState:
     """Initial states on the nearest point, with the nearest points as candidates."""
-    candidates = np.asarray(source.nearest(fill(queries[rows], stage.batch), stage.candidates))[: len(rows)]
-    return init(rows, queries[rows], candidates, working_dtype(stage.method, queries.dtype))
+    mine = None if excluded is None else excluded[rows]
+    filled = None if mine is None else fill(mine, stage.batch)
+    candidates = np.asarray(source.nearest(fill(queries[rows], stage.batch), stage.candidates, filled))[: len(rows)]
+    return init(rows, queries[rows], candidates, working_dtype(stage.method, queries.dtype), mine)
 
 
-def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage]) -> tuple[QueryState, np.ndarray]:
+def _on_start(
+    queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage], excluded: np.ndarray | None
+) -> tuple[QueryState, np.ndarray]:
     """Initial states on given supports, in the first stage that leaves room for growth."""
     weights = np.where(np.isfinite(start.weights[rows]), start.weights[rows], 0)
-    support = np.asarray(start.support, np.int32)[rows]
+    support, candidates = np.asarray(start.support, np.int32)[rows], start.candidates[rows]
+    mine = None if excluded is None else excluded[rows]
+    if mine is not None:
+        # Another row, the first or the second, replaces an excluded one, without its weight.
+        other = np.where(mine == 0, 1, 0).astype(np.int32)[:, None]
+        weights = np.where(support == mine[:, None], 0, weights)
+        support, candidates = (np.where(field == mine[:, None], other, field) for field in (support, candidates))
     weights[weights.sum(1) == 0, 0] = 1  # queries without weights start on the first point
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
@@ -152,7 +172,7 @@ def _on_start(queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[
     size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
     stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)
     slots = max(stage.candidates for stage in (stages[i] for i in np.unique(stage_of)))
-    state = init(rows, queries[rows], start.candidates[rows], working_dtype(stages[0].method, queries.dtype))
+    state = init(rows, queries[rows], candidates, working_dtype(stages[0].method, queries.dtype), mine)
     state = pad_slots(state._replace(steps=start.steps[rows].astype(np.int32)), slots)
     width = min(state.support.shape[1], support.shape[1])
     weights = weights[:, :width] / weights[:, :width].sum(1, keepdims=True)

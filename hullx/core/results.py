@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax.typing import DTypeLike
 
-from hullx.core.state import QueryState
+from hullx.core.state import QueryState, subset
 from hullx.types import Array, Number, Projection, Status
 
 
@@ -45,7 +45,7 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
     """
     finite = state.status != Status.NONFINITE
     if not finite.all():
-        state = QueryState(*(field[finite] for field in state))
+        state = subset(state, finite)
     most = int((state.weights > 0).sum(1).max(initial=1))
     result, rows = pad_support(result, most), state.row
     order = np.argsort(-state.weights, axis=1, kind="stable")[:, :most]

@@ -32,12 +32,13 @@ class PointSource(Protocol):
     """Points in any storage, as rounds use them. `active`, (b,) bool, marks valid queries; others get arbitrary results.
 
     - solve(state, steps left (b,), active, stage): each query's solve on the pool of its support and candidates.
-    - best(vectors (b, d), count, active, nearest): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
-      with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count).
+    - best(vectors (b, d), count, active, nearest, excluded): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
+      with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count). `excluded`, (b,) or None, is
+      a row of each query that has no score, or −1.
     - certify(queries, candidates, along, rest, active, method): lower bounds of the distances, (b,): the candidates scored
       again in the method's precision; `rest` bounds the slabs of all others.
-    - certify_all(queries, along, count): in extended precision, lower bounds from all points, (b,), and the rows that score
-      highest, (b, count).
+    - certify_all(queries, along, count, excluded): in extended precision, lower bounds from all points but the excluded ones,
+      (b,), and the rows that score highest, (b, count).
     """
 
     @property
@@ -50,11 +51,13 @@ class PointSource(Protocol):
 
     def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution: ...
 
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]: ...
+    def best(
+        self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
+    ) -> tuple[Array, Array]: ...
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array: ...
 
-    def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]: ...
+    def certify_all(self, queries: Array, along: Any, count: int, excluded: Array | None = None) -> tuple[Array, Array]: ...
 
 
 class Round(NamedTuple):
@@ -65,12 +68,12 @@ class Round(NamedTuple):
     lower: Array  # (b,)
 
 
-def nearest(source: PointSource, queries: Array, *, count: int) -> Array:
+def nearest(source: PointSource, queries: Array, *, count: int, excluded: Array | None = None) -> Array:
     """Rows of the `count` points nearest to each query, up to float32 rounding: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     with np.errstate(over="ignore"):  # the placed query may exceed float32's range
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
-    return source.best(placed, count, np.ones(len(placed), bool), nearest=True)[1]
+    return source.best(placed, count, np.ones(len(placed), bool), nearest=True, excluded=excluded)[1]
 
 
 def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *, stage: Stage) -> QueryState:
@@ -85,9 +88,10 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
     count, method = stage.candidates, stage.method
     solution = source.solve(state, goal.max_steps - state.steps, active, stage)
     if method is Method.EXTENDED:
-        lower, candidates = source.certify_all(state.queries, solution.along, count)
+        lower, candidates = source.certify_all(state.queries, solution.along, count, state.excluded)
         return Round(solution, candidates, lower)
-    scores, candidates = source.best(solution.direction.astype(method.scores), count, active, nearest=False)
+    along = solution.direction.astype(method.scores)
+    scores, candidates = source.best(along, count, active, nearest=False, excluded=state.excluded)
     rest = bound_of_others(source.frame, state.queries, solution.direction, solution.upper, scores, rows=source.rows)
     lower = source.certify(state.queries, candidates, solution.along, rest, active, method)
     return Round(solution, candidates, lower)

@@ -43,7 +43,14 @@ def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[A
 
 
 def worst_violators(
-    frame: Frame, points: Float[Array, "n d"], queries: Float[Array, "b d"], along: Any, *, count: int
+    frame: Frame,
+    points: Float[Array, "n d"],
+    queries: Float[Array, "b d"],
+    along: Any,
+    *,
+    count: int,
+    excluded: Int[Array, "b"] | None = None,
+    n: Int[Array, ""] | int = 0,
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The points that violate each query's slab most (or come nearest to that), in extended precision.
 
@@ -51,6 +58,7 @@ def worst_violators(
         points: raw, n ≥ count.
         queries: raw.
         along: residuals of the solutions.
+        excluded, n: as for `without`.
 
     Returns:
         Violations (minus `Slices.slack`) in descending order, and rows.
@@ -58,12 +66,12 @@ def worst_violators(
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
 
-    def one(query: Array, along: Any) -> tuple[Array, Array]:
+    def one(query: Array, along: Any, excluded: Array | None) -> tuple[Array, Array]:
         found = in_chunks(points, size, lambda rows: EXTENDED.slack(frame, query, rows.astype(wide), along))
-        values, rows = lax.top_k(-found, count)
+        values, rows = lax.top_k(without(-found[None], None if excluded is None else excluded[None], n)[0], count)
         return values, rows
 
-    return jax.vmap(one)(queries.astype(wide), along)
+    return jax.vmap(one)(queries.astype(wide), along, excluded)
 
 
 def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
@@ -111,6 +119,31 @@ def _top(scores: Array, count: int) -> tuple[Array, Array]:
     members = (best[:, None, :] + groups * jnp.arange(GROUP)[:, None]).reshape(queries, -1)
     values, order = lax.top_k(jnp.take_along_axis(scores, members, 1), count)
     return values, jnp.take_along_axis(members, order, 1)
+
+
+def without(scores: Float[Array, "b n"], excluded: Int[Array, "b"] | None, n: Int[Array, ""] | int) -> Float[Array, "b n"]:
+    """The scores with −∞ for each query's excluded row and, because that may leave padding on top, for rows of padding.
+
+    Args:
+        excluded: a row of each query, or −1 for none; None returns the scores unchanged.
+        n: number of points; later rows are padding.
+
+    Example:
+        >>> without(jnp.array([[3.0, 2.0, 0.0]]), jnp.array([0]), 2)
+        Array([[-inf,   2., -inf]], dtype=float32)
+    """
+    if excluded is None:
+        return scores
+    rows = jnp.arange(scores.shape[1])
+    return jnp.where((rows == excluded[:, None]) | (rows >= n), -jnp.inf, scores)
+
+
+def replace_excluded(rows: Int[Array, "b c"], excluded: Int[Array, "b"] | None) -> Int[Array, "b c"]:
+    """The candidates with each query's excluded row replaced by its best candidate, which is never excluded."""
+    if excluded is None:
+        return rows
+    xp: Any = rows.__array_namespace__()
+    return xp.where(rows == excluded[:, None], rows[:, :1], rows)
 
 
 def is_repeat(candidates: Int[Array, "c"], support: Int[Array, "k"], weights: Float[Array, "k"]) -> Bool[Array, "c"]:

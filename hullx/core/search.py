@@ -19,16 +19,19 @@ from hullx.numerics.loops import loop_start
 from hullx.types import Array, Count, Status
 
 
-def search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list[Stage]) -> QueryState:
+def search(
+    queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list[Stage], excluded: Array | None = None
+) -> QueryState:
     """The states of queries after all stages of a program; queries that are not finite end at once.
 
     Args:
         queries: raw, (m, d).
         count: the number of valid queries, which come first; results of the others are arbitrary.
         stages: each stage continues with the queries that need it after the one before.
+        excluded: (m,), rows that do not belong to the hulls, or None.
     """
     matter = jnp.arange(len(queries)) < count
-    state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter), stages[0].batch)
+    state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter, excluded), stages[0].batch)
     for before, stage in pairwise(stages):
         needs = (CROWDED,) if stage.method is before.method else (CROWDED, STUCK)
         state = pad_slots(state, stage.candidates)
@@ -36,12 +39,12 @@ def search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stages: list
     return state
 
 
-def _begin(hull: Hull, goal: Goal, stage: Stage, batch: tuple[Array, Array]) -> QueryState:
-    queries, matter = batch
+def _begin(hull: Hull, goal: Goal, stage: Stage, batch: tuple[Array, Array, Array | None]) -> QueryState:
+    queries, matter, excluded = batch
     finite = matter & jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
     queries = jnp.where(finite[:, None], queries, hull.frame.centre)
-    candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates)
-    state = init(jnp.arange(len(queries)), queries, candidates, working_dtype(stage.method, queries.dtype))
+    candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates, excluded=excluded)
+    state = init(jnp.arange(len(queries)), queries, candidates, working_dtype(stage.method, queries.dtype), excluded)
     return _run(state._replace(status=jnp.where(finite, GOING, Status.NONFINITE).astype(jnp.int32)), hull, goal, stage)
 
 

@@ -38,6 +38,8 @@ class QueryState(NamedTuple):
     - steps: number of steps so far.
     - idle: rounds without progress.
     - status: a `Status`, or GOING, CROWDED or STUCK.
+    - excluded: for each query a row of the points that does not belong to its hull, or −1; None if no query has one. No support
+      and no candidates hold it.
     """
 
     row: Array
@@ -52,15 +54,17 @@ class QueryState(NamedTuple):
     steps: Array
     idle: Array
     status: Array
+    excluded: Array | None = None
 
 
-def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> QueryState:
+def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike, excluded: Array | None = None) -> QueryState:
     """Initial states on the nearest points, with the nearest points as candidates.
 
     Args:
         queries: raw, (b, d), finite.
         candidates: (b, c) int32, nearest first.
         dtype: of the arithmetic.
+        excluded: (b,) int32, or None.
     """
     xp: Any = candidates.__array_namespace__()
     count, slots = candidates.shape
@@ -78,6 +82,7 @@ def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike) -> Que
         steps=xp.zeros(count, xp.int32),
         idle=xp.zeros(count, xp.int32),
         status=xp.full(count, GOING, xp.int32),
+        excluded=excluded,
     )
 
 

@@ -38,6 +38,30 @@ def check_settings(
         _check_start(warm_start, given)
 
 
+def checked_exclusion(exclude: Any, given: Input, mesh: Any) -> np.ndarray:
+    """The excluded row of each query, (m,) int32, or −1.
+
+    Raises:
+        ArgumentTypeError, ArgumentError: they are not integers, one per query, of rows of the points; there is only one point;
+            or there is a mesh.
+    """
+    rows, m = np.asarray(exclude), len(given.queries)
+    if mesh is not None:
+        raise ArgumentError("exclude: got rows and a mesh, expected one of them: omit the mesh")
+    if rows.dtype.kind not in "iu":
+        raise ArgumentTypeError(f"exclude: got dtype {rows.dtype}, expected integers: give row numbers of the points, or -1")
+    if rows.shape != (m,):
+        raise ArgumentError(f"exclude: got shape {rows.shape}, expected ({m},), one row per query: give -1 for none")
+    if m and (rows.min() < -1 or rows.max() >= given.n):
+        raise ArgumentError(
+            f"exclude: got rows from {rows.min()} to {rows.max()}, expected -1 to {given.n - 1} for {given.n} points: "
+            "give row numbers of the points, or -1 for none"
+        )
+    if given.n == 1 and (rows >= 0).any():
+        raise ArgumentError("exclude: got the only point, expected another one in each hull: add points")
+    return rows.astype(np.int32)
+
+
 def _check_start(start: Any, given: Input) -> None:
     if not isinstance(start, Projection):
         raise ArgumentTypeError(f"warm_start: got {type(start).__name__}, expected a Projection: give what sweep returned")

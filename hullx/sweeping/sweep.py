@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from hullx.core import driver
 from hullx.core.coarse_start import coarse
@@ -23,9 +24,10 @@ from hullx.core.state import Goal
 from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.projection.host_arguments import Input, host_input
 from hullx.projection.prepared import in_dtype, on_device
+from hullx.runs.fingerprint import digest
 from hullx.runs.progress import Tally
 from hullx.runs.progress import progress as show_progress
-from hullx.sweeping.arguments import check_settings
+from hullx.sweeping.arguments import check_settings, checked_exclusion
 from hullx.sweeping.resume import in_batches
 from hullx.types import Projection
 
@@ -34,7 +36,7 @@ FEW = 64
 
 
 @with_jax_defaults
-def sweep(
+def sweep(  # noqa: PLR0913
     queries: Float[np.ndarray, "m d"],
     points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],
     *,
@@ -43,6 +45,7 @@ def sweep(
     mesh: Mesh | None = None,
     resume: str | Path | None = None,
     warm_start: Projection | None = None,
+    exclude: Int[np.ndarray, "m"] | None = None,
     progress: bool | str = True,
 ) -> Projection:
     """The projections of m queries onto the convex hull of n points, certified in float64 for every JAX setting.
@@ -64,6 +67,9 @@ def sweep(
             bitwise identical to those of an uninterrupted run. Damaged batch files are detected, reported and recomputed.
         warm_start: an earlier result for the same queries, for example on the last epoch's features, as the start of the
             search. It changes the work, not the answer.
+        exclude: a row of the points for each query, which is left out of its hull, or −1 for none: (m,) integers.
+            `sweep(X, X, exclude=np.arange(len(X)))` projects each row onto the hull of all others, without copies. Not for a
+            mesh.
         progress: whether to show queries done, certified, rate and remaining time on standard error; a string is its title.
 
     Returns:
@@ -84,6 +90,7 @@ def sweep(
     """
     checked_input = host_input(queries, points)
     check_settings(rtol, max_iter, mesh, resume, warm_start, progress, checked_input)
+    excluded = None if exclude is None else checked_exclusion(exclude, checked_input, mesh)
     title = progress if isinstance(progress, str) else "projecting"
     with (
         without_mesh(),
@@ -99,11 +106,14 @@ def sweep(
 
         def run(part: slice, tally: Tally) -> Projection:
             some = checked_input.queries[part]
-            return driver.solve(some, problem, goal, start=earlier and earlier.part(part), tally=tally)
+            left_out = None if excluded is None else excluded[part]
+            return driver.solve(some, problem, goal, start=earlier and earlier.part(part), tally=tally, excluded=left_out)
 
         if resume is None:
             return run(slice(None), tally)
-        settings = {"rtol": rtol, "max_iter": max_iter}
+        settings: dict[str, Any] = {"rtol": rtol, "max_iter": max_iter}
+        if excluded is not None:
+            settings["exclude"] = digest([excluded])
         return in_batches(Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally)
 
 

@@ -11,7 +11,7 @@ from jax import lax
 
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Solution, pool, solve
-from hullx.core.scores import lower_bounds, nearness, scores_in_double, top, worst_violators
+from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, top, without, worst_violators
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
@@ -47,31 +47,36 @@ class ArraySource(NamedTuple):
         placed = self.hull.placed[start.members] if stage.method.narrow else None
         return solve(self.hull.frame, queries, raw, placed, start, left, stage=stage)
 
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[Array, Array]:
-        """As `rounds.PointSource`; padding rows become row 0."""
+    def best(
+        self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
+    ) -> tuple[Array, Array]:
+        """As `rounds.PointSource`; padding rows become row 0, or the best row where rows are excluded."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
-            values, rows = top(scores_in_double(hull.frame, hull.points, vectors), min(count, len(hull.points)))
+            scores = without(scores_in_double(hull.frame, hull.points, vectors), excluded, hull.n)
+            values, rows = top(scores, min(count, len(hull.points)))
             missing = ((0, 0), (0, count - rows.shape[1]))
-            return jnp.pad(values, missing, mode="edge"), self._replace_padding(jnp.pad(rows, missing, mode="edge"))
+            values, rows = jnp.pad(values, missing, mode="edge"), jnp.pad(rows, missing, mode="edge")
+            return values, replace_excluded(self._replace_padding(rows), excluded)
 
         offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
 
-        def score(vectors: Array) -> tuple[Array, Array]:
-            values, rows = top(nearness(vectors, hull.placed, offset), count)
-            return values, self._replace_padding(rows)
+        def score(vectors: Array, excluded: Array | None) -> tuple[Array, Array]:
+            values, rows = top(without(nearness(vectors, hull.placed, offset), excluded, hull.n), count)
+            return values, replace_excluded(self._replace_padding(rows), excluded)
 
         def score_few() -> tuple[Array, Array]:
-            missing = (0, len(vectors) - FEW), (0, 0)
-            values, rows = (jnp.pad(found, missing)[back] for found in score(vectors[order[:FEW]]))
+            missing, few = ((0, len(vectors) - FEW), (0, 0)), order[:FEW]
+            found = score(vectors[few], None if excluded is None else excluded[few])
+            values, rows = (jnp.pad(each, missing)[back] for each in found)
             return values, rows
 
         if nearest or len(vectors) <= FEW:
-            return score(vectors)
+            return score(vectors, excluded)
         # Active queries first.
         _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
         _, back = lax.top_k(-order.astype(jnp.float32), len(vectors))
-        return lax.cond(active.sum() <= FEW, score_few, lambda: score(vectors))
+        return lax.cond(active.sum() <= FEW, score_few, lambda: score(vectors, excluded))
 
     def certify(self, queries: Array, candidates: Array, along: Any, rest: Array, active: Array, method: Method) -> Array:
         """As `rounds.PointSource`."""
@@ -83,12 +88,14 @@ class ArraySource(NamedTuple):
 
         return in_groups(jax.vmap(one), (queries, candidates, along, rest), _together(queries, candidates), active)
 
-    def certify_all(self, queries: Array, along: Any, count: int) -> tuple[Array, Array]:
+    def certify_all(self, queries: Array, along: Any, count: int, excluded: Array | None = None) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
-        frame, points = self.hull.frame, self.hull.points
-        violation, rows = worst_violators(frame, points, queries, along, count=min(count, len(points)))
+        frame, points, n = self.hull.frame, self.hull.points, self.hull.n
+        several = min(count, len(points))
+        violation, rows = worst_violators(frame, points, queries, along, count=several, excluded=excluded, n=n)
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
-        return lower_bounds(frame, queries, violation[:, 0], along), self._replace_padding(rows)
+        rows = replace_excluded(self._replace_padding(rows), excluded)
+        return lower_bounds(frame, queries, violation[:, 0], along), rows
 
     def _replace_padding(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)

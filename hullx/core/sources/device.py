@@ -29,8 +29,8 @@ _advance = jax.jit(rounds.advance, static_argnames=("stage",))
 
 
 @partial(jax.jit, static_argnames="stage")
-def _search(queries: Array, count: Count, hull: Hull, goal: Goal, *, stage: Stage) -> QueryState:
-    return search(queries, count, hull, goal, stages=[stage])
+def _search(queries: Array, count: Count, hull: Hull, goal: Goal, excluded: Array | None, *, stage: Stage) -> QueryState:
+    return search(queries, count, hull, goal, stages=[stage], excluded=excluded)
 
 
 class DeviceSource:
@@ -45,17 +45,19 @@ class DeviceSource:
         self.threads = (os.cpu_count() or 1) if self.on_cpu else 1
         self._compiling, self._compiled = Lock(), set[Any]()
 
-    def nearest(self, queries: Array, count: int) -> Array:
+    def nearest(self, queries: Array, count: int, excluded: Array | None = None) -> Array:
         """`rounds.nearest`."""
-        return self._run(("nearest", len(queries), count), partial(_nearest, self.source, queries, count=count))
+        run = partial(_nearest, self.source, queries, count=count, excluded=excluded)
+        return self._run(("nearest", len(queries), count), run)
 
     def advance(self, state: QueryState, active: Array, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""
         return self._run(stage, partial(_advance, self.source, state, active, goal, stage=stage))
 
-    def search(self, queries: Array, count: int, goal: Goal, stage: Stage) -> QueryState:
+    def search(self, queries: Array, count: int, goal: Goal, stage: Stage, excluded: Array | None = None) -> QueryState:
         """All rounds of one stage in one program (`core.search`)."""
-        return self._run((len(queries), stage), partial(_search, queries, np.int32(count), self.hull, goal, stage=stage))
+        run = partial(_search, queries, np.int32(count), self.hull, goal, excluded, stage=stage)
+        return self._run((len(queries), stage), run)
 
     def _run(self, shape: Any, run: Callable[[], Any]) -> Any:
         """Run a program; for a new shape, threads wait for one of them to compile it."""

@@ -13,7 +13,7 @@ from jax import lax
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Solution
-from hullx.core.scores import lower_bounds, nearness, scores_in_double, worst_violators
+from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, without, worst_violators
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
 from hullx.core.stages import Method, Stage
@@ -37,14 +37,19 @@ class DiskSource(gathered.GatheringSource):
         rows = self.chunks.rows(start.members)
         return _solve(self.frame, state.queries, rows, start, left, stage=stage)
 
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
+    def best(
+        self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `rounds.PointSource`."""
         vectors = np.asarray(vectors)
 
-        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
-            return _best(self.frame, chunk, vectors, count=min(count, len(chunk)), nearest=nearest)
+        def best_of_chunk(start: int, chunk: Array) -> tuple[Array, Array]:
+            left_out = None if excluded is None else np.asarray(excluded, np.int32) - np.int32(start)
+            real, most = np.int32(self.chunks.count - start), min(count, len(chunk))
+            return _best(self.frame, chunk, vectors, left_out, real, count=most, nearest=nearest)
 
-        return self._merge_chunks(best_of_chunk, len(vectors), count, vectors.dtype)
+        values, rows = self._merge_chunks(best_of_chunk, len(vectors), count, vectors.dtype)
+        return values, replace_excluded(rows, excluded)
 
     def certify(
         self, queries: np.ndarray, candidates: np.ndarray, along: Any, rest: Array, active: Array, method: Method
@@ -52,22 +57,31 @@ class DiskSource(gathered.GatheringSource):
         """As `rounds.PointSource`."""
         return _certify(self.frame, queries, self.chunks.rows(candidates), along, rest, method=method)
 
-    def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
+    def certify_all(
+        self, queries: np.ndarray, along: Any, count: int, excluded: Array | None = None
+    ) -> tuple[Array, np.ndarray]:
         """As `rounds.PointSource`."""
 
-        def best_of_chunk(chunk: Array) -> tuple[Array, Array]:
-            return _worst_violators(self.frame, chunk, queries, along, count=min(count, len(chunk)))
+        def best_of_chunk(start: int, chunk: Array) -> tuple[Array, Array]:
+            left_out = None if excluded is None else np.asarray(excluded, np.int32) - np.int32(start)
+            real, most = np.int32(self.chunks.count - start), min(count, len(chunk))
+            return _worst_violators(self.frame, chunk, queries, along, count=most, excluded=left_out, n=real)
 
         violation, rows = self._merge_chunks(best_of_chunk, len(queries), count, np.dtype(np.float64))
+        rows = replace_excluded(rows, excluded)
         return _lower_bounds(self.frame, queries, violation[:, 0], along), rows
 
     def _merge_chunks(
-        self, function: Callable[[Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
+        self, function: Callable[[int, Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The `count` largest values of a function over all chunks, in descending order, and their rows."""
+        """The `count` largest values over all chunks, in descending order, and their rows.
+
+        Args:
+            function: of a chunk's first row number and its rows.
+        """
         values, rows = np.zeros((queries, 0), dtype), np.zeros((queries, 0), np.int64)
         for start, chunk in self.chunks:
-            more = function(chunk)
+            more = function(start, chunk)
             both = np.concatenate([values, np.asarray(more[0])], 1), np.concatenate([rows, start + np.asarray(more[1])], 1)
             values, rows = gathered.merge_top(*both, count)
         return values, gathered.replace_padding(rows, self.chunks.count)
@@ -80,11 +94,13 @@ _lower_bounds = jax.jit(lower_bounds)
 
 
 @partial(jax.jit, static_argnames=("count", "nearest"))
-def _best(frame: Frame, chunk: Array, vectors: Array, *, count: int, nearest: bool) -> tuple[Array, Array]:
+def _best(
+    frame: Frame, chunk: Array, vectors: Array, excluded: Array | None, n: Array, *, count: int, nearest: bool
+) -> tuple[Array, Array]:
     if vectors.dtype == jnp.float64:
-        values, rows = lax.top_k(scores_in_double(frame, chunk, vectors), count)
+        values, rows = lax.top_k(without(scores_in_double(frame, chunk, vectors), excluded, n), count)
         return values, rows
     placed = frame.place(chunk).astype(jnp.float32)
     offset = half_squares(placed) if nearest else jnp.zeros((), jnp.float32)
-    values, rows = lax.top_k(nearness(vectors, placed, offset), count)
+    values, rows = lax.top_k(without(nearness(vectors, placed, offset), excluded, n), count)
     return values, rows

@@ -29,9 +29,9 @@ class GatheringSource:
 
     batch, threads = 1024, 1
 
-    def nearest(self: rounds.PointSource, queries: np.ndarray, count: int) -> Array:
+    def nearest(self: rounds.PointSource, queries: np.ndarray, count: int, excluded: np.ndarray | None = None) -> Array:
         """`rounds.nearest`."""
-        return rounds.nearest(self, queries, count=count)
+        return rounds.nearest(self, queries, count=count, excluded=excluded)
 
     def advance(self: rounds.PointSource, state: QueryState, active: np.ndarray, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""

@@ -68,8 +68,11 @@ class MeshSource(gathered.GatheringSource):
         found = self._to_host(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
         return jax.tree.map(lambda field: field[: len(left)], found)
 
-    def best(self, vectors: Array, count: int, active: Array, *, nearest: bool) -> tuple[np.ndarray, np.ndarray]:
-        """As `rounds.PointSource`."""
+    def best(
+        self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `rounds.PointSource`, without excluded rows."""
+        assert excluded is None
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         points = self.raw if vectors.dtype == np.float64 else self.placed
         arguments = self.frame, points, self.half_squares, self._pad(vectors)
@@ -87,8 +90,11 @@ class MeshSource(gathered.GatheringSource):
         found = _certify(self.frame, queries, rows, along, rest, mesh=self.mesh, method=method)
         return self._to_host(found)[: len(candidates)]
 
-    def certify_all(self, queries: np.ndarray, along: Any, count: int) -> tuple[Array, np.ndarray]:
-        """As `rounds.PointSource`."""
+    def certify_all(
+        self, queries: np.ndarray, along: Any, count: int, excluded: Array | None = None
+    ) -> tuple[Array, np.ndarray]:
+        """As `rounds.PointSource`, without excluded rows."""
+        assert excluded is None
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         filled = jax.tree.map(self._pad, (queries, along))
         found = self._to_host(_worst_violators(self.frame, self.raw, *filled, mesh=self.mesh, count=several))
