@@ -76,7 +76,7 @@ def only(method: Method) -> Callable[..., list[Stage]]:
 @pytest.mark.parametrize("method", [Method.FLOAT32, Method.FLOAT64, Method.EXTENDED])
 def test_every_precision(method: Method, in_the_queue: None, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding repeats the first point, which must not come back through it."""
-    points = rng.normal(size=(17, 2)) + [5, 0]
+    points = rng.normal(size=(17, 2)) + np.array([5.0, 0.0])
     points[0] = [9.0, 9.0]
     monkeypatch.setattr(driver, "host_stages", only(method))
     found = leave_one_out(points)
