@@ -71,6 +71,20 @@ class EvaluationSetup(NamedTuple):
         return (self.labels(model, variables, self.test.rows) != self.test.labels).mean(1)
 
 
+def evidence(results: runs.Results, seeds: int, *, errors: bool = True) -> dict[str, Any]:
+    """What supports claims on all networks: fields of `runs.Claim`.
+
+    Args:
+        seeds: number of seeds of each kind of network.
+        errors: whether the numbers use test errors, which are measured on images of their own.
+    """
+    (images,) = results.select(quantity="images for test errors")
+    failed, attempts = results.total("failed", data=images.data)
+    queries = results.estimate("share outside", data=images.data, group="test images").n
+    count = queries + errors * round(images.value)
+    return {"data": images.data, "networks": attempts - failed, "images": count, "seeds": seeds}
+
+
 def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     """Split the data and draw the points; verify some of the inside points by projecting them."""
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
@@ -83,6 +97,7 @@ def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.resume_dir("projections"))
     title = f"{data.title.partition(',')[0]}, {config.points:,} training images"
     run.distances(found, data=title, group="test images")
+    run.record("images for test errors", len(test.labels), data=title)
     outside = np.flatnonzero(found.outside)
     queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
     where = run.cached("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)

@@ -1,7 +1,8 @@
 """Can over-parameterized networks fit anything, and where are the test images relative to the hull?
 
-Claim (Zhang et al. 2017, "Understanding deep learning requires rethinking generalization"): the same networks reach 100%
-training accuracy on true labels, on partly corrupted and random labels, on shuffled and random pixels and on Gaussian noise.
+Claim (Zhang et al. 2017, "Understanding deep learning requires rethinking generalization"): the same networks fit true labels,
+partly corrupted and random labels, shuffled and random pixels, and Gaussian noise. There, Inception is tested on all of these;
+the MLPs are tested on true and random labels, where the one with one hidden layer reaches 99.34%.
 Added here: the distance of the test images to the hull of the training images under each condition. Labels do not enter that
 distance, so it is the same where networks reach their best test accuracy and where it is at chance.
 
@@ -144,10 +145,11 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     (data,) = results.names("data")
     least = min(results.select(quantity="least training accuracy"), key=lambda row: row.value)
     verdict = runs.HOLDS if least.value == 1 else runs.IN_PART if least.value >= NEARLY else runs.FAILS
-    about = {"data": data, "unit": "%", "seeds": results.config["seeds"]}
+    seeds, failed = results.config["seeds"], results.total("failed")
+    about = {"data": data, "unit": "%", "networks": seeds, "seeds": seeds}
     name, note = "every condition is fitted", "" if least.value == 1 else f"least: {least.group}"
-    yield runs.Claim.of(least.estimate, name, SOURCE, "100% by every network", verdict, note=note, **about)
-    for row in results.select(quantity="test accuracy") if data.startswith("cifar10") and "," not in data else ():
+    yield runs.Claim.of(least.estimate, name, SOURCE, "100% by every network", verdict, note=note, **about | {"networks": failed[1]})
+    for row in results.select(quantity="test accuracy") if data.startswith("CIFAR-10") and "," not in data else ():
         model, condition = row.group.split(", ")
         if published := PUBLISHED[model].get(condition):
             name, verdict = f"{row.group}: as published", runs.within(row.estimate, published - CLOSE, published + CLOSE)
