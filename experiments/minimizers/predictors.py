@@ -8,10 +8,10 @@ inside, or than margin, norm and flatness (Jiang et al. 2020)?
     python -m experiments.predictors cpu                    MNIST, 1,000 training images, 13 families of 12, minutes
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 13 families of 40
 
-The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family, because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing
-generalization via disagreement"). It is measured at points inside the hull, at projections of test images, at those test
-images, and twice and four times as far outside. Test errors are those on other test images. Margins are the 10th percentile
-over training images.
+The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family,
+because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
+measured at points inside the hull, at projections of test images, at those test images, and twice and four times as far
+outside. Test errors are those on other test images. Margins are the 10th percentile over training images.
 
 Networks of one family are alike, so families are the independent units. Fixed before the run: rank correlations of the
 families' means with their mean test errors; partial rank correlations given disagreement inside, the margin over the Lipschitz
