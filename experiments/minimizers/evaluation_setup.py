@@ -61,10 +61,13 @@ class EvaluationSetup(NamedTuple):
         found = np.asarray(probes.logits(variables, images, model=model).argmax(-1))
         return found.reshape(len(found), *points.shape[:-1])
 
+    def predicted(self, model: nn.Module, variables: Any) -> list[np.ndarray]:
+        """Each member's labels of the points of each place: (members, points) for each place."""
+        return [self.labels(model, variables, place.points) for place in self.places.values()]
+
     def agreement(self, model: nn.Module, variables: Any) -> np.ndarray:
         """The share of pairs of members that agree, at each point of each place: (places, points)."""
-        predicted = [self.labels(model, variables, place.points) for place in self.places.values()]
-        return np.stack([probes.pairwise(each, self.classes) for each in predicted])
+        return np.stack([probes.pairwise(each, self.classes) for each in self.predicted(model, variables)])
 
     def errors(self, model: nn.Module, variables: Any) -> np.ndarray:
         """Each member's share of wrong labels of test images."""
