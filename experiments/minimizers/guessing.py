@@ -5,7 +5,7 @@ Claims: random guesses that make no training error generalize as well as trained
 and Hein 2024, "Bias of stochastic gradient descent or the architecture").
 
     python -m experiments.guessing                          digits, one pair of classes, seconds
-    python -m experiments.guessing cpu                      MNIST, 12 pairs of classes, up to 16 images, minutes
+    python -m experiments.guessing cpu                      MNIST, 12 pairs of classes, up to 8 images, minutes
     python -m experiments.guessing paper                    MNIST, 50 pairs of classes, up to 32 images
 
 LeNet of half width, two classes of MNIST drawn for each set, n training images, weights uniform in [−1, 1]. Guesses are
@@ -76,7 +76,7 @@ class Config(runs.Config):
         return [(n, LENET) for n in self.images] + [(self.compared, shape) for shape in self.shapes]
 
 
-MNIST = Config(data=Sample("mnist"), sets=12, images=(2, 4, 8, 16), shapes=tuple(SHAPES)[1:], compared=4, wanted=10)
+MNIST = Config(data=Sample("mnist"), sets=12, images=(2, 4, 8), shapes=tuple(SHAPES)[1:], compared=4, wanted=10)
 PRESETS = {
     "smoke": Config(),
     "cpu": replace(MNIST, budget=10_000, members=16, steps=200),
