@@ -152,7 +152,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, draw_hull)
         for i, width in enumerate(config["widths"])
     ]
-    title = "Networks of increasing width, fitted to the same points (outline: their hull)"
+    title = "Networks of increasing width, fitted to the same points in the plane (outline: their hull)"
     yield "plane", maps.panels(title, columns, config["members"])
     images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
 
@@ -173,7 +173,8 @@ def figures(results: runs.Results) -> plotting.Figures:
     title = (
         "planes through a test image (T), its projection onto the hull (P) and the nearest training image (N); lines: distance"
     )
-    yield "images", maps.panels(f"{results.names('data')[-1]}: {title} to the hull", columns, config["members"])
+    data, levels = plotting.data_name(results.names("data")[-1]), ", ".join(f"{level:g}" for level in LEVELS)
+    yield "images", maps.panels(f"{data}: {title} to the hull, {levels}", columns, config["members"])
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

@@ -187,25 +187,30 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Accuracy of all networks against their loss; differences."""
-    data, table, counts = results.names("data")[0], results.table("models"), results.config["images"]
-    title = f"{data}, two classes: test accuracy of networks without training error, by way and number of training images"
-    drawn, axes = plotting.figure(2, len(counts), size=(2.8 * len(counts) + 1, 5.6), title=title)
-    for column, n in zip(axes.T, counts, strict=True):
-        mine = {name: values[(table["images"] == n) & (table["shape"] == LENET)] for name, values in table.items()}
-        for place, loss in zip(column, ("loss", "lipschitz"), strict=True):
-            plotting.lines(place, mine, loss, "accuracy", by="way", names=WAYS, linestyle="", marker="o", markersize=2)
-            place.set(ylim=(0.2, 1.02), xlabel="loss by norms" if loss == "loss" else "loss by Lipschitz estimate")
-        column[0].set_title(f"{n} training images")
-    drawn.supylabel("test accuracy")
-    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, markerscale=3)
+    """Mean accuracy by range of the loss; differences."""
+    data, counts = plotting.data_name(results.names("data")[0]), results.config["images"]
+    table, middles = results.table("models"), (np.array(EDGES[1:]) + EDGES[:-1]) / 2
+    title = f"{data}, two classes: test accuracy of networks without training error (means over sets, 95% intervals)"
+    drawn, axes = plotting.figure(1, len(counts), size=(3.2 * len(counts) + 1, 4), title=title)
+    for place, n in zip(axes[0], counts, strict=True):
+        for k, (way, colour) in enumerate(plotting.colours(WAYS).items()):
+            mine = (table["images"] == n) & (table["shape"] == LENET) & (table["way"] == way)
+            cells = [[mine & (table["range"] == i) & (table["set"] == j) for j in np.unique(table["set"])] for i in range(1, 8)]
+            means = [np.array([table["accuracy"][cell].mean() for cell in each if cell.any()]) for each in cells]
+            found = np.array([runs.mean_interval(each)[:3] if len(each) > 2 else (np.nan,) * 3 for each in means])
+            bars = np.abs([found[:, 0] - found[:, 1], found[:, 2] - found[:, 0]])
+            places = middles + 0.008 * (k - 1)
+            place.errorbar(places, found[:, 0], bars, fmt="o", color=colour, markersize=4, label=way)
+        place.set(ylim=(0.4, 1.02), xlim=(0.28, 0.67), xlabel="loss, normalised by norms", title=f"{n} training images")
+    for place in axes[0, 1:]:
+        place.set_yticklabels([])
+    axes[0, 0].set_ylabel("test accuracy (share)")
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     yield "accuracy", drawn
-    drawn, axes = plotting.figure(
-        size=(9, 3.4), title=f"{data}, two classes: accuracy differences between ways at equal loss and between shapes"
-    )
+    title = f"{data}, two classes: accuracy differences between ways at equal loss and between shapes (arrows: cut)"
+    drawn, axes = plotting.figure(size=(9, 3.4), title=title)
     found = {name: each.measured for name, each in differences(results).items()}
-    plotting.intervals(axes[0, 0], found, "difference of mean test accuracy, 95% interval (clipped at ±0.3)")
-    axes[0, 0].set_xlim(-0.3, 0.3)
+    plotting.intervals(axes[0, 0], found, "difference of mean test accuracy (share), 95% interval", limits=(-0.3, 0.3))
     yield "differences", drawn
 
 

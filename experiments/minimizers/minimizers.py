@@ -63,7 +63,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     model, legs = MLP(setup.classes, width=UNITS), leg_points(setup)
     behind = hullx.sweep(legs[BEHIND][COORDINATES.index(0)], setup.train.rows, resume=run.resume_dir("behind"), progress=False)
     run.record("share inside", behind.status == hullx.Status.INSIDE, data=setup.title, group="straight on, a quarter behind")
-    along_legs, at_places, rows = list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
+    along_legs, at_places, right, rows = list[np.ndarray](), list[np.ndarray](), list[np.ndarray](), list[tuple[object, ...]]()
     for name in config.families:
         family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
@@ -76,11 +76,11 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for place, agreement in zip(setup.places, at_places[-1], strict=True):
             if place in SHOWN:
                 run.record(f"share agreeing, {place}", agreement, data=setup.title, group=name, unit="share")
-        right = (found[THROUGH] == setup.queries.labels).mean((0, 2))
-        rows += [(name, *row) for row in zip(COORDINATES, along_legs[-1][0].mean(1), right, strict=True)]
+        right.append((found[THROUGH] == setup.queries.labels).mean(0))
+        rows += [(name, *row) for row in zip(COORDINATES, along_legs[-1][0].mean(1), right[-1].mean(1), strict=True)]
         run.tabulate("legs", ("family", "distance", "agreement", "accuracy"), rows)
     check_any(along_legs)
-    run.arrays("legs", agreement=np.stack(along_legs))
+    run.arrays("legs", agreement=np.stack(along_legs), accuracy=np.stack(right))
     covariates = np.stack([np.stack([place.nearest, place.share], -1) for place in setup.places.values()])
     run.arrays("places", names=np.array(list(setup.places)), agreement=np.stack(at_places), covariates=covariates)
 
@@ -148,16 +148,23 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Agreement and accuracy along the leg; changes of slope."""
-    (data,), table = results.names("data"), results.table("legs")
-    title = f"{data}: minimizers of one training loss, outside the hull (right of 0) and inside (left); means over legs"
+    data, legs = plotting.data_name(results.names("data")[0]), results.arrays("legs")
+    names = [row.group for row in results.select(quantity="test accuracy")]
+    recipes = [FAMILIES[name] for name in names]
+    plain = [recipe.scale == 1 and not recipe.poison and not recipe.poisoned_start for recipe in recipes]
+    kinds = {f"{sum(plain)} ways without poison": np.array(plain)}
+    kinds |= {name: np.arange(len(names)) == k for k, name in enumerate(names) if not plain[k]}
+    title = f"{data}: minimizers of one training loss, outside the hull (right of 0) and inside (left); bands: 95% intervals"
     drawn, axes = plotting.figure(1, 2, size=(11, 4.8), title=title)
-    for place, quantity in zip(axes[0], ("agreement", "accuracy"), strict=True):
-        plotting.lines(place, table, "distance", quantity, by="family", names=results.config["families"], marker=".")
+    quantities = {"share of pairs of one family that agree": legs["agreement"][:, 0], "share right": legs["accuracy"]}
+    for place, (quantity, values) in zip(axes[0], quantities.items(), strict=True):
+        for (kind, mine), colour in zip(kinds.items(), plotting.colours(kinds).values(), strict=True):
+            bands = np.array([runs.mean_interval(each)[:3] for each in values[mine].mean(0)])
+            place.plot(COORDINATES, bands[:, 0], ".-", color=colour, label=kind)
+            place.fill_between(COORDINATES, bands[:, 1], bands[:, 2], color=colour, alpha=0.15, linewidth=0)
         place.axvspan(-1, 0, color="0.9", zorder=0)
         words = "distance to the surface ÷ the test image's (grey: inside)"
         place.set(xlabel=words, ylabel=quantity, xlim=(-1, 4), ylim=(0, 1.02))
-    axes[0, 0].set_ylabel("share of pairs of one family that agree")
-    axes[0, 1].set_ylabel("share right")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     yield "along legs", drawn
     title = f"{data}: change of slope of agreement for legs that turn at the surface, turn elsewhere, or go straight on"

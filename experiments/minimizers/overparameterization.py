@@ -35,6 +35,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from hullx import runs
 from hullx.data import Sample
@@ -184,22 +185,46 @@ def mediated(found: dict[str, np.ndarray], threshold: int, about: dict[str, Any]
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Errors, norms and agreement by size."""
-    (data,), seeds = results.names("data"), results.config["seeds"]
-    title, labels = f"{data}: errors and norms by size, means over {seeds} seeds", {name: name for name in QUANTITIES}
-    sizes = plotting.curves(title, results.table("sizes"), "size", labels, columns="kind", by="kind", xscale="log")
-    shares = {"agreement": "share of pairs of seeds that agree"}
-    title = f"{data}: agreement of {seeds} networks of one size: inside the hull, on its surface, outside"
-    table, look = results.table("agreement"), {"xscale": "log", "ylim": (0, 1.02)}
-    agreeing = plotting.curves(title, table, "size", shares, columns="kind", by="place", **look)
-    for drawn in (sizes, agreeing):
-        for axes in drawn.axes:
-            axes.axvline(1, color="0.8", zorder=0)
-    for axes in sizes.axes[6:]:
-        axes.autoscale(axis="y")
-        axes.set_yscale("log")
-    yield "sizes", sizes
-    yield "agreement", agreeing
+    """Errors and norms by size; agreement by size and place."""
+    data, count = plotting.data_name(results.names("data")[0]), results.config["seeds"]
+    sets = {kind: results.arrays(kind) for kind in (FEATURES, NETWORKS, LONGER)}
+
+    def draw(axes: Axes, sizes: np.ndarray, values: np.ndarray, colour: str, label: str, line: str = "-") -> None:
+        finite = [each[np.isfinite(each)] for each in values]
+        bands = np.array([runs.mean_interval(each)[:3] for each in finite])
+        axes.plot(sizes, bands[:, 0], line, color=colour, label=label)
+        axes.fill_between(sizes, bands[:, 1], bands[:, 2], color=colour, alpha=0.2, linewidth=0)
+
+    def finish(axes: Axes) -> None:
+        axes.axvline(1, color="0.8", zorder=0)
+        axes.set(xscale="log", xlabel="trained parameters ÷ equations")
+        plotting.plain_ticks(axes)
+
+    title = f"{data}: errors and norms by size; means over {count} seeds, with 95% intervals"
+    drawn, axes = plotting.figure(2, 2, size=(10, 7), title=title)
+    for (kind, found), colour in zip(sets.items(), plotting.colours(sets).values(), strict=True):
+        column, words = axes[:, int(kind != FEATURES)], kind.partition(", ")[2]
+        train, test, _, norm = found["numbers"].swapaxes(0, 1)
+        draw(column[0], found["size"], test, colour, f"test, {words}")
+        draw(column[0], found["size"], train, colour, f"training, {words}", "--")
+        draw(column[1], found["size"], norm, colour, words)
+    for column, kind in zip(axes.T, ("random features", "networks, 20% random labels"), strict=True):
+        column[0].set(title=kind, ylabel="share of wrong labels", ylim=(-0.02, 1))
+        column[1].set(ylabel="norm of the trained parameters", yscale="log")
+        for place in column:
+            finish(place)
+        column[0].legend(loc="best")
+    yield "sizes", drawn
+    title = f"{data}: agreement of {count} seeds of one size, inside the hull, on its surface and outside (95% intervals)"
+    drawn, axes = plotting.figure(1, len(sets), size=(12, 4.4), title=title)
+    for place, (kind, found) in zip(axes[0], sets.items(), strict=True):
+        for name, colour in plotting.colours(SHOWN).items():
+            draw(place, found["size"], found["agreement"][:, list(found["places"]).index(name)], colour, name)
+        place.set(title=kind, ylim=(0, 1.02))
+        finish(place)
+    axes[0, 0].set_ylabel("share of pairs of seeds that agree")
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    yield "agreement", drawn
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

@@ -175,11 +175,26 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Errors by number of functions, inside and outside, and by distance."""
-    truth = f"signs of random polynomials of degree {TRUE_DEGREE} (means over {results.config['boundaries']})"
-    quantities = {"training": "training error", "inside": "error inside", "outside": f"error up to {REACH:g} outside"}
-    title, table, look = f"Fits to {truth}", results.table("errors"), {"xscale": "log", "ylim": (-0.02, 0.6)}
-    yield "by degree", plotting.curves(title, table, "functions", quantities, columns="space", by="regime", **look)
-    title, quantity = f"Fits of degree {results.config['degrees'][-1]} to {truth}", {"error": "share of signs wrong"}
+    config = results.config
+    truth = f"signs of random polynomials of degree {TRUE_DEGREE}"
+    title = f"Fits to {truth}: means over {config['boundaries']}, with 95% intervals (dotted: the true degree)"
+    drawn, axes = plotting.figure(2, len(SPACES), size=(10, 7), title=title)
+    for column, (space, dimension), data in zip(axes.T, SPACES.items(), results.names("data"), strict=True):
+        found, functions = results.arrays(space), [comb(degree + dimension, degree) for degree in config["degrees"]]
+        for place, (quantity, words) in zip(
+            column, (("inside", "inside"), ("outside", f"up to {REACH:g} outside")), strict=True
+        ):
+            for (regime, colour), values in zip(plotting.colours(REGIMES).items(), found[quantity], strict=True):
+                bands = np.array([runs.mean_interval(each)[:3] for each in values])
+                place.plot(functions, bands[:, 0], color=colour, label=regime)
+                place.fill_between(functions, bands[:, 1], bands[:, 2], color=colour, alpha=0.15, linewidth=0)
+            place.axvline(comb(TRUE_DEGREE + dimension, dimension), color="0.6", linestyle=":")
+            place.set(xscale="log", ylim=(0, 0.6), ylabel=f"share of signs wrong {words}", xlabel="functions in the basis")
+            plotting.plain_ticks(place)
+        column[0].set_title(data)
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    yield "by degree", drawn
+    title, quantity = f"Fits of degree {config['degrees'][-1]} to {truth}", {"error": "share of signs wrong"}
     yield "by distance", plotting.curves(title, results.table("distances"), "distance", quantity, columns="space", by="fit")
 
 

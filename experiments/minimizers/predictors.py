@@ -175,23 +175,33 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Test error against disagreement; predictive power of each measure."""
-    (data,), table, families = results.names("data"), results.table("minimizers"), results.config["families"]
-    title = f"{data}: test error of {len(table['family'])} minimizers against disagreement with their family"
-    drawn, axes = plotting.figure(1, 3, size=(11, 4.6), title=title)
+    data, table, families = (
+        plotting.data_name(results.names("data")[0]),
+        results.table("minimizers"),
+        results.config["families"],
+    )
+    count = len(table["family"])
+    title = f"{data}: test error of {count} minimizers against disagreement with their family (at least 0.001 is shown)"
+    drawn, axes = plotting.figure(1, 3, size=(11, 5), title=title)
     dots = {"linestyle": "", "marker": "o", "markersize": 3.5}
     for place, name in zip(axes[0], (WITHIN, ON, OUTSIDE), strict=True):
-        plotting.lines(place, table, name, "test error", by="family", names=families, **dots)
-        place.set(xlabel=name if name == WITHIN else f"disagreement {name}", xlim=(0, 1), ylim=(0, 1))
-    axes[0, 0].set_ylabel("test error")
+        shown = table | {name: np.maximum(table[name], 1e-3)}
+        plotting.lines(place, shown, name, "test error", by="family", names=families, **dots)
+        words = name if name == WITHIN else f"disagreement {name}"
+        place.set(xlabel=f"{words} (share)", xscale="log", yscale="log", xlim=(8e-4, 1.1), ylim=(0.05, 1))
+        ticks = [0.05, 0.1, 0.2, 0.5, 1]
+        place.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        place.minorticks_off()
+        plotting.plain_ticks(place)
+    axes[0, 0].set_ylabel("test error (share)")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     yield "errors", drawn
     found = predictions(results)
-    title = f"{data}: predictors of the test error of {len(table['family'])} minimizers (joint 95% intervals)"
+    title = f"{data}: predictors of the test error of {count} minimizers; joint 95% intervals over families (arrows: cut)"
     kinds = list(found[OUTSIDE])
     drawn, axes = plotting.figure(1, len(kinds), size=(11, 4.2), title=title)
     for place, kind in zip(axes[0], kinds, strict=True):
-        plotting.intervals(place, {name: each[kind] for name, each in found.items()}, kind)
-        place.set_xlim(-1.05, 1.05)
+        plotting.intervals(place, {name: each[kind] for name, each in found.items()}, kind, limits=(-1.05, 1.05))
     for place in axes[0, 1:]:
         place.set_yticklabels([])
     yield "predictors", drawn

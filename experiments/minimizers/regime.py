@@ -202,20 +202,29 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Effects of all factors on test accuracy and agreement."""
+    """Effects of all factors on test accuracy and agreement; what carries the effect of shifts."""
     data, found = plotting.data_name(results.names("data")[0]), effects(results)
     title = f"{data}: effects of the training regime at zero training error (joint 95% intervals)"
-    drawn, axes = plotting.figure(1, len(QUANTITIES), size=(14, 3.4), title=title)
-    for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
-        names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
-        plotting.intervals(place, names, f"change of {quantity}")
+    drawn, axes = plotting.figure(2, len(QUANTITIES) // 2, size=(11, 6), title=title)
     ends = [end for each in found.values() for effect in each.values() for end in effect[:3] if np.isfinite(end)]
-    for place in axes[0]:
-        place.set_xlim(1.1 * min(*ends, 0), 1.1 * max(*ends, 0))
+    limits = max(1.1 * min(*ends, 0), -1), min(1.1 * max(*ends, 0), 1)
+    for place, (quantity, each) in zip(axes.flat, found.items(), strict=True):
+        names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
+        plotting.intervals(place, names, f"change of {quantity}", limits=limits)
         place.locator_params(axis="x", nbins=4)
-    for place in axes[0, 1:]:
+    for place in axes[:, 1:].flat:
         place.set_yticklabels([])
     yield "effects", drawn
+    if "augmentation" not in results.config["factors"]:
+        return
+    title = f"{data}: what carries the effect of shifts on test error (95% intervals over test images, or pairs of regimes)"
+    drawn, axes = plotting.figure(size=(9, 3.2), title=title)
+    carried = dict[str, runs.Estimate]()
+    for units, effect in shift_mediation(results).items():
+        among = "test images" if units == "images" else "pairs of regimes"
+        carried |= {f"total, over {among}": effect.total} | {f"by less {name}": each for name, each in effect.indirect.items()}
+    plotting.intervals(axes[0, 0], carried, "change of test error (share)")
+    yield "mediation", drawn
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
