@@ -213,7 +213,8 @@ def intervals(
     if limits is not None:
         axes.set_xlim(limits)
         for side, beyond, arrow in ((0, values.min(1) < limits[0], "<"), (1, values.max(1) > limits[1], ">")):
-            axes.plot(np.full(beyond.sum(), limits[side]), rows[beyond] + shift, arrow, color=look["color"], clip_on=False)
+            for row in rows[beyond]:  # an empty line without clipping would confuse the layout
+                axes.plot(limits[side], row + shift, arrow, color=look["color"], clip_on=False)
     axes.axvline(0, color="0.7", linewidth=1, zorder=0)
     axes.set(yticks=rows, yticklabels=list(estimates), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
 
