@@ -186,8 +186,9 @@ def figures(results: runs.Results) -> plotting.Figures:
     changes = dict(zip(REMOVED, values[1:] - values[0], strict=True))
     title = f"{data}: change of a test image's margin if training images are removed and networks are trained again"
     drawn, axes = plotting.figure(1, 2, size=(10.5, 4.2), title=title)
-    found = {f"without\n{name}": runs.two_way_interval(each) for name, each in changes.items()}
+    found = {f"without {name}": runs.two_way_interval(each) for name, each in changes.items()}
     plotting.intervals(axes[0, 0], found, "change of the margin (logits), mean with 95% interval")
+    axes[0, 0].locator_params(axis="x", nbins=5)
     means = [changes[name].mean(1) for name in (NEAREST, SUPPORT)]
     axes[0, 1].plot(*means, "o", markersize=3, color=plotting.COLOURS[0])
     ends = min(map(np.min, means)), max(map(np.max, means))

@@ -193,7 +193,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     config, data = results.config, plotting.data_name(results.names("data")[0])
     n, widths = config["points"], config["widths"]
     every = [results.arrays(f"width {width}") for width in widths]
-    title = f"{data}, {n} training images: the set of minimizers has dimension p − n; curves connect more pairs than lines"
+    title = f"{data}, {n} training images: dimension of the set of minimizers, and pairs that paths connect (95% intervals)"
     drawn, axes = plotting.figure(1, 2, size=(10, 4.2), title=title)
     sizes = np.array([found["curvatures"].shape[1] for found in every])
     axes[0, 0].plot(sizes, sizes - n, color="0.6", label="p − n")

@@ -152,7 +152,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     names = [row.group for row in results.select(quantity="test accuracy")]
     recipes = [FAMILIES[name] for name in names]
     plain = [recipe.scale == 1 and not recipe.poison and not recipe.poisoned_start for recipe in recipes]
-    kinds = {f"{sum(plain)} ways without poison": np.array(plain)}
+    kinds = {f"plain ways ({sum(plain)})": np.array(plain)}
     kinds |= {name: np.arange(len(names)) == k for k, name in enumerate(names) if not plain[k]}
     title = f"{data}: minimizers of one training loss, outside the hull (right of 0) and inside (left); bands: 95% intervals"
     drawn, axes = plotting.figure(1, 2, size=(11, 4.8), title=title)
