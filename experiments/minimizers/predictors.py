@@ -184,11 +184,12 @@ def figures(results: runs.Results) -> plotting.Figures:
     title = f"{data}: test error of {count} minimizers against disagreement with their family (at least 0.001 is shown)"
     drawn, axes = plotting.figure(1, 3, size=(11, 5), title=title)
     dots = {"linestyle": "", "marker": "o", "markersize": 3.5}
+    least = max(min(table[name].min() for name in (WITHIN, ON, OUTSIDE)), 1e-3)
     for place, name in zip(axes[0], (WITHIN, ON, OUTSIDE), strict=True):
         shown = table | {name: np.maximum(table[name], 1e-3)}
         plotting.lines(place, shown, name, "test error", by="family", names=families, **dots)
         words = name if name == WITHIN else f"disagreement {name}"
-        place.set(xlabel=f"{words} (share)", xscale="log", yscale="log", xlim=(8e-4, 1.1), ylim=(0.05, 1))
+        place.set(xlabel=f"{words} (share)", xscale="log", yscale="log", xlim=(least / 1.5, 1.1), ylim=(0.05, 1))
         ticks = [0.05, 0.1, 0.2, 0.5, 1]
         place.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         place.minorticks_off()
