@@ -229,8 +229,9 @@ def figures(results: runs.Results) -> plotting.Figures:
             bands = np.array([runs.mean_interval(each)[:3] for each in values.T])
             place.plot(PLACES, bands[:, 0], color=plotting.COLOURS[k], label=words.replace("\n", " "))
             place.fill_between(PLACES, bands[:, 1], bands[:, 2], color=plotting.COLOURS[k], alpha=0.15, linewidth=0)
-            place.set(xlabel="place on the path", xlim=(0, 1), ylim=(0, None))
     axes[0, 0].set_yscale("symlog", linthresh=LEVEL)
+    for place in axes[0]:
+        place.set(xlabel="place on the path", xlim=(0, 1), ylim=(0, None))
     axes[0, 0].axhline(LEVEL, color="0.6", linestyle=":")
     axes[0, 0].set_ylabel("training loss above that of the ends")
     axes[0, 1].set_ylabel("test error (share)")
