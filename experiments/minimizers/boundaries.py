@@ -122,19 +122,22 @@ def through_image(config: Config, setup: EvaluationSetup, model: MLP, variables:
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether the widest networks disagree outside, and whether widths differ there."""
     found, widths = results.arrays("sets"), results.config["widths"]
-    about = {"data": PLANE, "seeds": results.config["sets"], "unit": "%"}
+    sets, members = results.config["sets"], results.config["members"]
+    about = {"data": PLANE, "sets": sets, "seeds": members, "unit": "%"}
     inside, outside = ((1 - found["agreement"]) / np.maximum(found["boundary"], 1e-12))[:, -1].T
     apart = runs.difference_interval(outside, inside, paired=True)
     name = f"networks of width {widths[-1]} disagree more outside, for the boundary there"
     note = f"disagreement ÷ boundary: {inside.mean():.2g} inside, {outside.mean():.2g} outside"
-    yield runs.Claim.of(apart, name, SOURCE, "more than 0", runs.above(apart, 0), note=note, **about | {"unit": ""})
+    one = about | {"networks": sets * members, "unit": ""}
+    yield runs.Claim.of(apart, name, SOURCE, "more than 0", runs.above(apart, 0), note=note, **one)
     enough = found["fitted"].mean((0, 2)) > 0.5
     first = int(enough.argmax())
     for place, name in zip((1, 0), PLACES[::-1], strict=True):
         more = runs.difference_interval(found["agreement"][:, -1, place], found["agreement"][:, first, place], paired=True)
         note = f"width {widths[-1]} against {widths[first]}, the narrowest that fits" if enough.any() else "no width fits"
         verdict = runs.above(more, 0) if enough.any() else runs.UNSETTLED
-        yield runs.Claim.of(more, f"wider networks agree more {name}", SOURCE, "more than 0", verdict, note=note, **about)
+        two = about | {"networks": 2 * sets * members}
+        yield runs.Claim.of(more, f"wider networks agree more {name}", SOURCE, "more than 0", verdict, note=note, **two)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
@@ -149,7 +152,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         maps.Panel(f"width {width}", found["maps"][i], found["shares"][i], around, draw_hull)
         for i, width in enumerate(config["widths"])
     ]
-    title = "Networks of increasing width, fitted to the same points (outline: their hull)"
+    title = "Networks of increasing width, fitted to the same points in the plane (outline: their hull)"
     yield "plane", maps.panels(title, columns, config["members"])
     images = [results.arrays(path.stem) for path in sorted((results.folder / "arrays").glob("image-*.npz"))]
 
@@ -170,7 +173,8 @@ def figures(results: runs.Results) -> plotting.Figures:
     title = (
         "planes through a test image (T), its projection onto the hull (P) and the nearest training image (N); lines: distance"
     )
-    yield "images", maps.panels(f"{results.names('data')[-1]}: {title} to the hull", columns, config["members"])
+    data, levels = plotting.data_name(results.names("data")[-1]), ", ".join(f"{level:g}" for level in LEVELS)
+    yield "images", maps.panels(f"{data}: {title} to the hull, {levels}", columns, config["members"])
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

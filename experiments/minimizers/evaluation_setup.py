@@ -61,14 +61,31 @@ class EvaluationSetup(NamedTuple):
         found = np.asarray(probes.logits(variables, images, model=model).argmax(-1))
         return found.reshape(len(found), *points.shape[:-1])
 
+    def predicted(self, model: nn.Module, variables: Any) -> list[np.ndarray]:
+        """Each member's labels of the points of each place: (members, points) for each place."""
+        return [self.labels(model, variables, place.points) for place in self.places.values()]
+
     def agreement(self, model: nn.Module, variables: Any) -> np.ndarray:
         """The share of pairs of members that agree, at each point of each place: (places, points)."""
-        predicted = [self.labels(model, variables, place.points) for place in self.places.values()]
-        return np.stack([probes.pairwise(each, self.classes) for each in predicted])
+        return np.stack([probes.pairwise(each, self.classes) for each in self.predicted(model, variables)])
 
     def errors(self, model: nn.Module, variables: Any) -> np.ndarray:
         """Each member's share of wrong labels of test images."""
         return (self.labels(model, variables, self.test.rows) != self.test.labels).mean(1)
+
+
+def evidence(results: runs.Results, seeds: int, *, errors: bool = True) -> dict[str, Any]:
+    """What supports claims on all networks: fields of `runs.Claim`.
+
+    Args:
+        seeds: number of seeds of each kind of network.
+        errors: whether the numbers use test errors, which are measured on images of their own.
+    """
+    (images,) = results.select(quantity="images for test errors")
+    failed, attempts = results.total("failed", data=images.data)
+    queries = results.estimate("share outside", data=images.data, group="test images").n
+    count = queries + errors * round(images.value)
+    return {"data": images.data, "networks": attempts - failed, "images": count, "seeds": seeds}
 
 
 def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
@@ -83,6 +100,7 @@ def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     found = hullx.sweep(queries.rows, train.rows, rtol=config.rtol, resume=run.resume_dir("projections"))
     title = f"{data.title.partition(',')[0]}, {config.points:,} training images"
     run.distances(found, data=title, group="test images")
+    run.record("images for test errors", len(test.labels), data=title)
     outside = np.flatnonzero(found.outside)
     queries, found = queries.take(outside), jax.tree.map(lambda field: field[outside], found)
     where = run.cached("places", places, runs.generator(config.seed, "places"), train, queries.rows, found)

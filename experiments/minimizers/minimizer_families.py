@@ -77,15 +77,12 @@ FAMILIES = {
     "weight decay": Recipe(decay=1.0),
     "initial weights × 3": Recipe(scale=3.0),
     "poisoned start": Recipe(poisoned_start=True),
-    "poisoned, half as many": Recipe(poison=0.5),
-    "poisoned, twice as many": Recipe(poison=2.0),
-}
-# The same, with more degrees of poisoning.
-GRADED = FAMILIES | {
     "poisoned, 5%": Recipe(poison=0.05),
     "poisoned, 10%": Recipe(poison=0.1),
     "poisoned, 25%": Recipe(poison=0.25),
+    "poisoned, half as many": Recipe(poison=0.5),
     "poisoned, as many": Recipe(poison=1.0),
+    "poisoned, twice as many": Recipe(poison=2.0),
 }
 PRESETS = {
     "smoke": Config(),

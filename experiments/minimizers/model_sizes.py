@@ -27,11 +27,13 @@ class Found(NamedTuple):
     - size: trained parameters ÷ (training images · classes).
     - numbers: (quantities, seeds), NaN for models that diverged; the norm is that of the trained parameters.
     - agreement: (places, points), the share of pairs of models that agree.
+    - disagreement: (places, seeds), the share of points at which a model disagrees with another, averaged over the others.
     """
 
     size: float
     numbers: np.ndarray
     agreement: np.ndarray
+    disagreement: np.ndarray
 
 
 def random_features(setup: EvaluationSetup, ratio: float, seeds: int, seed: int) -> Found:
@@ -87,4 +89,7 @@ def _measure(setup: EvaluationSetup, model: Any, variables: Any, outputs: np.nda
     ]
     norm = np.sqrt(np.sum(squares, axis=0))
     numbers = np.stack([wrong, (outputs.argmax(-1) != setup.test.labels).mean(1), squared, norm])
-    return Found(size, np.where(np.isfinite(norm), numbers, np.nan), setup.agreement(model, variables))
+    predicted = setup.predicted(model, variables)
+    agreement = np.stack([probes.pairwise(each, setup.classes) for each in predicted])
+    disagreement = np.stack([1 - probes.with_others(each) for each in predicted])
+    return Found(size, np.where(np.isfinite(norm), numbers, np.nan), agreement, disagreement)

@@ -8,11 +8,10 @@ inside, or than margin, norm and flatness (Jiang et al. 2020)?
     python -m experiments.predictors cpu                    MNIST, 1,000 training images, 13 families of 12, minutes
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 13 families of 40
 
-The families are those of `experiments.minimizers` and more degrees of poisoning, trained in the same way. Disagreement is a
-member's with its own family, because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing
-generalization via disagreement"). It is measured at points inside the hull, at projections of test images, at those test
-images, and twice and four times as far outside. Test errors are those on other test images. Margins are the 10th percentile
-over training images.
+The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family,
+because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
+measured at points inside the hull, at projections of test images, at those test images, and twice and four times as far
+outside. Test errors are those on other test images. Margins are the 10th percentile over training images.
 
 Networks of one family are alike, so families are the independent units. Fixed before the run: rank correlations of the
 families' means with their mean test errors; partial rank correlations given disagreement inside, the margin over the Lipschitz
@@ -24,7 +23,6 @@ hold jointly for all twelve measures (Bonferroni). A measure predicts if its ran
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,9 +45,8 @@ from hullx.models import MLP
 from hullx.runs import plotting
 from hullx.runs.prediction import held_out, r2
 
-from . import minimizer_families
-from .evaluation_setup import EvaluationSetup, prepare
-from .minimizer_families import GRADED, UNITS, Config, TrainedFamily, check_any, train_family
+from .evaluation_setup import EvaluationSetup, evidence, prepare
+from .minimizer_families import FAMILIES, PRESETS, UNITS, Config, TrainedFamily, check_any, train_family
 from .places import INSIDE, SURFACE
 
 SOURCE, RADIUS, JACOBIANS = "arXiv 2203.10366", 0.05, 64  # radius of the ascent; images for Jacobian norms
@@ -60,18 +57,16 @@ DISAGREEMENT = {
     "outside, as far again": ("as far again",),
     "outside, 4 × as far": ("4 × as far",),
 }
-ALL = {name: replace(minimizer_families.PRESETS[name], families=tuple(GRADED)) for name in ("cpu", "paper")}
-PRESETS = minimizer_families.PRESETS | ALL
 GIVEN = WITHIN, "Lipschitz estimate ÷ margin", "parameter norm", "sharpness"
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure each minimizer's test error and its candidate predictors."""
-    runs.known("--families", config.families, GRADED)
+    runs.known("--families", config.families, FAMILIES)
     setup, rows = prepare(config, run), dict[str, list[Any]]()
     model = MLP(setup.classes, width=UNITS)
     for name in config.families:
-        family = train_family(run, name, GRADED[name], model, setup)
+        family = train_family(run, name, FAMILIES[name], model, setup)
         if family.members < 2:
             continue  # failed networks are counted
         numbers = run.cached(f"{name} measures", measures, model, family, setup)
@@ -154,11 +149,11 @@ def predictions(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether disagreement outside predicts test error, also given other measures, and better than each of them."""
-    (data,), table, found = results.names("data"), results.table("minimizers"), predictions(results)
+    table, found = results.table("minimizers"), predictions(results)
     held = {name: held_out(table[name], table["test error"], table["family"]) for name in found}
     means = family_means(table)
     count = len(means["test error"])
-    about = {"data": data, "seeds": count}
+    about = evidence(results, results.config["members"])
     for name in (WITHIN, ON, OUTSIDE):
         rank, words = found[name]["rank correlation"], name if name == WITHIN else f"disagreement {name}"
         pairs = np.stack([means[name], means["test error"]])
@@ -167,36 +162,47 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         said, verdict = f"{words} predicts test error", runs.above(rank, 0)
         yield runs.Claim.of(rank, said, SOURCE, "more than 0", verdict, note=note, **about)
     partial_rank = found[OUTSIDE]["partial rank correlation"]
-    name, note = "disagreement outside predicts test error given the others", f"given {', '.join(GIVEN)}"
+    name, note = "disagreement outside predicts test error given the others", f"{count} families; given {', '.join(GIVEN)}"
     verdict = runs.above(partial_rank, 0)
     yield runs.Claim.of(partial_rank, name, SOURCE, "more than 0", verdict, note=note, **about)
     better = partial(r2, held[OUTSIDE], confidence=1 - 0.05 / len(found))
     for other in (WITHIN, ON, max(set(found) - set(DISAGREEMENT), key=lambda name: r2(held[name]).value)):
         words = f"disagreement {other}" if other == ON else other
         gain, name = better(less=held[other]), f"disagreement outside predicts better than {words}"
-        note = f"R² {r2(held[OUTSIDE]).value:.2f} and {r2(held[other]).value:.2f} on held-out families"
+        note = f"{count} families; R² {r2(held[OUTSIDE]).value:.2f} and {r2(held[other]).value:.2f} on held-out families"
         yield runs.Claim.of(gain, name, SOURCE, "more than 0", runs.above(gain, 0), note=note, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Test error against disagreement; predictive power of each measure."""
-    (data,), table, families = results.names("data"), results.table("minimizers"), results.config["families"]
-    title = f"{data}: test error of {len(table['family'])} minimizers against disagreement with their family"
-    drawn, axes = plotting.figure(1, 3, size=(11, 4.6), title=title)
+    data, table, families = (
+        plotting.data_name(results.names("data")[0]),
+        results.table("minimizers"),
+        results.config["families"],
+    )
+    count = len(table["family"])
+    title = f"{data}: test error of {count} minimizers against disagreement with their family (at least 0.001 is shown)"
+    drawn, axes = plotting.figure(1, 3, size=(11, 5), title=title)
     dots = {"linestyle": "", "marker": "o", "markersize": 3.5}
+    least = max(min(table[name].min() for name in (WITHIN, ON, OUTSIDE)), 1e-3)
     for place, name in zip(axes[0], (WITHIN, ON, OUTSIDE), strict=True):
-        plotting.lines(place, table, name, "test error", by="family", names=families, **dots)
-        place.set(xlabel=name if name == WITHIN else f"disagreement {name}", xlim=(0, 1), ylim=(0, 1))
-    axes[0, 0].set_ylabel("test error")
+        shown = table | {name: np.maximum(table[name], 1e-3)}
+        plotting.lines(place, shown, name, "test error", by="family", names=families, **dots)
+        words = name if name == WITHIN else f"disagreement {name}"
+        place.set(xlabel=f"{words} (share)", xscale="log", yscale="log", xlim=(least / 1.5, 1.1), ylim=(0.05, 1))
+        ticks = [0.05, 0.1, 0.2, 0.5, 1]
+        place.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        place.minorticks_off()
+        plotting.plain_ticks(place)
+    axes[0, 0].set_ylabel("test error (share)")
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     yield "errors", drawn
     found = predictions(results)
-    title = f"{data}: predictors of the test error of {len(table['family'])} minimizers (joint 95% intervals)"
+    title = f"{data}: predictors of the test error of {count} minimizers; joint 95% intervals over families (arrows: cut)"
     kinds = list(found[OUTSIDE])
     drawn, axes = plotting.figure(1, len(kinds), size=(11, 4.2), title=title)
     for place, kind in zip(axes[0], kinds, strict=True):
-        plotting.intervals(place, {name: each[kind] for name, each in found.items()}, kind)
-        place.set_xlim(-1.05, 1.05)
+        plotting.intervals(place, {name: each[kind] for name, each in found.items()}, kind, limits=(-1.05, 1.05))
     for place in axes[0, 1:]:
         place.set_yticklabels([])
     yield "predictors", drawn

@@ -12,9 +12,15 @@ with two hidden layers of 128 until all training images are right. Added: the di
 training images, to the hull of all their shifts, which are nine times as many, and to the hull of as many real images.
 
 Fixed before the run. A factor's effect is the mean difference between its two levels over all combinations of the others.
-Intervals hold jointly for all effects (Bonferroni). Inside means mixtures of five training images, of all classes or of one;
-outside means test images. Mixtures of several classes lie far from all images. Augmentation changes both accuracy and
-agreement, so their correlation is judged among regimes with shifts and among those without.
+Intervals hold jointly for all effects (Bonferroni). Inside means mixtures of five training images, of all classes, of one, or
+of neighbours; outside means test images. Mixtures of several classes lie far from all images. Augmentation changes both
+accuracy and agreement, so their correlation is judged among regimes with shifts and among those without.
+
+Mediation, fixed before the run (`experiments.mediation`): what carries the effect of shifts on test error? (1) Units are test
+images. The outcome is the share of networks that are wrong at an image, without and with shifts. The mediators, given each
+other, are the logarithms of its distances to the hull, and to the nearest image, of the training images or of all their shifts.
+(2) Units are pairs of regimes that differ only in shifts. The outcome is the test error; the mediator is disagreement outside
+or inside. A mediator carries the effect if the interval of its indirect effect is below 0.
 """
 
 from __future__ import annotations
@@ -28,13 +34,15 @@ import numpy as np
 import hullx
 from hullx import runs
 from hullx.data import Sample
+from hullx.geometry import neighbours
 from hullx.models import MLP
 from hullx.runs import plotting
 
 from . import evaluation_setup
-from .evaluation_setup import prepare
+from .evaluation_setup import evidence, prepare
+from .mediation import Mediation, mediation
 from .minimizer_families import ADAM, MOMENTUM, UNITS, Recipe, check_any, train_family
-from .places import ONE_CLASS, SURFACE
+from .places import NEIGHBOURS, ONE_CLASS, SURFACE
 
 SOURCE = "arXiv 2203.10366"
 RATES = {ADAM: (3e-4, 3e-3), MOMENTUM: (3e-3, 0.03)}
@@ -47,14 +55,15 @@ FACTORS = {
     "batch": ("64 images", "16 images"),
     "weight decay": ("none", "some"),
 }
-QUANTITIES = ACCURACY, INSIDE, SAME, ON, OUTSIDE = (
+QUANTITIES = ACCURACY, INSIDE, SAME, NEAR, ON, OUTSIDE = (
     "test accuracy",
     "agreement inside",
     "agreement inside, one class",
+    "agreement inside, neighbours",
     "agreement on the surface",
     "agreement outside",
 )
-PLACES = {INSIDE: "mixtures of 5", SAME: ONE_CLASS, ON: SURFACE, OUTSIDE: "test images"}
+PLACES = {INSIDE: "mixtures of 5", SAME: ONE_CLASS, NEAR: NEIGHBOURS, ON: SURFACE, OUTSIDE: "test images"}
 PLAIN, SHIFTED, REAL = "training images", "training images and their shifts", "as many real images"
 
 
@@ -84,7 +93,7 @@ PRESETS = {
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Measure test accuracy and agreement of each regime, and hull distances with and without shifts."""
     runs.known("--factors", config.factors, FACTORS)
-    setup, rows = prepare(config, run), list[tuple[object, ...]]()
+    setup, rows, wrong = prepare(config, run), list[tuple[object, ...]](), list[np.ndarray]()
     model, kinds = MLP(setup.classes, width=UNITS), list(setup.places)
     for levels in product(*((0, 1) if factor in config.factors else (0,) for factor in FACTORS)):
         name = ", ".join(FACTORS[factor][level] for factor, level in zip(FACTORS, levels, strict=True))
@@ -97,6 +106,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for quantity, values in numbers.items():
             words = quantity if quantity == ACCURACY else quantity.replace("agreement", "share agreeing")
             run.record(words, values, data=setup.title, group=name, unit="share")
+        wrong.append((setup.labels(model, family.variables, setup.queries.rows) != setup.queries.labels).mean(0))
         rows.append((*levels, *(values.mean() for values in numbers.values())))
         run.tabulate("regimes", (*FACTORS, *QUANTITIES), rows)
     check_any(rows)
@@ -112,6 +122,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         run.distances(each, data=setup.title, group=group)
         run.record("images that span the hull", size, data=setup.title, group=group)
     run.arrays("distances", plain=found[PLAIN].distance, shifted=found[SHIFTED].distance, real=found[REAL].distance)
+    near = [neighbours(setup.queries.rows, points).distance[:, 0] for points in (setup.train.rows, shifted)]
+    run.arrays("test images", wrong=np.stack(wrong), nearest=np.stack(near, 1))
 
 
 def recipe(levels: tuple[int, ...]) -> Recipe:
@@ -124,34 +136,52 @@ def recipe(levels: tuple[int, ...]) -> Recipe:
 def effects(results: runs.Results) -> dict[str, dict[str, runs.Estimate]]:
     """For each quantity and factor: the mean difference between levels, over combinations of the other factors."""
     table, factors = results.table("regimes"), results.config["factors"]
-    levels = np.stack([table[name] for name in FACTORS], -1).astype(int)
-    places = {tuple(row): k for k, row in enumerate(levels.tolist())}
     confidence = 1 - 0.05 / (len(factors) * len(QUANTITIES))
     found: dict[str, dict[str, runs.Estimate]] = {quantity: {} for quantity in QUANTITIES}
     for factor in factors:
-        k = list(FACTORS).index(factor)
-        pairs = [(low, places.get((*key[:k], 1, *key[k + 1 :]))) for key, low in places.items() if key[k] == 0]
-        low, high = np.array([pair for pair in pairs if pair[1] is not None], int).reshape(-1, 2).T
+        low, high = regime_pairs(table, factor).T
         for quantity in QUANTITIES:
             found[quantity][factor] = runs.mean_interval(table[quantity][high] - table[quantity][low], confidence=confidence)
     return found
 
 
+def regime_pairs(table: dict[str, np.ndarray], factor: str) -> np.ndarray:
+    """The rows of regimes that differ in one factor only, at its first and second level: (pairs, 2)."""
+    levels, k = np.stack([table[name] for name in FACTORS], -1).astype(int), list(FACTORS).index(factor)
+    rows = {tuple(row): i for i, row in enumerate(levels.tolist())}
+    pairs = [(low, rows.get((*key[:k], 1, *key[k + 1 :]))) for key, low in rows.items() if key[k] == 0]
+    return np.array([pair for pair in pairs if pair[1] is not None], int).reshape(-1, 2)
+
+
+def shift_mediation(results: runs.Results) -> dict[str, Mediation]:
+    """What carries the effect of shifts on test error: by images, and by disagreement in pairs of regimes."""
+    table, far, images = results.table("regimes"), results.arrays("distances"), results.arrays("test images")
+    pairs = regime_pairs(table, "augmentation")
+    hull, nearest = np.log(np.stack([far["plain"], far["shifted"]], 1)), np.log(images["nearest"])
+    wrong = images["wrong"][pairs].mean(0).T
+    found = {"images": mediation(wrong, {"distance to the hull": hull, "distance to the nearest image": nearest})}
+    for quantity in (OUTSIDE, INSIDE):
+        words = f"dis{quantity}"
+        found[words] = mediation(1 - table[ACCURACY][pairs], {words: 1 - table[quantity][pairs]})
+    return found
+
+
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether the regime matters, and more outside than inside; correlates of test accuracy; effect of shifts on the hull."""
-    data, table = results.names("data")[0], results.table("regimes")
-    about = {"data": data, "seeds": results.config["members"]}
-    found = effects(results)
+    table, about = results.table("regimes"), evidence(results, results.config["members"])
+    queries = evidence(results, about["seeds"], errors=False)["images"]
+    tests, found = about["images"] - queries, effects(results)
     for quantity in (ACCURACY, OUTSIDE, INSIDE):
         factor, effect = max(found[quantity].items(), key=lambda item: abs(item[1].value))
         size = effect if effect.value >= 0 else effect._replace(value=-effect.value, low=-effect.high, high=-effect.low)
         sign, levels = "+" if effect.value >= 0 else "−", " to ".join(FACTORS[factor])
         name, note = f"the regime changes {quantity}", f"largest effect: {factor}, {levels}: {sign}"
-        yield runs.Claim.of(size, name, SOURCE, "more than 0", runs.above(size, 0), note=note, unit="%", **about)
+        here = about | {"images": tests if quantity == ACCURACY else queries}
+        yield runs.Claim.of(size, name, SOURCE, "more than 0", runs.above(size, 0), note=note, unit="%", **here)
     inside, outside = (table[quantity] - table[quantity].mean() for quantity in (INSIDE, OUTSIDE))
     more, name = runs.mean_interval(1e4 * (outside**2 - inside**2)), "regimes differ more outside than inside"
     note = f"spreads {outside.std():.2%} and {inside.std():.2%}; measured: difference of squares, in points²"
-    yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), note=note, **about)
+    yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), note=note, **about | {"images": queries})
     for quantity, (level, words) in product((OUTSIDE, INSIDE), enumerate(("without shifts", "with shifts"))):
         mine = table["augmentation"].astype(int) == level
         rank = runs.rank_correlation(table[quantity][mine], table[ACCURACY][mine])
@@ -161,24 +191,40 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     shifted, real = (runs.mean_interval(1 - far[each] / far["plain"]) for each in ("shifted", "real"))
     less = runs.difference_interval(far["real"] / far["plain"], far["shifted"] / far["plain"], paired=True)
     note = f"nearer by {shifted.value:.1%} and {real.value:.1%}; measured: the difference"
-    yield runs.Claim.of(less, name, "here", "within 1%", runs.within(less, -0.01, 0.01), note=note, unit="%", **about)
+    here = about | {"images": queries, "networks": 0, "seeds": 0}
+    yield runs.Claim.of(less, name, "here", "within 1%", runs.within(less, -0.01, 0.01), note=note, unit="%", **here)
+    for units, effect in shift_mediation(results).items() if "augmentation" in results.config["factors"] else ():
+        here = about | ({"images": queries} if units == "images" else {})
+        given = ", given the other distance" if units == "images" else ""
+        for mediator, indirect in effect.indirect.items():
+            name, note = f"less {mediator} carries the effect of shifts on test error{given}", effect.note(mediator)
+            yield runs.Claim.of(indirect, name, SOURCE, "less than 0", runs.below(indirect, 0), note=note, unit="%", **here)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Effects of all factors on test accuracy and agreement."""
-    data, found = results.names("data")[0], effects(results)
+    """Effects of all factors on test accuracy and agreement; what carries the effect of shifts."""
+    data, found = plotting.data_name(results.names("data")[0]), effects(results)
     title = f"{data}: effects of the training regime at zero training error (joint 95% intervals)"
-    drawn, axes = plotting.figure(1, len(QUANTITIES), size=(14, 3.4), title=title)
-    for place, (quantity, each) in zip(axes[0], found.items(), strict=True):
-        names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
-        plotting.intervals(place, names, f"change of {quantity}")
+    drawn, axes = plotting.figure(2, len(QUANTITIES) // 2, size=(11, 6), title=title)
     ends = [end for each in found.values() for effect in each.values() for end in effect[:3] if np.isfinite(end)]
-    for place in axes[0]:
-        place.set_xlim(1.1 * min(*ends, 0), 1.1 * max(*ends, 0))
+    limits = max(1.1 * min(*ends, 0), -1), min(1.1 * max(*ends, 0), 1)
+    for place, (quantity, each) in zip(axes.flat, found.items(), strict=True):
+        names = {f"{factor}:\n{' → '.join(FACTORS[factor])}": effect for factor, effect in each.items()}
+        plotting.intervals(place, names, f"change of {quantity}", limits=limits)
         place.locator_params(axis="x", nbins=4)
-    for place in axes[0, 1:]:
+    for place in axes[:, 1:].flat:
         place.set_yticklabels([])
     yield "effects", drawn
+    if "augmentation" not in results.config["factors"]:
+        return
+    title = f"{data}: what carries the effect of shifts on test error (95% intervals over test images, or pairs of regimes)"
+    drawn, axes = plotting.figure(size=(9, 3.2), title=title)
+    carried = dict[str, runs.Estimate]()
+    for units, effect in shift_mediation(results).items():
+        among = "test images" if units == "images" else "pairs of regimes"
+        carried |= {f"total, over {among}": effect.total} | {f"by less {name}": each for name, each in effect.indirect.items()}
+    plotting.intervals(axes[0, 0], carried, "change of test error (share)")
+    yield "mediation", drawn
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

@@ -15,10 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from hullx.runs.plotting import COLOURS, MORE, figure
 
 MARK = MORE[0]  # not used for the first classes
+VISIBLE = 0.002  # the legend lists classes with this share of a map
 Corners = tuple[float, float, float, float]  # of a map: left, right, bottom, top
 
 
@@ -46,7 +48,7 @@ def panels(title: str, columns: Sequence[Panel], members: int) -> Figure:
         members: the number of classifiers.
     """
     names = sorted(set(np.concatenate([np.unique(column.labels) for column in columns]).tolist()))
-    width = max(2.6 if len(columns) < 5 else 1.9, 8 / len(columns))
+    width = max(2.6, 8 / len(columns))
     drawn, axes = figure(2, len(columns), size=(width * len(columns) + 1.5, 2 * width + 1.2), title=title)
     drawn.set_layout_engine("compressed")  # made for axes of fixed proportions
     look: dict[str, Any] = {"origin": "lower", "interpolation": "nearest"}
@@ -66,17 +68,18 @@ def panels(title: str, columns: Sequence[Panel], members: int) -> Figure:
     handles = [
         Line2D([], [], linestyle="", marker="s", color=colours(k), alpha=0.45, label=f"called {name}")
         for k, name in enumerate(names)
+        if any((column.labels == name).mean() >= VISIBLE for column in columns)
     ]
     drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return drawn
 
 
 def distances(axes: Axes, values: Float[np.ndarray, "h w"], corners: Corners, levels: Sequence[float]) -> None:
-    """Draw labelled contours of the distance to the hull."""
+    """Draw contours of the distance to the hull; those far from it, which are long, have labels."""
     height, width = values.shape
     x, y = np.linspace(*corners[:2], width), np.linspace(*corners[2:], height)
     lines = axes.contour(x, y, values, levels=levels, colors="black", linewidths=0.7)
-    axes.clabel(lines, fmt="%g", fontsize=7)
+    axes.clabel(lines, levels[len(levels) // 2 :], fmt="%g", fontsize=7)
 
 
 def points(axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray, "n"]) -> None:
@@ -87,9 +90,11 @@ def points(axes: Axes, places: Float[np.ndarray, "n 2"], labels: Int[np.ndarray,
 
 def marks(axes: Axes, places: Mapping[str, Float[np.ndarray, "2"]]) -> None:
     """Draw points with letters beside them."""
+    halo = [withStroke(linewidth=3, foreground="white")]
     for letter, place in places.items():
-        axes.plot(*place, "o", color=MARK, markersize=4)
-        axes.annotate(letter, tuple(place), xytext=(4, 3), textcoords="offset points", color=MARK, weight="bold")
+        axes.plot(*place, "o", color=MARK, markersize=4, path_effects=halo, zorder=5)
+        above: dict[str, Any] = {"xytext": (5, 4), "textcoords": "offset points", "weight": "bold", "zorder": 6}
+        axes.annotate(letter, tuple(place), color=MARK, path_effects=halo, **above)
 
 
 def outline(axes: Axes, corners: Float[np.ndarray, "v 2"]) -> None:

@@ -190,17 +190,31 @@ def boxes(axes: Axes, values: Mapping[str, np.ndarray], *, orientation: Any = "v
     )
 
 
-def intervals(axes: Axes, estimates: Mapping[str, Estimate], xlabel: str, *, shift: float = 0.0, **style: Any) -> None:
+def intervals(
+    axes: Axes,
+    estimates: Mapping[str, Estimate],
+    xlabel: str,
+    *,
+    shift: float = 0.0,
+    limits: tuple[float, float] | None = None,
+    **style: Any,
+) -> None:
     """Draw one row per name, from the top: a dot at the value, a bar over its interval, and a line at 0.
 
     Args:
         shift: of the dots, in rows, where several are drawn for each name.
+        limits: of the axis; an arrow marks each interval or value that is cut there.
     """
     rows = np.arange(len(estimates))
     look: dict[str, Any] = {"fmt": "o", "color": COLOURS[0], "markersize": 4, "capsize": 2, **style}
     values = np.array([estimate[:3] for estimate in estimates.values()])
     ends = np.nan_to_num(np.stack([values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]))
     axes.errorbar(values[:, 0], rows + shift, xerr=np.maximum(ends, 0), **look)
+    if limits is not None:
+        axes.set_xlim(limits)
+        for side, beyond, arrow in ((0, values.min(1) < limits[0], "<"), (1, values.max(1) > limits[1], ">")):
+            for row in rows[beyond]:  # an empty line without clipping would confuse the layout
+                axes.plot(limits[side], row + shift, arrow, color=look["color"], clip_on=False)
     axes.axvline(0, color="0.7", linewidth=1, zorder=0)
     axes.set(yticks=rows, yticklabels=list(estimates), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
 

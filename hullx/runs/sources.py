@@ -35,7 +35,8 @@ def code_hash(name: str) -> str | None:
         seen[module.__name__] = tree = _what_computes(ast.parse(Path(file).read_bytes()))
         waiting += _imported(module, tree)
     state = hashlib.blake2b(digest_size=16)
-    for _, tree in sorted(seen.items()):
+    # The module itself comes first: its name is __main__ while it runs, and its own name later.
+    for _, tree in sorted(seen.items(), key=lambda each: (each[0] != first.__name__, each[0])):
         state.update(ast.dump(tree).encode())
     return state.hexdigest()
 

@@ -140,10 +140,11 @@ def test_memorization(tmp_path: Path) -> None:
     small = ("--epochs", 3, "--seeds", 2, "--projected", 30, "--data", "digits")
     results = runs.Results(start("memorization", *small, "--conditions", *conditions, "--out", tmp_path).folder)
     distances, data = results.arrays("distances"), load("digits")
-    true, moved = (distances[f"{name}-test-images-as-they-are"] for name in ("true-labels", "shuffled-pixels"))
+    true, moved = (distances[f"{name}-test-images-as-they-are"] for name in ("unchanged-pixels", "shuffled-pixels"))
     for i in (0, 17):
         np.testing.assert_allclose(true[i], nnls_distance(data.test.rows[i], data.train.rows)[0], rtol=1e-5)
-    np.testing.assert_array_equal(true, distances["random-labels-test-images-as-they-are"])
+    # Labels cannot move the hull, so it is measured once for all conditions on labels.
+    assert len(distances) == 3
     # One permutation of all pixels moves test and training images alike.
     np.testing.assert_allclose(distances["shuffled-pixels-test-images-corrupted-alike"], true, rtol=1e-5)
     assert (moved > true).all()
@@ -153,7 +154,7 @@ def test_memorization(tmp_path: Path) -> None:
     assert len((results.folder / "metrics.jsonl").read_text().splitlines()) == 9
     assert {path.name for path in (results.folder / "figures").glob("*.png")} == {"curves.png", "distances.png"}
     alone = runs.Results(start("memorization", *small, "--conditions", "random labels", "--out", tmp_path).folder)
-    wanted = [row for row in results.rows if "random labels" in row.group]
+    wanted = [row for row in results.rows if row.group.endswith("random labels") or row.group.startswith("unchanged")]
     np.testing.assert_equal(alone.rows, wanted)
 
 
@@ -207,8 +208,8 @@ def test_polynomial(tmp_path: Path) -> None:
     np.testing.assert_allclose(table["outside"][first], found["outside"][3, degrees.index(3)].mean())
     assert {path.name for path in (results.folder / "figures").glob("*.png")} == {"by-degree.png", "by-distance.png"}
     verdicts = [claim["verdict"] for claim in results.claims]
-    assert len(verdicts) == 10
-    assert {verdicts[2], verdicts[4]} != {runs.HOLDS}  # the claim and the counter-claim
+    assert len(verdicts) == 8
+    assert len({claim["measured"] for claim in results.claims}) == 8  # one number for each claim
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ def test_minimizers(tmp_path: Path) -> None:
     accuracy = {row.group: row.value for row in results.select(quantity="test accuracy")}
     assert accuracy["poisoned, half as many"] < accuracy["initial weights × 3"] < accuracy["Adam"]
     assert len(results.claims) == 5
+    evidence = [(claim["networks"], claim["images"], claim["seeds"]) for claim in results.claims]
+    assert evidence == [(6, 300, 3)] + [(9, 60, 3)] * 4
 
 
 def _coordinates(results: runs.Results) -> list[float]:
@@ -67,6 +69,8 @@ def test_overparameterization(tmp_path: Path) -> None:
     assert (norm[-1] < norm.max(0)).all()
     assert (found["numbers"][found["size"] >= 1, 0] == 0).all()
     assert results.total("failed") == (0, 4 * 11)
+    # Disagreement of models with others of their size averages to the disagreement of pairs.
+    np.testing.assert_allclose(found["disagreement"].mean(-1), 1 - found["agreement"].mean(-1), atol=1e-12)
     assert figures(results) == {"agreement", "sizes"}
 
 
@@ -82,7 +86,13 @@ def test_regime(tmp_path: Path) -> None:
     sizes = {row.group: row.value for row in results.select(quantity="images that span the hull")}
     assert 300 < sizes.pop("as many real images") <= 2700
     assert sizes == {"training images": 300, "training images and their shifts": 2700}
-    assert figures(results) == {"effects"}
+    # Mediation: errors at test images are shares of networks, and the nearest of all shifts is at most as far.
+    images = results.arrays("test images")
+    np.testing.assert_allclose(images["wrong"] * 3, (images["wrong"] * 3).round(), atol=1e-9)
+    assert (images["nearest"][:, 1] <= images["nearest"][:, 0]).all()
+    assert (images["nearest"] >= np.stack([distances["plain"], distances["shifted"]], 1) * (1 - 1e-6)).all()
+    assert len(results.claims) == 13
+    assert figures(results) == {"effects", "mediation"}
 
 
 def test_boundaries(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from hullx.runs import plotting
 from hullx.runs.legibility import faults
+from hullx.runs.statistics import Estimate
 
 
 def test_an_ordinary_figure_is_legible() -> None:
@@ -37,4 +38,17 @@ def test_ticks_outside_the_limits_and_slanted_labels_are_no_faults() -> None:
     drawn, axes = plotting.figure(title="A title")
     axes[0, 0].set_xticks([0, 1, 1.01, 1.02, 1.03], ["first", "last", "hidden", "hidden", "hidden"], rotation=45)
     axes[0, 0].set_xlim(0, 1)
+    assert faults(drawn) == []
+
+
+def test_intervals_beyond_the_limits_get_arrows() -> None:
+    drawn, axes = plotting.figure(title="cut")
+    found = {"within": Estimate(0.1, -0.2, 0.4, 20), "cut": Estimate(0.2, -3.0, 0.5, 20), "beyond": Estimate(2.0, 1.5, 3.0, 20)}
+    plotting.intervals(axes[0, 0], found, "x", limits=(-1, 1))
+    assert axes[0, 0].get_xlim() == (-1, 1)
+    arrows = [line for line in axes[0, 0].lines if line.get_marker() in ("<", ">")]
+    assert [(line.get_marker(), float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in arrows] == [
+        ("<", -1, 1),
+        (">", 1, 2),
+    ]
     assert faults(drawn) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,3 +39,17 @@ def test_only_code_that_is_imported_counts(package: Callable[..., str | None]) -
     assert package("y = 2", "x = 1") != before
     assert package("y = 1", "x = 2") != before
     assert code_hash("sample_package.nowhere") is None
+
+
+def test_a_module_has_the_same_hash_while_it_runs(package: Callable[..., str | None], tmp_path: Path) -> None:
+    # Its imports come before it in the alphabet, and after __main__.
+    code = "from .aside import z\nif __name__ == '__main__':\n    import atexit\n"
+    code += "    from hullx.runs.sources import code_hash\n"
+    code += "    atexit.register(lambda: print(code_hash('sample_package.first')))"
+    (tmp_path / "sample_package").mkdir()
+    (tmp_path / "sample_package" / "aside.py").write_text("z = 1")
+    expected = package(code, "x = 1")
+    done = subprocess.run(
+        (sys.executable, "-m", "sample_package.first"), capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert done.stdout.strip() == expected
