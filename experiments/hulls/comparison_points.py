@@ -12,6 +12,7 @@ from hullx.data import Split
 
 AUGMENTED = SHIFTS, MIRRORED, RANDOM = "shifts", "mirror images", "random changes"
 PLACES = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]  # of a window in an image padded by one pixel
+BLOCK = 50  # images changed at a time
 COPIES = {SHIFTS: 1 + len(PLACES), MIRRORED: 2, RANDOM: 1 + len(PLACES)}  # points for each image, itself included
 
 
@@ -66,6 +67,8 @@ def augmented(rng: np.random.Generator, images: Float[np.ndarray, "n h w c"], ki
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     copies = np.concatenate([padded[:, y : y + height, x : x + width].reshape(n, -1) for y, x in PLACES])
     if kind == RANDOM:
-        repeated = np.tile(rows, (len(PLACES), 1))
-        copies = random_change(rng, repeated, np.linalg.norm(copies - repeated, axis=1)).astype(rows.dtype)
+        lengths = np.linalg.norm(copies - np.tile(rows, (len(PLACES), 1)), axis=1)
+        blocks = [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]  # small enough for the processor's cache
+        moved = [random_change(rng, rows[each], part[each]) for part in np.split(lengths, len(PLACES)) for each in blocks]
+        copies = np.concatenate(moved).astype(rows.dtype)
     return np.concatenate([rows, copies])
