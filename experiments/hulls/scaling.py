@@ -24,8 +24,8 @@ n = 300 to −0.08 at 60,000, and −0.06 to −0.04 for Gaussian samples; the c
   real images. They are worth more than random changes.
 
     python -m experiments.scaling                           digits, seconds, no download
-    python -m experiments.scaling cpu                       MNIST and CIFAR-10, 300 to 50,000 images: ten minutes
-    python -m experiments.scaling paper                     1,000 test images
+    python -m experiments.scaling cpu                       MNIST, 300 to 50,000 × 300 images: ten minutes
+    python -m experiments.scaling paper                     MNIST and CIFAR-10, 1,000 test images
 """
 
 from __future__ import annotations
