@@ -162,7 +162,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         drawn, axes = plotting.figure(SHOWN, len(columns), size=size, title=title)
         for column, (name, images) in zip(axes.T, columns.items(), strict=True):
             pictures.pictures(column, images, [name] + [""] * (SHOWN - 1))
-        yield f"{data} kept", drawn
+        yield f"{plotting.data_name(data)} kept", drawn
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)
