@@ -170,7 +170,7 @@ def figures(results: runs.Results) -> plotting.Figures:
         }
         short = plotting.data_name(data)
         title = f"{short}: archetypes, NMF's parts and k-means' centres, in columns by similarity; explained variance"
-        yield f"{short} archetypes", pictures.matched(title, images)
+        yield short, pictures.matched(title, images)
         curves = np.transpose(list(results.table(f"{data} curves").values()))
         title = f"{short}: explained variance of gradient descent by step, and of other methods (best start)"
         drawn, axes = plotting.figure(size=(6, 4), title=title)

@@ -161,9 +161,26 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn.legend(loc="outside lower center", ncols=3)
     yield "exact", drawn
 
-    shown = {name: values[np.isin(table["data"], distributions.LAWS)] for name, values in table.items()}
-    title, look = "Share of new samples inside the hull of n samples in d dimensions", {"xscale": "log", "ylim": (-0.02, 1.02)}
-    yield "laws", plotting.curves(title, shown, "n", {"share": "share inside"}, columns="data", by="dimensions", **look)
+    title = (
+        f"Share of new samples inside the hull of n samples in d dimensions, {CONFIDENCE:.0%} intervals; lines: exact values"
+    )
+    drawn, axes = plotting.figure(1, 3, size=(12, 4.4), title=title)
+    for axis, law in zip(axes[0], distributions.LAWS, strict=True):
+        mine = {name: values[table["data"] == law] for name, values in table.items()}
+        for d, colour in plotting.colours(
+            [f"d = {d}" for d in (*results.config["dimensions"], *results.config["ambient"])]
+        ).items():
+            n, share, low, high, known = (
+                mine[name][mine["dimensions"] == d] for name in ("n", "share", "low", "high", "exact")
+            )
+            bars, look = [share - low, high - share], {"color": colour, "markersize": 3, "linewidth": 1, "capsize": 2}
+            if len(n):
+                axis.errorbar(n, share, bars, fmt="o", label=d, **look)
+                axis.plot(n, known, color=colour, linewidth=1)
+        axis.set(title=law, xscale="log", xlabel="n", ylabel="share inside", ylim=(-0.02, 1.02))
+        plotting.plain_ticks(axis)
+        axis.legend()
+    yield "laws", drawn
 
     title = "Share of trials in which all n points, uniform in a d-ball, are vertices of their hull"
     drawn, axes = plotting.figure(1, 1, size=(8, 4.6), title=title)
