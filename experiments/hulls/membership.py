@@ -161,25 +161,23 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn.legend(loc="outside lower center", ncols=3)
     yield "exact", drawn
 
-    title = (
-        f"Share of new samples inside the hull of n samples in d dimensions, {CONFIDENCE:.0%} intervals; lines: exact values"
-    )
-    drawn, axes = plotting.figure(1, 3, size=(12, 4.4), title=title)
+    title = f"Share of new samples inside the hull of n samples in d dimensions, {CONFIDENCE:.0%} intervals"
+    drawn, axes = plotting.figure(1, 3, size=(12, 4.6), title=f"{title}; lines: exact values; dashed: of the Gaussian")
+    every = sorted({*results.config["dimensions"], *results.config["ambient"]})
     for axis, law in zip(axes[0], distributions.LAWS, strict=True):
-        mine = {name: values[table["data"] == law] for name, values in table.items()}
-        for d, colour in plotting.colours(
-            [f"d = {d}" for d in (*results.config["dimensions"], *results.config["ambient"])]
-        ).items():
-            n, share, low, high, known = (
-                mine[name][mine["dimensions"] == d] for name in ("n", "share", "low", "high", "exact")
-            )
-            bars, look = [share - low, high - share], {"color": colour, "markersize": 3, "linewidth": 1, "capsize": 2}
-            if len(n):
-                axis.errorbar(n, share, bars, fmt="o", label=d, **look)
-                axis.plot(n, known, color=colour, linewidth=1)
+        for i, (d, colour) in enumerate(plotting.colours(f"d = {d}" for d in every).items()):
+            mine = (table["data"] == law) & (table["dimensions"] == d)
+            if not mine.any():
+                continue
+            n, share, low, high, known = (table[name][mine] for name in ("n", "share", "low", "high", "exact"))
+            look: dict[str, Any] = {"color": colour, "markersize": 3, "linewidth": 1, "capsize": 2, "label": d}
+            axis.errorbar(n * 1.015**i, share, [share - low, high - share], fmt="o", **look)
+            if law == distributions.CURVE:
+                known = table["exact"][(table["data"] == FULL) & (table["dimensions"] == d)]
+            axis.plot(n, known, "--" if law == distributions.CURVE else "-", color=colour, linewidth=1)
         axis.set(title=law, xscale="log", xlabel="n", ylabel="share inside", ylim=(-0.02, 1.02))
         plotting.plain_ticks(axis)
-        axis.legend()
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     yield "laws", drawn
 
     title = "Share of trials in which all n points, uniform in a d-ball, are vertices of their hull"
