@@ -66,7 +66,7 @@ class Config(runs.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=(Sample("digits"), Sample("mnist:5000")), k=10, steps=400, rounds=30),
+    "cpu": Config(data=(Sample("digits"), Sample("mnist:1000")), k=10, starts=10, steps=200, rounds=20),
     "paper": Config(data=(Sample("digits"), Sample("mnist:20000")), k=10, starts=10, steps=2000, rounds=30),
 }
 
@@ -154,8 +154,11 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         expected = f"−{TOLERANCE:.0%} or more", "below 0", "above 0"
         words = "archetypes by gradient explain as much as", "archetypes explain less than", "archetypes explain more than"
         for other, word, least, verdict in zip(METHODS[1:], words, expected, verdicts, strict=True):
-            about = {"data": data, "unit": "%", "seeds": less[other].n, "note": "difference of explained variance"}
-            yield runs.Claim.of(less[other], f"{word} {other}", SOURCE, least, verdict, **about)
+            images = results.total("undecided", data=data, group=GRADIENT)[1] // results.config["starts"]
+            more: dict[str, Any] = {"data": data, "unit": "%", "seeds": less[other].n, "images": images}
+            yield runs.Claim.of(
+                less[other], f"{word} {other}", SOURCE, least, verdict, **more, note="difference of explained variance"
+            )
 
 
 def figures(results: runs.Results) -> plotting.Figures:
@@ -165,10 +168,11 @@ def figures(results: runs.Results) -> plotting.Figures:
         images = {
             f"{method}\n{share:.1%}": results.arrays(f"{data} images")[runs.slug(method)] for method, share in best.items()
         }
-        title = f"{data}: archetypes, NMF's parts and k-means' centres, in columns by similarity; explained variance"
-        yield f"{data} archetypes", pictures.matched(title, images)
+        short = plotting.data_name(data)
+        title = f"{short}: archetypes, NMF's parts and k-means' centres, in columns by similarity; explained variance"
+        yield short, pictures.matched(title, images)
         curves = np.transpose(list(results.table(f"{data} curves").values()))
-        title = f"{data}: explained variance of gradient descent by step, and of other methods (best start)"
+        title = f"{short}: explained variance of gradient descent by step, and of other methods (best start)"
         drawn, axes = plotting.figure(size=(6, 4), title=title)
         (ours, colour), *others = plotting.colours(METHODS).items()
         axes[0, 0].plot(curves, color=colour, alpha=0.7, label=[ours] + [None] * (curves.shape[1] - 1))
@@ -176,7 +180,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             axes[0, 0].axhline(best[method], color=colour, linestyle="--", linewidth=1, label=method)
         axes[0, 0].set(xlabel="step", ylabel=f"{SHARE} (on each step's batch)")
         axes[0, 0].legend()
-        yield f"{data} curves", drawn
+        yield f"{short} curves", drawn
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

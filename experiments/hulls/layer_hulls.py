@@ -61,11 +61,16 @@ def project_images(space: spaces.Space, data: Dataset, seed: int, rtol: float, t
 
 
 def record_layer(run: runs.Run[Any], data: str, group: str, found: list[Found]) -> None:
-    """Record a layer's row over all seeds, and each seed's share outside."""
+    """Record a layer's row over all networks, with one value per image, and each network's share outside.
+
+    An image is outside if it is outside in each network. Its distance is the mean over networks.
+    """
     about: dict[str, Any] = {"data": data, "group": group}
-    parts: Any = [np.concatenate([np.atleast_1d(part) for part in each]) for each in zip(*found, strict=True)]
-    run.distances(Found(*parts), **about)
-    run.record("÷ mean pairwise distance", np.concatenate([each.distance / each.pairwise for each in found]), **about)
+    outside, decided = (np.all([getattr(each, name) for each in found], axis=0) for name in ("outside", "decided"))
+    run.record("share outside", outside, **about)
+    run.record("undecided", ~decided, statistic="count", **about)
+    run.record("distance", np.mean([each.distance for each in found], axis=0), **about)
+    run.record("÷ mean pairwise distance", np.mean([each.distance / each.pairwise for each in found], axis=0), **about)
     run.record("÷ two products", min(each.seconds / each.floor for each in found), **about)
     for seed, each in enumerate(found):
         run.record("share outside", each.outside, seed=seed, **about)

@@ -107,14 +107,16 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     name, expected = f"exact values are in {CONFIDENCE:.0%} intervals", "no more misses than by chance"
     verdict = runs.HOLDS if chance >= 1 - CONFIDENCE else runs.FAILS
     note = f"{missed.sum()} of {len(missed)} missed; probability of at least as many by chance: {chance:.2g}"
-    yield runs.Claim.of(estimate(~missed), name, "exact values", expected, verdict, note=note, unit="%")
+    sets = round(exact["trials"].sum())
+    yield runs.Claim.of(estimate(~missed), name, "exact values", expected, verdict, note=note, unit="%", sets=sets)
 
     first, *others = (outcomes(table, distributions.SUBSPACE, NEW, d) for d in config["ambient"])
     apart = [runs.difference_interval(other, first, paired=False) for other in others]
     name, expected = "the share inside is the same in any space around the subspace", f"within ±{EQUAL:.0%}"
     verdict = runs.both(*(runs.within(each, -EQUAL, EQUAL) for each in apart))
     note, worst = f"largest difference from d = {config['ambient'][0]}", max(apart, key=lambda each: abs(each.value))
-    yield runs.Claim.of(worst, name, FIGURE, expected, verdict, data=distributions.SUBSPACE, note=note, unit="%")
+    about = {"data": distributions.SUBSPACE, "unit": "%", "sets": sum(map(len, (first, *others)))}
+    yield runs.Claim.of(worst, name, FIGURE, expected, verdict, note=note, **about)
     few, many = config["dimensions"][0], config["dimensions"][-1]
     for law in (FULL, distributions.CURVE):
         low, high = (estimate(outcomes(table, law, NEW, d, config["at"])) for d in (few, many))
@@ -123,12 +125,12 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             f"d = {many}; {low.value:.1%} at d = {few}",
         )
         verdict, expected = runs.both(runs.above(low, 0.9), runs.below(high, 0.1)), "from above 90% to below 10%"
-        yield runs.Claim.of(high, name, FIGURE, expected, verdict, data=law, note=note, unit="%")
+        yield runs.Claim.of(high, name, FIGURE, expected, verdict, data=law, note=note, unit="%", sets=low.n + high.n)
 
     few, many = config["ball"][0], config["ball"][-1]
     for exponent, limit in ((ALWAYS, 1), (NEVER, 0)):
         low, high = (outcomes(table, BALL, ALL, d, ball_points(d, exponent)) == limit for d in (few, many))
-        name, about = f"at n = 2^(d/2) d^{exponent:g}", {"data": f"{BALL}: {ALL}", "unit": "%"}
+        name, about = f"at n = 2^(d/2) d^{exponent:g}", {"data": f"{BALL}: {ALL}", "unit": "%", "sets": len(low) + len(high)}
         behind = runs.difference_interval(low, high, paired=False)
         verdict = runs.both(runs.above(estimate(high), 0.5), runs.below(behind, EQUAL))
         note, shown = f"d = {many}; {(low == limit).mean():.1%} at d = {few}", estimate(high == limit)
@@ -136,7 +138,8 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     low, high = (estimate(outcomes(table, BALL, NEW, d, ball_points(d, NEVER))) for d in (few, many))
     name, expected = "a new sample is inside if n ≫ 2^(d/2) / d", "→ 100%; more than half"
     note = f"d = {many}, n = {many ** (1 + NEVER):,.0f} × 2^(d/2) / d; {low.value:.1%} at d = {few}"
-    yield runs.Claim.of(high, name, THEOREM, expected, runs.above(high, 0.5), data=BALL, note=note, unit="%")
+    about = {"data": BALL, "unit": "%", "sets": low.n + high.n}
+    yield runs.Claim.of(high, name, THEOREM, expected, runs.above(high, 0.5), note=note, **about)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
@@ -158,9 +161,24 @@ def figures(results: runs.Results) -> plotting.Figures:
     drawn.legend(loc="outside lower center", ncols=3)
     yield "exact", drawn
 
-    shown = {name: values[np.isin(table["data"], distributions.LAWS)] for name, values in table.items()}
-    title, look = "Share of new samples inside the hull of n samples in d dimensions", {"xscale": "log", "ylim": (-0.02, 1.02)}
-    yield "laws", plotting.curves(title, shown, "n", {"share": "share inside"}, columns="data", by="dimensions", **look)
+    title = f"Share of new samples inside the hull of n samples in d dimensions, {CONFIDENCE:.0%} intervals"
+    drawn, axes = plotting.figure(1, 3, size=(12, 4.6), title=f"{title}; lines: exact values; dashed: of the Gaussian")
+    every = sorted({*results.config["dimensions"], *results.config["ambient"]})
+    for axis, law in zip(axes[0], distributions.LAWS, strict=True):
+        for i, (d, colour) in enumerate(plotting.colours(f"d = {d}" for d in every).items()):
+            mine = (table["data"] == law) & (table["dimensions"] == d)
+            if not mine.any():
+                continue
+            n, share, low, high, known = (table[name][mine] for name in ("n", "share", "low", "high", "exact"))
+            look: dict[str, Any] = {"color": colour, "markersize": 3, "linewidth": 1, "capsize": 2, "label": d}
+            axis.errorbar(n * 1.015**i, share, [share - low, high - share], fmt="o", **look)
+            if law == distributions.CURVE:
+                known = table["exact"][(table["data"] == FULL) & (table["dimensions"] == d)]
+            axis.plot(n, known, "--" if law == distributions.CURVE else "-", color=colour, linewidth=1)
+        axis.set(title=law, xscale="log", xlabel="n", ylabel="share inside", ylim=(-0.02, 1.02))
+        plotting.plain_ticks(axis)
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    yield "laws", drawn
 
     title = "Share of trials in which all n points, uniform in a d-ball, are vertices of their hull"
     drawn, axes = plotting.figure(1, 1, size=(8, 4.6), title=title)

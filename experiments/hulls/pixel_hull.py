@@ -54,7 +54,7 @@ class Config(runs.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=(Sample("mnist:60000:2000"),), controls=500, classified=500),
+    "cpu": Config(data=(Sample("mnist:60000:2000"), Sample("cifar10:50000:500")), controls=500, classified=500),
     "paper": Config(data=(Sample("mnist"), Sample("cifar10")), controls=1000, classified=1000),
 }
 
@@ -143,7 +143,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         ):
             undecided, _ = results.total("undecided", data=data, group=group)
             verdict = runs.all_of(share[group], undecided=undecided)
-            about = {"data": data, "group": group, "unit": "%"}
+            about = {"data": data, "group": group, "unit": "%", "images": share[group].n}
             yield runs.Claim.of(share[group], name, SOURCE if group == TEST else "control", "all", verdict, **about)
 
 
@@ -152,7 +152,10 @@ def figures(results: runs.Results) -> plotting.Figures:
     for data in results.names("data"):
         count, pairwise = (results.estimate(name, data=data, group=HULL).value for name in ("images", "mean pairwise distance"))
         tables = {group: results.table(f"{data} {group}") for group in GROUPS}
-        title = f"{data}: distance to the hull of {count:,.0f} training images"
+        short, title = (
+            plotting.data_name(data),
+            f"{plotting.data_name(data)}: distance to the hull of {count:,.0f} training images",
+        )
         drawn, axes = plotting.figure(1, 2, size=(10, 4.6), title=title)
         relative = {group: table["distance"] / pairwise for group, table in tables.items()}
         plotting.histograms(axes[0, 0], relative, UNIT, "share of queries")
@@ -160,12 +163,12 @@ def figures(results: runs.Results) -> plotting.Figures:
         plotting.boxes(axes[0, 1], {name: relative[TEST][label == name] for name in np.unique(label)})
         axes[0, 1].tick_params(axis="x", rotation=45 if max(map(len, label)) > 3 else 0)
         axes[0, 1].set(xlabel="class of the test image", ylabel=UNIT, ylim=(0, None), title=f"test images\n{plotting.BOXES}")
-        yield f"{data} distances", drawn
+        yield f"{short} distances", drawn
         examples = results.arrays(f"{data} examples")
-        title = f"{data}: six test images, from the nearest to the hull (left) to the farthest (right)"
-        yield f"{data} projections", pictures.compared(title, examples)
-        title = f"{data}: test images, and the training images that their nearest points mix"
-        yield f"{data} supports", pictures.mixed(title, {name: values[[0, 3, 5]] for name, values in examples.items()})
+        title = f"{short}: six test images, from the nearest to the hull (left) to the farthest (right)"
+        yield f"{short} projections", pictures.compared(title, examples)
+        title = f"{short}: test images, and the training images that their nearest points mix"
+        yield f"{short} supports", pictures.mixed(title, {name: values[[0, 3, 5]] for name, values in examples.items()})
 
 
 experiment = runs.Experiment(Config, PRESETS, measure, claims, figures)

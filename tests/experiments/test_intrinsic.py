@@ -33,23 +33,24 @@ def test_who_is_inside_is_what_a_triangulation_says(smoke: runs.Results, k: int)
     found, table = smoke.arrays(f"bottleneck {k}"), smoke.table("seeds")
     train, test = (found[name].astype(np.float64) for name in ("train", "test"))
     assert train.shape == (1437, k)
-    inside = Delaunay(train).find_simplex(test) >= 0
-    np.testing.assert_array_equal(found["outside"][0], ~inside)
-    row = (table["bottleneck"] == k) & (table["seed"] == 0)
+    inside, seed = Delaunay(train).find_simplex(test) >= 0, int(found["seed"])
+    np.testing.assert_array_equal(found["outside"][seed], ~inside)
+    row = (table["bottleneck"] == k) & (table["seed"] == seed)
+    assert table[intrinsic.LOST][row] == table[intrinsic.LOST][table["bottleneck"] == k].min()
     np.testing.assert_allclose(table[intrinsic.INSIDE][row], inside.mean())
     for name, side in zip(intrinsic.RIGHT, (inside, ~inside), strict=True):
-        np.testing.assert_allclose(table[name][row], (~found["wrong"][0])[side].mean())
-    np.testing.assert_allclose(found["nearest"][0], distance.cdist(test, train).min(1), rtol=1e-12)
-    assert (found["hull"][0][inside] == 0).all()
+        np.testing.assert_allclose(table[name][row], (~found["wrong"][seed])[side].mean())
+    np.testing.assert_allclose(found["nearest"][seed], distance.cdist(test, train).min(1), rtol=1e-12)
+    assert (found["hull"][seed][inside] == 0).all()
     for i in np.flatnonzero(~inside)[:5]:
-        np.testing.assert_allclose(found["hull"][0, i], nnls_distance(test[i], train)[0], rtol=1e-5)
+        np.testing.assert_allclose(found["hull"][seed, i], nnls_distance(test[i], train)[0], rtol=1e-5)
 
 
 def test_scores_are_judged_as_scipy_would(smoke: runs.Results) -> None:
     table = smoke.table("seeds")
     for k in smoke.config["bottlenecks"]:
-        found = smoke.arrays(f"bottleneck {k}")
-        for name, key in zip(intrinsic.SCORES, ("nearest", "outside", "hull"), strict=True):
+        found = smoke.arrays(f"bottleneck {k}") | smoke.arrays("softmax")
+        for name, key in zip(intrinsic.SCORES, ("nearest", "outside", "hull", "unsure"), strict=True):
             expected = []
             for wrong, score in zip(found["wrong"], found[key].astype(np.float64), strict=True):
                 expected.append(mannwhitneyu(score[wrong], score[~wrong]).statistic / (wrong.sum() * (~wrong).sum()))
@@ -60,7 +61,8 @@ def test_what_it_leaves(smoke: runs.Results) -> None:
     assert smoke.total("undecided") == (0, 2 * 3 * 360)
     assert {path.name for path in (smoke.folder / "figures").glob("*.png")} == {"inside.png", "prediction.png", "codes.png"}
     assert {claim["verdict"] for claim in smoke.claims} == {runs.UNSETTLED}  # two networks
-    assert [claim["seeds"] for claim in smoke.claims] == [3] * 6
+    assert [claim["networks"] for claim in smoke.claims] == [3] * 10
+    assert smoke.total("degenerate") == (0, 6)
     # Four numbers bring back more than two, and most of what there is.
     two, four = (smoke.estimate(intrinsic.LOST, group=f"bottleneck {k}").value for k in (2, 4))
     assert 0 < four < 0.15 < two < 0.35
@@ -78,9 +80,20 @@ def test_with_too_few_seeds_nothing_is_settled(smoke: runs.Results, tmp_path: Pa
     (folder / "tables" / "seeds.csv").write_bytes(tables.from_columns(table))
     intrinsic.experiment.judge(folder)
     claims = runs.Results(folder).claims
-    assert [claim["verdict"] for claim in claims] == [runs.UNSETTLED] * 6
-    assert {claim["seeds"] for claim in claims[1:3]} == {left}
-    assert f"{3 - left} of 3 seeds err too rarely" in claims[1]["note"]
+    assert [claim["verdict"] for claim in claims] == [runs.UNSETTLED] * 10
+    assert {claim["networks"] for claim in claims[2:5]} == {left}
+    assert f"{3 - left} of 3 seeds err too rarely" in claims[2]["note"]
+
+
+def test_degenerate_codes_do_not_count(smoke: runs.Results, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(smoke.folder, folder)
+    table = smoke.table("seeds")
+    table[intrinsic.LOST] = np.where(table["seed"] == 1, 0.6, table[intrinsic.LOST])
+    (folder / "tables" / "seeds.csv").write_bytes(tables.from_columns(table))
+    intrinsic.experiment.judge(folder)
+    claims = runs.Results(folder).claims
+    assert {claim["networks"] for claim in claims if "nearness" in claim["name"]} == {2}
 
 
 def test_a_seed_counts_where_there_is_something_to_tell() -> None:
@@ -101,7 +114,7 @@ def test_a_run_without_an_image_outside_ends(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(intrinsic, "codes", inside)
     small = ("--data", "digits:30:7", "--seeds", 2, "--epochs", 1, "--bottlenecks", 2)
     results = runs.Results(started(intrinsic.experiment.main, *small, "--out", tmp_path).folder)
-    assert [claim["verdict"] for claim in results.claims] == [runs.UNSETTLED] * 3
+    assert [claim["verdict"] for claim in results.claims] == [runs.UNSETTLED] * 5
     assert len(list((results.folder / "figures").glob("*.png"))) == 3
 
 

@@ -13,8 +13,9 @@ import pytest
 from commands import Done, started
 from oracles import nnls_distance
 from scipy.optimize import linprog
+from scipy.stats.contingency import odds_ratio
 
-from experiments import layer_hulls
+from experiments import dimension, layer_hulls
 from hullx import runs
 from hullx.data import load
 from hullx.models import MLP
@@ -39,7 +40,11 @@ def test_wavelet_hull(tmp_path: Path) -> None:
     results = runs.Results(start("wavelet_hull", "--out", tmp_path).folder)
     assert results.total("undecided") == (0, 7 * 360)
     verdicts = [claim["verdict"] for claim in results.claims]
-    assert verdicts == [runs.HOLDS, runs.HOLDS, runs.HOLDS, runs.IN_PART] * 2
+    assert verdicts == [runs.HOLDS] * 4 + [runs.IN_PART] + [runs.HOLDS] * 4 + [runs.IN_PART]
+    assert [claim["name"].startswith("check, ") for claim in results.claims] == [True, True, False, False, False] * 2
+    relative = {row.group: row.value for row in results.select(quantity="÷ mean pairwise distance")}
+    np.testing.assert_allclose([relative["haar, all 64"], relative["db2, all 64"]], relative["pixels"], rtol=1e-6)
+    assert relative["haar, 8"] < relative["haar, 32"] < relative["pixels"]
     means = [results.estimate("distance", group=group).value for group in ("pixels", "haar, all 64", "db2, all 64")]
     np.testing.assert_allclose(means, means[0], rtol=1e-6)
     energy = [results.estimate("share of energy", group=group).value for group in ("haar, 8", "haar, 32", "haar, all 64")]
@@ -64,10 +69,28 @@ def test_dimension(tmp_path: Path) -> None:
     crop = [split.images[:, 3:5, 3:5].reshape(-1, 4) for split in (DIGITS.test, DIGITS.train)]
     assert share["centre crop, 4"].value == inside(*crop).mean()
     assert share["embedding of a CNN, 4"].n == 360
+    assert results.claims[-1]["networks"] == 1
     assert 4 < results.estimate("local dimension by likelihood").value < 10
     groups = [claim["name"] for claim in results.claims]
     assert groups[:2] == ["centre crop, 4: inside", "centre crop, 16: outside"]
     assert figures(results) == {"share-inside.png"}
+
+
+@pytest.mark.parametrize(
+    ("inside", "verdict"),
+    [(9401, runs.HOLDS), (9450, runs.HOLDS), (9700, runs.FAILS), (9550, runs.UNSETTLED)],
+)
+def test_odds_against_published_ones(inside: int, verdict: str) -> None:
+    odds = dimension.odds_ratio(runs.share_interval(inside, 10_000), 0.9401, 10_000)
+    np.testing.assert_allclose(odds.value, scipy_odds(inside, 9401), rtol=1e-3)
+    assert runs.within(odds, 1 / dimension.FACTOR, dimension.FACTOR) == verdict
+    # Nobody outside on either side says nothing about odds.
+    none = dimension.odds_ratio(runs.share_interval(10_000, 10_000), 1.0, 10_000)
+    assert runs.within(none, 1 / dimension.FACTOR, dimension.FACTOR) == runs.UNSETTLED
+
+
+def scipy_odds(inside: int, other: int) -> float:
+    return odds_ratio([[inside, 10_000 - inside], [other, 10_000 - other]], kind="sample").statistic
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +101,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
 def test_feature_hull(features: runs.Results) -> None:
     """Outside in the last hidden layer; and what follows from linearity, follows."""
     assert [claim["verdict"] for claim in features.claims] == [runs.HOLDS] * 5
-    assert features.total("undecided", group="mlp, trained, hidden_2 (64)") == (0, 720)
+    assert features.total("undecided", group="mlp, trained, hidden_2 (64)") == (0, 360)
     assert features.total("undecided")[0] == 0
     assert features.estimate("share of pairs with a plane between").n == 2 * 45
     assert features.estimate("least gap of two hulls").value > 0
@@ -90,7 +113,9 @@ def test_feature_hull(features: runs.Results) -> None:
     ]
     shares = [row.value for row in features.select(group="mlp, trained, logits (10)", quantity="share outside") if row.seed]
     assert len(shares) == 2
-    assert features.estimate("share outside", group="mlp, trained, logits (10)", seed="").value == np.mean(shares)
+    # Outside in both networks.
+    assert features.estimate("share outside", group="mlp, trained, logits (10)", seed="").value <= min(shares)
+    assert {claim["networks"] for claim in features.claims} == {2}
     assert figures(features) == {"layers.png", "borders.png"}
 
 
