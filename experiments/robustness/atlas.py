@@ -194,9 +194,10 @@ def figures(results: runs.Results) -> plotting.Figures:
             }
             plotting.intervals(place, found, "rank correlation", **look)
         place.set_title(f"{what} and {outcome}")
-        place.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25 - 0.1 / len(sets)), fontsize=7)
     for place in axes[0, 1:]:
         place.set_yticklabels([])
+    shown = {name: handle for place in axes[0] for handle, name in zip(*place.get_legend_handles_labels(), strict=True)}
+    drawn.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=len(shown))
     yield "correlations", drawn
 
 

@@ -7,7 +7,7 @@ the image projects?
 
     python -m experiments.flip_points                       digits, an MLP, seconds, no download
     python -m experiments.flip_points cpu                   MNIST, 10,000 × 300, a LeNet: minutes
-    python -m experiments.flip_points cifar10               CIFAR-10, 50,000 × 100, a CNN: minutes and training
+    python -m experiments.flip_points cifar10               CIFAR-10, 50,000 × 60, a CNN: minutes and training
     python -m experiments.flip_points paper                 MNIST in full
 
 Flip points lie within [0, 1]. They count if the gap of the two logits is at most 1e-4 of the logits' range. The control is a
@@ -58,8 +58,8 @@ class Config(attack_setup.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=Sample("mnist:10000:300"), network="lenet", epochs=10, classes=10, attacked=100),
-    "cifar10": Config(data=Sample("cifar10:50000:100"), classes=4, attacked=50, **CIFAR),
+    "cpu": Config(data=Sample("mnist:10000:300"), network="lenet", epochs=10, classes=5, attacked=50),
+    "cifar10": Config(data=Sample("cifar10:50000:60"), classes=4, attacked=30, **CIFAR),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, classes=10, attacked=1000),
 }
 

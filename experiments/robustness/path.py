@@ -5,7 +5,7 @@ Then something may change on the way in: accuracy at the projection, the label, 
 
     python -m experiments.path                              digits, 3 MLPs, seconds, no download
     python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 10 LeNets: 15 minutes
-    python -m experiments.path cifar10                      CIFAR-10, 50,000 × 500, CNNs: minutes and training
+    python -m experiments.path cifar10                      CIFAR-10, 50,000 × 300, CNNs: minutes and training
     python -m experiments.path paper                        MNIST in full, 10 LeNets
 
 A leg (`experiments.shared.bent_path`) goes from outside the hull to inside and turns at the surface. Points at coordinates s ≥
@@ -74,7 +74,7 @@ class Config(attack_setup.Config):
 PRESETS = {
     "smoke": Config(),
     "cpu": Config(data=Sample("mnist:60000:1000"), network="lenet", epochs=3, networks=10),
-    "cifar10": Config(data=Sample("cifar10:50000:500"), networks=1, **CIFAR),
+    "cifar10": Config(data=Sample("cifar10:50000:300"), networks=1, **CIFAR),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, networks=10),
 }
 
