@@ -16,8 +16,9 @@ attacked in the same ways. Width and number of components are chosen on training
 
 All attacks have one radius; PGD has a fixed number of steps, the search a fixed number of queries. Fixed before the run, all in
 pairs of the same images, by 95% intervals, at this attack budget: the projection keeps accuracy if it changes by less than
-`SAME`. It helps against an attack if accuracy under it is higher than that of the undefended network under PGD and the
-search. It is safer than a control if accuracy under all attacks that know it is higher than the control's.
+`SAME`. It helps if accuracy under attack is higher than that of the undefended network: under the same PGD, which does not know
+the projection; and under all attacks that know the network under attack. It is safer than a control if accuracy under all
+attacks that know it is higher than the control's under those that know the control.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         for name, each in found.items():
             run.record(f"accuracy, {name}", each, data=data.title, group=group)
         if group != IMAGE:
-            for name, base in ((CLEAN, CLEAN), (UNAWARE, ANY), (ANY, ANY)):
-                gain = runs.difference_interval(found[name], right[IMAGE][base], paired=True)
+            for name in (CLEAN, UNAWARE, ANY):
+                gain = runs.difference_interval(found[name], right[IMAGE][name], paired=True)
                 run.record(f"gain, {name}", gain, data=data.title, group=group, unit="%")
             new = np.asarray(jax.jit(made[group].function)(made[group].parameters, jnp.asarray(data.test.rows)))
             length = np.linalg.norm(new - data.test.rows, axis=1)
