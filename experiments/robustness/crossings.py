@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 
 # Precision of a change's place, as a share of the segment's length.
 RESOLUTION = 1e-6
+# Numbers in memory at once.
+HELD = 2**25
 
 
 class Crossings(NamedTuple):
@@ -49,8 +51,9 @@ def crossings(
     places = np.linspace(0, 1, samples)
 
     def labels_at(segment: np.ndarray, place: np.ndarray) -> np.ndarray:
-        points = starts[segment] + place[:, None] * (ends - starts)[segment]
-        return np.asarray(classify(points))
+        count = max(len(segment) * starts.shape[1] // HELD, 1)
+        parts = zip(np.array_split(segment, count), np.array_split(place, count), strict=True)
+        return np.concatenate([classify(starts[rows] + at[:, None] * (ends[rows] - starts[rows])) for rows, at in parts])
 
     segments = np.arange(len(starts))
     labels = labels_at(np.repeat(segments, samples), np.tile(places, len(starts))).reshape(len(starts), samples)

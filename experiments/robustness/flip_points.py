@@ -7,6 +7,7 @@ the image projects?
 
     python -m experiments.flip_points                       digits, an MLP, seconds, no download
     python -m experiments.flip_points cpu                   MNIST, 10,000 × 300, a LeNet: minutes
+    python -m experiments.flip_points cifar10               CIFAR-10, 50,000 × 60, a CNN: minutes and training
     python -m experiments.flip_points paper                 MNIST in full
 
 Flip points lie within [0, 1]. They count if the gap of the two logits is at most 1e-4 of the logits' range. The control is a
@@ -28,14 +29,14 @@ import numpy as np
 
 import hullx
 from experiments.shared.controls import random_change
-from experiments.shared.networks import NETWORKS
 from hullx import probes, runs
 from hullx.data import Sample
 from hullx.probes.attacks import Budget, deepfool, smallest_budget
 from hullx.runs import pictures, plotting
 
 from . import attack_setup
-from .attack_setup import PLAIN, project_images, train_network
+from .attack_setup import CIFAR, project_images, train_network
+from .recipes import NETWORKS
 
 FLIPS, SOURCE = "arXiv 1903.08789", "arXiv 2203.10366"
 RATIO, SHOWN = "flip distance ÷ distance to the hull", 6
@@ -57,7 +58,8 @@ class Config(attack_setup.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=Sample("mnist:10000:300"), network="lenet", epochs=10, classes=10, attacked=100),
+    "cpu": Config(data=Sample("mnist:10000:300"), network="lenet", epochs=10, classes=5, attacked=50),
+    "cifar10": Config(data=Sample("cifar10:50000:60"), classes=4, attacked=30, **CIFAR),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, classes=10, attacked=1000),
 }
 
@@ -66,7 +68,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Find the test images' flip points, and compare with their distances to the hull."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    network = train_network(config, run, data, PLAIN)
+    network = train_network(config, run, data)
     apply, variables, images = network.model.apply, network.variables, jnp.asarray(data.test.images)
     logits: Any = apply(variables, images)
     scores, labels = np.sort(np.asarray(jax.nn.softmax(logits))), jnp.asarray(data.test.labels)
@@ -135,8 +137,8 @@ def length_shares(moved: np.ndarray, rows: np.ndarray, hull: hullx.Projection, p
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether flip points are near, and what predicts their distance."""
     (data,), (group,) = results.names("data"), results.names("group")
-    about: dict[str, Any] = {"data": data, "group": group}
-    ratio, wrong = (results.estimate(name, **about) for name in (RATIO, "wrong images' − right ones'"))
+    ratio, wrong = (results.estimate(name) for name in (RATIO, "wrong images' − right ones'"))
+    about: dict[str, Any] = {"data": data, "group": group, "networks": 1, "images": ratio.n}
     yield runs.Claim.of(ratio, "flip points are nearer than the hull", SOURCE, "median below 1", runs.below(ratio, 1), **about)
     far, sure = (results.estimate(f"correlation with {each}") for each in ("the distance to the hull", "the softmax margin"))
     name, verdict = "images farther from the hull have nearer flip points", runs.below(far, 0)
@@ -148,26 +150,30 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         name = f"flip points lie more {where} than random changes of the same length"
         yield runs.Claim.of(more, name, SOURCE, "more than 0", runs.above(more, 0), **about)
     name, verdict = "wrongly classified images are nearer to their flip points", runs.below(wrong, 0)
-    yield runs.Claim.of(wrong, name, FLIPS, "below 0", verdict, **about)
+    yield runs.Claim.of(wrong, name, FLIPS, "below 0", verdict, **{**about, "images": wrong.n})
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Flip distance against hull distance and softmax margin; images and their flip points."""
     (data,), table, shown = results.names("data"), results.table("images"), results.arrays("shown")
-    drawn, axes = plotting.figure(1, 2, size=(11, 4.2), title=f"{data}: distances of test images to their flip points")
+    title = f"{plotting.data_name(data)}: distances of test images to their flip points"
+    drawn, axes = plotting.figure(1, 2, size=(9, 3.8), title=title)
     right, verified = (table[name].astype(str) == "True" for name in ("right", "verified"))
     table["unsure"] = np.maximum(1 - table["softmax"], 1e-8)
-    for place, name, label in zip(axes[0], ("hull", "unsure"), ("distance to the hull", "1 − softmax margin"), strict=True):
+    labels = "distance to the hull", "1 − softmax margin (logarithmic; right: unsure)"
+    for place, name, label in zip(axes[0], ("hull", "unsure"), labels, strict=True):
         for which, colour in zip((True, False), plotting.COLOURS, strict=False):
             mine, legend = verified & (right == which), "network right" if which else "network wrong"
             place.plot(table[name][mine], table["flip"][mine], "." if which else "x", color=colour, label=legend)
         place.set(xlabel=label, ylabel="distance to the flip point", ylim=(0, None))
-        place.legend()
     axes[0, 1].set_xscale("log")
-    ends = np.array([0, axes[0, 0].get_ylim()[1]])
-    axes[0, 0].plot(ends, ends, color="0.7", zorder=0)
+    axes[0, 1].minorticks_off()
+    top = axes[0, 0].get_ylim()[1]
+    axes[0, 0].plot([0, top], [0, top], color="0.7", zorder=0, label="equal distances")
+    axes[0, 0].set(xlim=(0, None), ylim=(0, top))
+    drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     yield "distances", drawn
-    title = f"{data}: test images and their flip points, from the smallest distance to the largest"
+    title = f"{plotting.data_name(data)}: test images and their flip points, from the smallest distance to the largest"
     drawn, axes = plotting.figure(3, SHOWN, size=(1.7 * SHOWN + 1, 5.4), title=title)
     labels = [f"{name}, {far:.2g}" for name, far in zip(shown["label"], shown["distance"], strict=True)]
     pictures.pictures(axes[0], shown["image"], labels)

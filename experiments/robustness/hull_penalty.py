@@ -129,7 +129,8 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     table, data = results.table("networks"), results.rows[0].data
     near, far = (table[f"{group} distance"] for group in (WITH, WITHOUT))
     ratio = runs.mean_interval(near / far)
-    about = {"data": data, "seeds": ratio.n}
+    images = results.total("undecided")[1] // (2 * ratio.n)
+    about: dict[str, Any] = {"data": data, "networks": 2 * ratio.n, "images": images, "seeds": ratio.n}
     verdict = runs.below(ratio, 0.5)
     yield runs.Claim.of(ratio, "test features are nearer to the hull", "here", "by half or more", verdict, **about)
     right = runs.difference_interval(table[f"{WITH} accuracy"], table[f"{WITHOUT} accuracy"], paired=True)
@@ -140,7 +141,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 def figures(results: runs.Results) -> plotting.Figures:
     """One line per pair of networks: distance and accuracy without and with the penalty."""
     table = results.table("networks")
-    title = f"{results.rows[0].data}: effect of a hull penalty on pairs of networks with the same initial weights"
+    title = f"{results.rows[0].data}: pairs of networks with the same initial weights, without and with a hull penalty"
     drawn, axes = plotting.figure(1, 2, size=(8, 3.6), title=title)
     labels = {"distance": "mean distance of test features to the hull", "accuracy": "test accuracy"}
     for place, (quantity, label) in zip(axes[0], labels.items(), strict=True):

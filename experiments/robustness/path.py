@@ -4,7 +4,8 @@ R. Yousefzadeh (arXiv 2203.10366): test images are outside the hull of the train
 Then something may change on the way in: accuracy at the projection, the label, or the slope of the logits at the surface.
 
     python -m experiments.path                              digits, 3 MLPs, seconds, no download
-    python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 4 LeNets: minutes
+    python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 10 LeNets: 15 minutes
+    python -m experiments.path cifar10                      CIFAR-10, 50,000 × 300, CNNs: minutes and training
     python -m experiments.path paper                        MNIST in full, 10 LeNets
 
 A leg (`experiments.shared.bent_path`) goes from outside the hull to inside and turns at the surface. Points at coordinates s ≥
@@ -16,9 +17,10 @@ halfway before the surface, or straight on, a quarter behind it (the share of th
 Is interpolation adequate? A network loses accuracy when images are replaced by their projections. Controls change each image by
 the same length: less contrast, a blur, and random directions within the pixels' range (`experiments.shared.controls`).
 
-Fixed before the run: intervals treat networks and images as random. Accuracy at the projection equals accuracy at the
-image if they differ by less than `SAME`. The projection costs more than a control if the difference of accuracies is below 0,
-in pairs. The surface matters if the bend there is larger in absolute value than at both placebos, in pairs.
+Fixed before the run: intervals treat networks and images as random. With fewer than ten networks they treat only images as
+random, so they hold for these networks. Accuracy at the projection equals accuracy at the image if they differ by less than
+`SAME`. The projection costs more than a control if the difference of accuracies is below 0, in pairs. The surface matters if
+the bend there is larger in absolute value than at both placebos, in pairs.
 """
 
 from __future__ import annotations
@@ -40,15 +42,15 @@ from experiments.shared.bent_path import (
     through_surface,
 )
 from experiments.shared.controls import blurred, less_contrast, random_change
-from experiments.shared.networks import NETWORKS, adam
 from hullx import probes, runs
 from hullx.data import Dataset, Sample
 from hullx.runs import plotting
-from hullx.training import FitConfig, fit
+from hullx.runs.statistics import FEW
 
 from . import attack_setup
-from .attack_setup import BATCH, RATE, project_images
+from .attack_setup import CIFAR, project_images, train_networks
 from .crossings import crossings
+from .recipes import NETWORKS
 
 SOURCE = "arXiv 2203.10366"
 PLACES = tuple(np.round(np.linspace(1.5, -1, 26), 6).tolist())  # 1 and 0 are among them
@@ -71,7 +73,8 @@ class Config(attack_setup.Config):
 
 PRESETS = {
     "smoke": Config(),
-    "cpu": Config(data=Sample("mnist:60000:1000"), network="lenet", epochs=4, networks=10),
+    "cpu": Config(data=Sample("mnist:60000:1000"), network="lenet", epochs=3, networks=10),
+    "cifar10": Config(data=Sample("cifar10:50000:300"), networks=1, **CIFAR),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, networks=10),
 }
 
@@ -80,10 +83,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Evaluate networks along the legs of the test images."""
     runs.known("--network", [config.network], NETWORKS)
     data = config.data.load(seed=config.seed, data_dir=config.data_dir)
-    make, _ = NETWORKS[config.network]
-    model, keys = make(len(data.classes)), jax.random.split(jax.random.key(config.seed), config.networks)
-    settings = FitConfig(config.epochs, BATCH, checkpoint=run.resume_dir("networks"), title="networks")
-    variables = fit(keys, model, adam(RATE), data.train, settings).state.variables
+    model, variables = train_networks(config, run, data, config.networks)
     found = project_images(config, run, data, data.test.images, "test images")
     outside = np.asarray(found.outside)
     run.record("undecided", ~found.decided, data=data.title, statistic="count")
@@ -91,27 +91,34 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     found = type(found)(*(np.asarray(field)[outside] for field in found))
     path = through_surface(rows, found, class_means(found, data.train.rows, data.train.labels))
 
-    def logits(points: np.ndarray) -> np.ndarray:
-        """Logits (networks, places, images, classes)."""
+    def logits(points: np.ndarray, first: int | None = None) -> np.ndarray:
+        """Logits (networks, places, images, classes) of the first networks, by default of all."""
         images = jnp.asarray(points.reshape(-1, *data.test.images.shape[1:]), jnp.float32)
-        found = np.asarray(probes.logits(variables, images, model=model))
+        found = np.asarray(probes.logits(jax.tree.map(lambda leaf: leaf[:first], variables), images, model=model))
         return found.reshape(len(found), *points.shape[:-1], -1)
 
     outputs = run.cached("logits", lambda: np.concatenate([logits(points_at(path, [place])) for place in PLACES], axis=1))
     right, above, first = outputs.argmax(-1) == labels, margins(outputs, labels), outputs[:, PLACES.index(1)].argmax(-1)
     for i, place in enumerate(PLACES):
         about: dict[str, Any] = {"data": data.title, "group": f"s = {place:g}"}
-        run.record("accuracy", runs.two_way_interval(right[:, i]), **about)
-        run.record("margin", runs.two_way_interval(above[:, i]), **about)
-        run.record(KEPT, runs.two_way_interval(outputs[:, i].argmax(-1) == first), **about)
+        run.record("accuracy", interval(right[:, i]), **about)
+        run.record("margin", interval(above[:, i]), **about)
+        run.record(KEPT, interval(outputs[:, i].argmax(-1) == first), **about)
     image, surface = (right[:, PLACES.index(place)] for place in (1, 0))
     about = {"data": data.title, "group": "image → projection"}
-    run.record("gain", runs.two_way_interval(surface.astype(float) - image), **about, unit="%")
-    run.record("share wrong, then right", runs.two_way_interval(~image & surface), **about)
-    run.record("share right, then wrong", runs.two_way_interval(image & ~surface), **about)
+    run.record("gain", interval(surface.astype(float) - image), **about, unit="%")
+    run.record("share wrong, then right", interval(~image & surface), **about)
+    run.record("share right, then wrong", interval(image & ~surface), **about)
     record_controls(run, data, rows, path, labels, logits)
     record_bends(run, data, path, labels, logits)
     record_changes(run, data, path, rows, found, logits)
+
+
+def interval(values: np.ndarray) -> runs.Estimate:
+    """The mean of values (networks, images): over both if there are ten networks or more, else over images."""
+    if len(values) >= FEW:
+        return runs.two_way_interval(values)
+    return runs.mean_interval(values.mean(0))._replace(unit="share" if values.dtype == bool else "")
 
 
 def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -134,10 +141,10 @@ def record_controls(
     image = logits(rows.astype(np.float64)[None])[:, 0].argmax(-1) == labels
     for name, each in right.items():
         about: dict[str, Any] = {"data": data.title, "group": name}
-        run.record("accuracy", runs.two_way_interval(each), **about)
-        run.record("− the image's", runs.two_way_interval(each.astype(float) - image), **about, unit="%")
+        run.record("accuracy", interval(each), **about)
+        run.record("− the image's", interval(each.astype(float) - image), **about, unit="%")
         if name != PROJECTION:
-            less = runs.two_way_interval(right[PROJECTION].astype(float) - each)
+            less = interval(right[PROJECTION].astype(float) - each)
             run.record("projection − control", less, **about, unit="%")
     lengths = {runs.slug(name): np.linalg.norm(points - rows, axis=1) for name, points in changed.items()}
     run.arrays("controls", **lengths)
@@ -151,9 +158,9 @@ def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: n
         sharpness = np.linalg.norm(leg.before + leg.behind, axis=1)
         change = slope_change(margins(logits(points_at(leg, places)), labels), places, 0.0, WIDTH)
         sizes[name] = np.abs(change) / np.maximum(sharpness, 1e-12)
-        run.record("size of the bend", runs.two_way_interval(sizes[name]), data=data.title, group=name)
+        run.record("size of the bend", interval(sizes[name]), data=data.title, group=name)
     for name in (BEFORE, BEHIND):
-        more = runs.two_way_interval(sizes[SURFACE] - sizes[name])
+        more = interval(sizes[SURFACE] - sizes[name])
         run.record("larger at the surface by", more, data=data.title, group=f"than {name}")
     behind = project_images(run.config, run, data, legs[BEHIND].turn.astype(np.float32), "turns behind")
     run.record("share inside", ~np.asarray(behind.outside), data=data.title, group=BEHIND)
@@ -162,7 +169,7 @@ def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: n
 
 def record_changes(run: runs.Run[Config], data: Dataset, path: BentPath, rows: np.ndarray, found: Any, logits: Any) -> None:
     """Record the label changes of the first network between image and projection, and their relation to the distance."""
-    met = crossings(lambda points: logits(points)[0].argmax(-1), rows.astype(np.float64), path.turn)
+    met = crossings(lambda points: logits(points, 1)[0].argmax(-1), rows.astype(np.float64), path.turn)
     count = np.bincount(met.segment, minlength=len(rows))
     about: dict[str, Any] = {"data": data.title, "group": "image → projection"}
     run.record("changes of label", count, **about)
@@ -173,7 +180,8 @@ def record_changes(run: runs.Run[Config], data: Dataset, path: BentPath, rows: n
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Accuracy at the projection, changes of correctness, and the surface."""
     (data,), networks = results.names("data"), results.config["networks"]
-    about: dict[str, Any] = {"data": data, "seeds": networks}
+    images = results.total("undecided")[1]
+    about: dict[str, Any] = {"data": data, "networks": networks, "images": images}
     gain, unit = results.estimate("gain"), {"unit": "%"}
     statement, verdict = "projections are classified correctly as often as images", runs.within(gain, -SAME, SAME)
     yield runs.Claim.of(gain, statement, SOURCE, f"within {SAME:.0%}", verdict, **unit, **about)
@@ -189,29 +197,30 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
 
 
 def figures(results: runs.Results) -> plotting.Figures:
-    """Accuracy, label and margin along the legs; bends; places where labels change."""
+    """Accuracy, label and margin along the legs; accuracy lost by changes of one length; bends."""
     (data,), blue = results.names("data"), plotting.COLOURS[0]
-    title = f"{data}: from beyond a test image (1) to its projection (0) and into the hull"
-    drawn, axes = plotting.figure(1, 3, size=(13, 4), title=title)
-    for place, name in zip(axes[0], ("accuracy", KEPT, "margin"), strict=True):
-        value, low, high = np.array([results.estimate(name, group=f"s = {each:g}")[:3] for each in PLACES]).T
+    name = plotting.data_name(data)
+    title = f"{name}: networks from beyond a test image, to its projection, and into the hull (95% intervals)"
+    drawn, axes = plotting.figure(1, 3, size=(12, 3.8), title=title)
+    for place, quantity in zip(axes[0], ("accuracy", KEPT, "margin"), strict=True):
+        value, low, high = np.array([results.estimate(quantity, group=f"s = {each:g}")[:3] for each in PLACES]).T
         place.plot(PLACES, value, color=blue)
         place.fill_between(PLACES, low, high, color=blue, alpha=0.2, linewidth=0)
         for each, words in ((0, "surface"), (1, "test image")):
             place.axvline(each, color="0.7", linewidth=1, zorder=0)
             place.annotate(words, (each, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
-        place.set(xlabel="distance to the hull ÷ the image's; below 0: inside", ylabel=name)
+        place.set(xlabel="distance to the hull ÷ the image's; below 0: inside", ylabel=quantity)
         place.invert_xaxis()
     yield "along", drawn
-    bent = results.arrays("bends")
-    title = f"{data}: what networks lose by changes of one length, and bends of the margin"
-    drawn, axes = plotting.figure(1, 2, size=(10, 3.6), title=title)
-    lost = {name: results.estimate("− the image's", group=name) for name in (PROJECTION, CONTRAST, BLUR, RANDOM)}
-    plotting.intervals(axes[0, 0], lost, "accuracy − the image's")
-    axes[0, 0].locator_params(axis="x", nbins=5)
-    plotting.boxes(axes[0, 1], {name: bent[runs.slug(name)].ravel() for name in (SURFACE, BEFORE, BEHIND)})
-    axes[0, 1].set(ylabel="size of the margin's bend", title="where legs turn", xlabel=plotting.BOXES)
-    axes[0, 1].xaxis.label.set_fontsize(7)
+    title = f"{name}: changes of one length, and turns at the surface and elsewhere"
+    drawn, axes = plotting.figure(1, 2, size=(9, 2.8), title=title)
+    lost = {each: results.estimate("− the image's", group=each) for each in (PROJECTION, CONTRAST, BLUR, RANDOM)}
+    percent = {
+        each: runs.Estimate(100 * found.value, 100 * found.low, 100 * found.high, found.n) for each, found in lost.items()
+    }
+    plotting.intervals(axes[0, 0], percent, "accuracy − the image's, points")
+    bends = {f"turn {each}": results.estimate("size of the bend", group=each) for each in (SURFACE, BEFORE, BEHIND)}
+    plotting.intervals(axes[0, 1], bends, "size of the margin's bend (logits)")
     yield "surface", drawn
 
 
