@@ -14,6 +14,7 @@ require(__name__, "matplotlib")
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hullx.runs.atomic import write
+from hullx.runs.legibility import faults
 from hullx.runs.names import slug
 from hullx.runs.statistics import Estimate
 
@@ -66,6 +68,8 @@ def figure(
 def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> list[Path]:
     """Save figures as figures/<name>.png and .pdf in a run folder, in the common style; return the paths of the PNGs.
 
+    A warning names text that readers cannot read (`hullx.runs.legibility`).
+
     Raises:
         StorageError: a file cannot be written.
     """
@@ -73,6 +77,8 @@ def saved(folder: Path, figures: Callable[[], Iterable[tuple[str, Figure]]]) -> 
     with matplotlib.rc_context(STYLE):
         for name, drawn in figures():
             path = folder / "figures" / f"{slug(name)}.png"
+            for fault in faults(drawn):
+                warnings.warn(f"{path.name}: {fault}", stacklevel=2)
             for kind, nameless in NAMELESS.items():
                 image = io.BytesIO()
                 drawn.savefig(image, format=kind, metadata=dict.fromkeys(nameless))
