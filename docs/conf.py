@@ -30,7 +30,7 @@ autodoc_preserve_defaults = True
 maximum_signature_line_length = 80
 
 # Notebooks run at each build; an error in one stops it.
-myst_enable_extensions = ["colon_fence", "dollarmath", "html_image"]
+myst_enable_extensions = ["colon_fence", "html_image"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
