@@ -12,7 +12,7 @@ from hullx.core.hull import Hull
 from hullx.errors import HullxError
 from hullx.projection import distance, prepare, project
 from hullx.simplex import simplex_lstsq, simplex_qp
-from hullx.sweeping import sweep
+from hullx.sweeping import sweep, vertices
 from hullx.types import Projection, Status
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ __all__ = [
     "spaces",
     "sweep",
     "training",
+    "vertices",
 ]
 
 
