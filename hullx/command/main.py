@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -18,10 +18,11 @@ from hullx.runs import atomic
 from hullx.runs.command import keep_compiled, stop
 from hullx.sweeping import sweep
 
-DESCRIPTION = """Which rows of TEST are outside the convex hull of the rows of TRAIN, how far, and in which features?
-
-A row is inside if a mixture of training rows reproduces it. Every distance has a certified bracket. Files are .npy
-(larger than 1 GB: read in chunks), .npz (FILE.npz:NAME for one of several arrays), .csv or .parquet (needs pyarrow)."""
+DESCRIPTION = (
+    "Which rows of TEST are outside the convex hull of the rows of TRAIN, how far, and in which features? A row is inside if a "
+    "mixture of training rows reproduces it. Every distance has a certified bracket. Files are .npy (read in chunks above 1 "
+    "GB), .npz (FILE.npz:NAME for one of several arrays), .csv or .parquet (needs pyarrow)."
+)
 
 
 class Parser(ArgumentParser):
@@ -34,7 +35,7 @@ class Parser(ArgumentParser):
 
 def parser() -> ArgumentParser:
     """The command's options."""
-    found = Parser(prog="hullx", description=DESCRIPTION, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+    found = Parser(prog="hullx", description=DESCRIPTION, allow_abbrev=False)
     found.add_argument("train", metavar="TRAIN", help="table of training rows")
     found.add_argument("test", metavar="TEST", help="table of rows to test")
     found.add_argument(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -100,6 +102,9 @@ def test_resume_and_a_page(folder: Path) -> None:
     page = Path("page.html").read_text()
     assert "<svg" in page
     assert "http" not in page
+    drawn = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
+    assert len(drawn.findall("rect")) == 40
+    assert sum(float(bar.get("height", 0)) > 0 for bar in drawn.findall("rect")) == 2
     assert page.count("<table>") == 3
     assert "resume" in fails("test.npy", "train.npy", "--resume", "kept")
 
@@ -176,6 +181,9 @@ def test_a_large_file_stays_on_disk(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_python_m_hullx() -> None:
-    done = subprocess.run([sys.executable, "-m", "hullx", "--help"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "hullx", "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"}
+    )
     assert done.returncode == 0, done.stderr
     assert "usage: hullx" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
