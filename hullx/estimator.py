@@ -36,6 +36,7 @@ class Explanation(NamedTuple):
     - rows, weights: the training rows that mix to it, and their weights, heaviest first.
     - features: (name, share of the squared distance), largest first; empty unless the row is proved outside.
     - proof: names of a set of features that alone proves the row outside (`FeatureSet`): no feature of it can be left out.
+      Empty unless the row is proved outside in all columns.
     - smallest: whether no smaller set proves it; decided for sets of one or two features.
     """
 
@@ -58,6 +59,7 @@ class Explanation(NamedTuple):
         ]
         if self.features:
             lines.append("features: " + ", ".join(f"{name} {share:.0%}" for name, share in self.features[:6]))
+        if self.proof:
             lines.append(f"proved outside by {', '.join(self.proof)} alone")
         return "\n".join(lines)
 

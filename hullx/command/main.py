@@ -13,7 +13,7 @@ from hullx.command.page import page
 from hullx.command.reading import read
 from hullx.command.report import report, table, text
 from hullx.domain import SCALES, scaling, spans_differ
-from hullx.errors import HullxError
+from hullx.errors import ArgumentError, HullxError
 from hullx.runs import atomic
 from hullx.runs.command import keep_compiled, stop
 from hullx.sweeping import sweep
@@ -58,7 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     keep_compiled()
     try:
-        pair = matched(read(given.train, given.drop), read(given.test, given.drop), drop_missing=given.drop_missing)
+        tables = read(given.train, given.drop), read(given.test, given.drop)
+        unknown = [column for column in given.drop if not any(column in each.dropped for each in tables)]
+        if unknown:
+            raise ArgumentError(f"--drop: got {unknown[0]!r}, expected a column of {tables[0].name} or {tables[1].name}")
+        pair = matched(*tables, drop_missing=given.drop_missing)
         if given.scale == "none" and spans_differ(pair.train):
             pair.notes.append("spans of columns differ by more than 1e6, and the largest decides the distance: use --scale std")
         scaled = scaling(pair.train, given.scale)

@@ -27,12 +27,14 @@ class Table(NamedTuple):
     - rows: (n, d) floating point; a memory map if the file is larger than 1 GB. Missing values are NaN.
     - columns: their names; "0", "1", … if the file has none.
     - named: whether the file has names.
+    - dropped: names of the columns that were left out.
     """
 
     name: str
     rows: np.ndarray
     columns: list[str]
     named: bool
+    dropped: list[str]
 
 
 def read(path: str, drop: Sequence[str] = ()) -> Table:
@@ -40,7 +42,7 @@ def read(path: str, drop: Sequence[str] = ()) -> Table:
 
     Args:
         path: of the file; `FILE.npz:NAME` for one of several arrays.
-        drop: names or numbers of columns to leave out; those that the file lacks are ignored.
+        drop: names or numbers of columns to leave out, as far as the file has them.
 
     Raises:
         DataError: the file cannot be read, or has columns that are not numbers.
@@ -61,7 +63,7 @@ def read(path: str, drop: Sequence[str] = ()) -> Table:
         raise DataError(f"{file}: there is no such file")
     try:
         table = readers[kind]()
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
         if isinstance(error, DataError):
             raise
         reason = str(error).strip().partition("\n")[0].rstrip(".")
@@ -79,10 +81,11 @@ def _array(name: str, array: np.ndarray, drop: Sequence[str]) -> Table:
     columns = [str(i) for i in range(rows.shape[1])]
     kept = [i for i in range(rows.shape[1]) if columns[i] not in drop]
     if isinstance(array, np.memmap) and array.nbytes > IN_MEMORY and len(kept) == len(columns) and array.dtype.kind == "f":
-        return Table(name, rows, columns, False)
+        return Table(name, rows, columns, False, [])
     if len(kept) < len(columns):
         rows = rows[:, kept]
-    return Table(name, np.asarray(numeric_array(name, np.ascontiguousarray(rows))), [columns[i] for i in kept], False)
+    numbers = np.asarray(numeric_array(name, np.ascontiguousarray(rows)))
+    return Table(name, numbers, [columns[i] for i in kept], False, [column for column in columns if column in drop])
 
 
 def _npz(file: Path, key: str) -> np.ndarray:
@@ -117,7 +120,7 @@ def _csv(file: Path, drop: Sequence[str]) -> Table:
         if text is not None:
             raise _text(file.name, column, f"{values[text]!r} in row {text}")
         found[column] = np.array([np.nan if value.lower() in MISSING else float(value) for value in values])
-    return _from_columns(file.name, found, len(columns) - len({*columns} & {*drop}), named)
+    return _from_columns(file.name, found, columns, drop, named)
 
 
 def _parquet(file: Path, drop: Sequence[str]) -> Table:
@@ -140,16 +143,18 @@ def _parquet(file: Path, drop: Sequence[str]) -> Table:
             values = values.fill_null(False if pa.types.is_boolean(kind) else 0)
         numbers = np.asarray(numeric_array(f"{file.name}, column {column!r}", values.to_numpy()))
         found[column] = np.where(missing, np.asarray(np.nan, numbers.dtype), numbers) if missing.any() else numbers
-    count = sum(not column.startswith("__index_level_") for column in {*table.column_names} - {*drop})
-    return _from_columns(file.name, found, count, True)
+    columns = [column for column in table.column_names if not column.startswith("__index_level_")]
+    return _from_columns(file.name, found, columns, drop, True)
 
 
-def _from_columns(name: str, found: dict[str, np.ndarray], count: int, named: bool) -> Table:
-    if len(found) != count:
-        raise DataError(f"{name}: two columns have the same name, expected different ones: rename one")
+def _from_columns(name: str, found: dict[str, np.ndarray], columns: list[str], drop: Sequence[str], named: bool) -> Table:
+    repeated = next((column for column in columns if columns.count(column) > 1), None)
+    if repeated is not None:
+        raise DataError(f"{name}: two columns have the name {repeated!r}, expected different names: rename one")
     if not found:
         raise DataError(f"{name}: no column is left")
-    return Table(name, np.stack(list(found.values()), 1), list(found), named)
+    dropped = [column for column in columns if column in drop]
+    return Table(name, np.stack(list(found.values()), 1), list(found), named, dropped)
 
 
 def _is_number(cell: str) -> bool:
@@ -157,7 +162,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # which Python allows between digits
 
 
 def _text(name: str, column: str, what: str) -> DataError:

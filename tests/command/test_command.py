@@ -141,6 +141,8 @@ def test_bad_files(folder: Path) -> None:
     Path("bad.npy").write_bytes(b"no array")
     Path("ragged.csv").write_text("a,b\n1,2\n3\n")
     Path("empty.csv").write_text("")
+    Path("twice.csv").write_text("a,a\n1,2\n")
+    Path("words.csv").write_text("a,b\n1_0,2\n")
     Path("bad.parquet").write_bytes(b"nothing")
     np.savez("two.npz", a=np.eye(2), b=np.eye(2))
     np.save("line.npy", np.zeros(3))
@@ -150,6 +152,8 @@ def test_bad_files(folder: Path) -> None:
         "train.txt": "expected one of .npy, .npz, .csv, .parquet",
         "bad.npy": "bad.npy cannot be read as .npy",
         "ragged.csv": "ragged.csv: row 1 has 1 cells, expected 2",
+        "twice.csv": "twice.csv: two columns have the name 'a'",
+        "words.csv": "words.csv: column 'a' is no number ('1_0' in row 0)",
         "empty.csv": "empty.csv: the file is empty",
         "bad.parquet": "bad.parquet cannot be read as .parquet",
         "two.npz": "two.npz holds the arrays a, b: name one, as in two.npz:a",
@@ -164,6 +168,7 @@ def test_bad_files(folder: Path) -> None:
 def test_bad_options(folder: Path) -> None:
     assert "--scale: invalid choice: 'x'" in fails("train.npy", "test.npy", "--scale", "x")
     assert "the following arguments are required: TEST: see hullx --help" in fails("train.npy")
+    assert "--drop: got 'x', expected a column of train.npy or test.npy" in fails("train.npy", "test.npy", "--drop", "x")
     assert "rtol: got 2.0" in fails("train.npy", "test.npy", "--rtol", 2)
 
 
