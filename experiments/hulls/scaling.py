@@ -74,11 +74,8 @@ class Config(runs.Config):
     samples: int = 100
 
 
-SETS, LARGE = (
-    (Sample("mnist:60000:300"), Sample("cifar10:50000:100")),
-    (Sample("mnist:60000:1000"), Sample("cifar10:50000:1000")),
-)
-CPU = Config(data=SETS, counts=(300, 1000, 2500, 5000, 25_000, 50_000), bases=(300, 1000), rtol=1e-4)
+LARGE = Sample("mnist:60000:1000"), Sample("cifar10:50000:1000")
+CPU = Config(data=(Sample("mnist:60000:300"),), counts=(300, 1000, 2500, 5000, 25_000, 50_000), bases=(300, 1000), rtol=1e-4)
 PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, data=LARGE, samples=1000)}
 
 
