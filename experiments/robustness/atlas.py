@@ -184,10 +184,11 @@ def figures(results: runs.Results) -> plotting.Figures:
         (ERROR, HULL, (PLAIN, GIVEN_ALL, GIVEN_MARGIN)),
     )
     colours = plotting.colours([PLAIN, GIVEN_DENSITY, GIVEN_ALL, GIVEN_HULL, GIVEN_MARGIN])
+    marks = dict(zip(colours, "osD^v", strict=True))
     for place, (outcome, what, groups) in zip(axes[0], cases, strict=True):
         place.axvspan(-NEGLIGIBLE, NEGLIGIBLE, color="0.93", zorder=-1)
         for i, group in enumerate(groups):
-            look: dict[str, Any] = {"color": colours[group], "label": group, "shift": 0.2 * (i - 1), "fmt": "osD"[i]}
+            look: dict[str, Any] = {"color": colours[group], "label": group, "shift": 0.2 * (i - 1), "fmt": marks[group]}
             found = {
                 plotting.data_name(data): results.estimate(f"correlation with {outcome}", data=data, group=f"{what}, {group}")
                 for data in sets

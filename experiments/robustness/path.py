@@ -15,7 +15,8 @@ the largest other logit. Its bend is the change of its slope where a leg turns. 
 halfway before the surface, or straight on, a quarter behind it (the share of these turns inside the hull is recorded).
 
 Is interpolation adequate? A network loses accuracy when images are replaced by their projections. Controls change each image by
-the same length: less contrast, a blur, and random directions within the pixels' range (`experiments.shared.controls`).
+the same length: less contrast, a blur, and random directions within the pixels' range (`experiments.shared.controls`). Images
+that cannot lose this much contrast or sharpness are left out of this comparison, and counted.
 
 Fixed before the run: intervals treat networks and images as random. With fewer than ten networks they treat only images as
 random, so they hold for these networks. Accuracy at the projection equals accuracy at the image if they differ by less than
@@ -44,6 +45,7 @@ from experiments.shared.bent_path import (
 from experiments.shared.controls import blurred, less_contrast, random_change
 from hullx import probes, runs
 from hullx.data import Dataset, Sample
+from hullx.errors import ArgumentError
 from hullx.runs import plotting
 from hullx.runs.statistics import FEW
 
@@ -131,11 +133,15 @@ def record_controls(
     run: runs.Run[Config], data: Dataset, rows: np.ndarray, path: BentPath, labels: np.ndarray, logits: Any
 ) -> None:
     """Record what networks lose on projections, and on other changes of the same length."""
+    shape, count = data.test.images.shape[1:], len(rows)
+    room = np.array([has_room(rows[i : i + 1], path.unit[i : i + 1], shape) for i in range(count)])
+    run.record("images without a control", ~room, data=data.title, statistic="count")
+    rows, labels, unit = rows[room], labels[room], path.unit[room]
     changed = {
-        PROJECTION: path.turn,
-        CONTRAST: less_contrast(rows, path.unit),
-        BLUR: blurred(rows, path.unit, data.test.images.shape[1:]),
-        RANDOM: random_change(runs.generator(run.config.seed, "random"), rows, path.unit),
+        PROJECTION: path.turn[room],
+        CONTRAST: less_contrast(rows, unit),
+        BLUR: blurred(rows, unit, shape),
+        RANDOM: random_change(runs.generator(run.config.seed, "random"), rows, unit),
     }
     right = {name: logits(points[None])[:, 0].argmax(-1) == labels for name, points in changed.items()}
     image = logits(rows.astype(np.float64)[None])[:, 0].argmax(-1) == labels
@@ -148,6 +154,16 @@ def record_controls(
             run.record("projection − control", less, **about, unit="%")
     lengths = {runs.slug(name): np.linalg.norm(points - rows, axis=1) for name, points in changed.items()}
     run.arrays("controls", **lengths)
+
+
+def has_room(row: np.ndarray, length: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether an image (1, d) can lose contrast, and sharpness, by a change of this length (1,)."""
+    try:
+        less_contrast(row, length)
+        blurred(row, length, shape)
+    except ArgumentError:
+        return False
+    return True
 
 
 def record_bends(run: runs.Run[Config], data: Dataset, path: BentPath, labels: np.ndarray, logits: Any) -> None:
