@@ -94,7 +94,7 @@ def blur_matrix(width: float, shape: tuple[int, ...]) -> np.ndarray:
     """The matrix of a Gaussian blur of images (height, width, channels) as rows: each side's weights sum to 1.
 
     Example:
-        >>> blur_matrix(1.0, (4, 4, 1)).sum(0).round(9).max()
+        >>> float(blur_matrix(1.0, (4, 4, 1)).sum(0).round(9).max())
         1.0
     """
     sides = []
