@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import started
-from experiments.gaussian_distance import expected_distance
 from oracles import nnls_distance
 from scipy.integrate import quad
 from scipy.stats import norm
 
 import hullx
-from experiments import comparison_points, power_laws, scaling
+from experiments import comparison_points, gaussian_distance, power_laws, scaling
 from hullx import runs
 from hullx.data import Sample, load
 from hullx.errors import ArgumentError
@@ -23,7 +22,7 @@ from hullx.errors import ArgumentError
 def test_far_more_dimensions_than_samples_make_a_regular_simplex(n: int) -> None:
     """Samples are orthogonal, so the nearest point is their mean, at distance² d (1 + 1/n)."""
     d = 10**6
-    np.testing.assert_allclose(expected_distance(np.ones(d), n), np.sqrt(d * (1 + 1 / n)), rtol=0.005)
+    np.testing.assert_allclose(gaussian_distance.expected_distance(np.ones(d), n), np.sqrt(d * (1 + 1 / n)), rtol=0.005)
 
 
 @pytest.mark.parametrize(("n", "d"), [(50, 100), (1000, 30), (20_000, 400)])
@@ -35,7 +34,9 @@ def test_equal_variances_ask_for_the_distance_to_a_ball(n: int, d: int) -> None:
         return np.sqrt(d * (1 + second / (n * first**2))) - (t + second / first)
 
     highest = norm.isf(1 / n)
-    np.testing.assert_allclose(expected_distance(np.ones(d), n), min(map(distance, np.linspace(-8, highest, 400))), rtol=1e-4)
+    np.testing.assert_allclose(
+        gaussian_distance.expected_distance(np.ones(d), n), min(map(distance, np.linspace(-8, highest, 400))), rtol=1e-4
+    )
 
 
 def test_the_closed_form_is_what_samples_show(rng: np.random.Generator) -> None:
@@ -43,13 +44,21 @@ def test_the_closed_form_is_what_samples_show(rng: np.random.Generator) -> None:
     for n in (50, 800):
         drawn = rng.standard_normal((6, n + 25, 200)) * np.sqrt(variances)
         found = [hullx.sweep(rows[:25], rows[25:], progress=False).distance for rows in drawn]
-        np.testing.assert_allclose(np.mean(found), expected_distance(variances, n), rtol=0.025)
-    np.testing.assert_allclose(expected_distance(9 * variances, 50), 3 * expected_distance(variances, 50), rtol=1e-6)
-    np.testing.assert_allclose(expected_distance(np.append(variances, 0), 50), expected_distance(variances, 50), rtol=1e-12)
+        np.testing.assert_allclose(np.mean(found), gaussian_distance.expected_distance(variances, n), rtol=0.025)
+    np.testing.assert_allclose(
+        gaussian_distance.expected_distance(9 * variances, 50),
+        3 * gaussian_distance.expected_distance(variances, 50),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        gaussian_distance.expected_distance(np.append(variances, 0), 50),
+        gaussian_distance.expected_distance(variances, 50),
+        rtol=1e-12,
+    )
 
 
 def test_it_falls_to_zero_in_few_dimensions() -> None:
-    distances = [expected_distance(np.ones(3), n) for n in (10, 100, 10_000, 10**8)]
+    distances = [gaussian_distance.expected_distance(np.ones(3), n) for n in (10, 100, 10_000, 10**8)]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] == 0
 
@@ -59,7 +68,7 @@ def test_it_falls_to_zero_in_few_dimensions() -> None:
 )
 def test_other_arguments_are_refused(variances: np.ndarray, n: int) -> None:
     with pytest.raises(ArgumentError, match="n, variances: got"):
-        expected_distance(variances, n)
+        gaussian_distance.expected_distance(variances, n)
 
 
 def test_prices_of_a_power_law_are_exact() -> None:
