@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 
 from hullx.errors import ArgumentError
 from hullx.probes.attacks import APGD, PGD, Budget, apgd, fgsm, pgd
+from hullx.probes.attacks.budget import Norm
 
 STANDARDISED = (0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081
 
@@ -27,7 +30,7 @@ def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), STANDARDISED])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_nothing_exceeds_its_budget(problem, norm: str, bounds: tuple[float, float]) -> None:
+def test_nothing_exceeds_its_budget(problem, norm: Norm, bounds: tuple[float, float]) -> None:
     images, weights, labels = problem
     low, high = bounds
     images = (low + (high - low) * images).astype(np.float32)
@@ -61,6 +64,7 @@ def test_bounds_are_checked(problem) -> None:
     with pytest.raises(ArgumentError, match=r"epsilon: got 8, expected at most 1, as pixels are in \[0, 1\]"):
         Budget("linf", 8)
     assert Budget("linf", 8, (0, 255)).epsilon == 8
-    for bounds in ((1.0, 0.0), (0.0, np.inf), (0.0,), "unit"):
+    wrong: list[Any] = [(1.0, 0.0), (0.0, np.inf), (0.0,), "unit"]
+    for bounds in wrong:
         with pytest.raises(ArgumentError, match="bounds: got"):
             Budget("linf", 0.1, bounds)
