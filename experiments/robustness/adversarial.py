@@ -18,7 +18,7 @@ CIFAR-10 are the usual ones: 8/255 in L∞ with 20 steps of 2/255, and 0.5 in L2
 
 Fixed before the run: an attack moves images farther from the hull than at random if the mean distance to the hull grows by
 more than under "random", in pairs, by the interval over images. There is one such verdict for each training and each kind of
-attack at its largest radius (PGD, PGD in L2, DeepFool), and for plain training one more: attacks are small relative to the
+attack at its largest radius (PGD, PGD in L2, DeepFool), and for plain training one more each: attacks are small relative to the
 distance to the hull if the median ratio is below 1. All other attacks, radii and cosines are reported without a verdict.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from hullx.errors import ArgumentError
-from hullx.probes.attacks import APGD, PGD, Budget, apgd, fgsm, pgd
+from hullx.probes.attacks import APGD, PGD, Budget, apgd, fgsm, nearest_within, pgd
 from hullx.probes.attacks.budget import Norm
 
 STANDARDISED = (0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081
@@ -51,6 +52,23 @@ def test_nothing_exceeds_its_budget(problem, norm: Norm, bounds: tuple[float, fl
             assert (length <= float(epsilon)).all()
             assert (np.asarray(found.distance) <= epsilon).all()
             assert length.max() > 0.9 * epsilon  # and the budget is used
+
+
+@pytest.mark.parametrize("pixels", [1, 63, 784])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), STANDARDISED, (0.0, 255.0)])
+def test_the_nearest_point_is_within_l2_budgets(pixels: int, bounds: tuple[float, float], rng: np.random.Generator) -> None:
+    """In exact arithmetic, for tiny and for large ε, and nearly all of ε is used."""
+    low, high = bounds
+    images = np.clip(low + (high - low) * (1.4 * rng.random((300, pixels)) - 0.2), low, high).astype(np.float32)
+    changed = (images + (high - low) * rng.normal(size=images.shape) * rng.choice([0.01, 1, 10], (300, 1))).astype(np.float32)
+    epsilon = ((high - low) * pixels**0.5 * 10 ** rng.uniform(-6, 0, 300)).astype(np.float32)
+    nearest = jax.vmap(lambda changed, image, epsilon: nearest_within(changed, image, "l2", epsilon, bounds))
+    found = np.asarray(jax.jit(nearest)(changed, images, epsilon))
+    lengths = np.array([math.sqrt(math.fsum(change**2)) for change in found.astype(float) - images])
+    assert (lengths <= epsilon.astype(float)).all()
+    assert (found >= np.float32(low)).all()
+    assert (found <= np.float32(high)).all()
+    assert (lengths / epsilon).max() > 0.9999
 
 
 def test_bounds_are_checked(problem) -> None:

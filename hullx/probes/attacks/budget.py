@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from hullx.arguments import is_concrete
 from hullx.errors import ArgumentError
-from hullx.numerics.extended import difference
+from hullx.numerics.extended import difference, total
 from hullx.numerics.norms import norm as euclidean
 from hullx.numerics.norms import unit
 from hullx.types import Array, Number
@@ -120,13 +120,7 @@ def nearest_within(
         return clipped, clipped.sum() > state[0].sum()
 
     clipped, _ = lax.while_loop(lambda state: state[1], more, (jnp.zeros(image.shape, bool), jnp.bool(True)))
-    step = jnp.clip(image + solved(clipped) * change, low, high) - image
-    # What rounding has left over. The range is convex and the image in it, so that a shorter step stays in it. A length of d
-    # pixels has a relative error of about √d units (Higham and Mary 2019, "A new approach to probabilistic rounding error
-    # analysis"), and adding the step to the image moves d pixels by one unit of the bounds each.
-    length, unit = euclidean(step.ravel()), jnp.finfo(image.dtype).eps * image.size**0.5
-    most = jnp.maximum(epsilon * (1 - 4 * unit) - unit * max(abs(low), abs(high)), 0)
-    return jnp.clip(image + step * jnp.minimum(most / jnp.where(length > 0, length, 1), 1), low, high)
+    return _shortened(jnp.clip(image + solved(clipped) * change, low, high), image, epsilon, bounds)
 
 
 def drawn_within(
@@ -146,6 +140,22 @@ def drawn_within(
     direction = unit(jax.random.normal(direction_key, image.shape, image.dtype).ravel()).reshape(image.shape)
     length = epsilon * jax.random.uniform(length_key, (), image.dtype) ** (1 / image.size)
     return nearest_within(image + length * direction, image, norm, epsilon, bounds)
+
+
+def _shortened(changed: Array, image: Array, epsilon: Number, bounds: Bounds) -> Array:
+    """A point that rounding has put more than ε from the image, moved towards it: at most ε in exact arithmetic.
+
+    The range is convex and the image in it, so that a shorter step stays in it. `length` is an upper bound for any number of
+    pixels: differences have no error, squares have one rounding each, and their sum as a pair has a relative one. Rounding the
+    shorter step puts a pixel at most half a float farther out, and the float before it is nearer to the image.
+    """
+    exact = difference(changed, image)
+    eps = jnp.finfo(image.dtype).eps
+    length = jnp.sqrt(total(((jnp.abs(exact.high) + jnp.abs(exact.low)) ** 2).ravel()).high) * (1 + 8 * eps)
+    # The length that users compute from the returned images has a relative error of about √d eps.
+    most = epsilon * (1 - 4 * eps * max(image.size, 16) ** 0.5)
+    shorter = image + (changed - image) * (most / jnp.where(length > 0, length, 1))
+    return jnp.where(length > most, jnp.clip(jnp.nextafter(shorter, image), *bounds), changed)
 
 
 def _no_farther(changed: Array, image: Array, epsilon: Number) -> Array:
