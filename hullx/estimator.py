@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hullx.arguments import check_count
+from hullx.core.results import concatenate
 from hullx.domain import FeatureSet, feature_shares, features_outside, scaling, spans_differ
 from hullx.errors import ArgumentError
 from hullx.extras import require
@@ -83,6 +84,7 @@ class HullDomain(BaseEstimator):
 
     Attributes:
         points_: training rows, (n, d).
+        placed_: the same scaled, or in principal components, (n, k).
         n_features_in_, feature_names_in_: as in scikit-learn.
         offset_: 0, the score above which a row is not proved outside.
 
@@ -133,6 +135,7 @@ class HullDomain(BaseEstimator):
         scaled, self.pca_ = self.scaling_.place(self.points_), None
         if self.n_components is not None:
             self.pca_ = PCA(self.n_components, random_state=0).fit(scaled)
+        self.placed_ = self._place(self.points_)
         self.offset_ = 0.0
         return self
 
@@ -186,7 +189,7 @@ class HullDomain(BaseEstimator):
             direction = found.direction[0] if self.pca_ is None else found.direction[0] @ self.pca_.components_
             shares = feature_shares(direction)
             features = [(names[k], float(shares[k])) for k in np.argsort(-shares, kind="stable")]
-            points = self.points_ if self.n_neighbors is None else self.points_[self._nearest(row)[0]]
+            points = self.points_ if self.n_neighbors is None else self.points_[self._nearest(self._place(row))[0]]
             proof = features_outside(self.scaling_.place(row)[0], self.scaling_.place(points), shares)
         return Explanation(
             float(found.distance[0]),
@@ -208,24 +211,17 @@ class HullDomain(BaseEstimator):
         centred = np.asarray(scaled, np.float64) - np.asarray(self.pca_.mean_)
         return np.einsum("md,kd->mk", centred, np.asarray(self.pca_.components_, np.float64))
 
-    def _nearest(self, rows: np.ndarray) -> np.ndarray:
-        return neighbours(self._place(rows), self._place(self.points_), self.n_neighbors or 1).row
+    def _nearest(self, placed: np.ndarray) -> np.ndarray:
+        """The nearest training rows of placed rows."""
+        return neighbours(placed, self.placed_, self.n_neighbors or 1).row
 
     @with_jax_defaults
     def _project(self, rows: np.ndarray) -> Projection:
-        points, queries = self._place(self.points_), self._place(rows)
+        points, queries = self.placed_, self._place(rows)
         if self.n_neighbors is None:
             return sweep(queries, points, rtol=self.rtol, progress=False)
-        near, parts = self._nearest(rows), list[Projection]()
-        for query, mine in zip(queries, near, strict=True):
+        parts = list[Projection]()
+        for query, mine in zip(queries, self._nearest(queries), strict=True):
             found = sweep(query[None], points[mine], rtol=self.rtol, progress=False)
             parts.append(found._replace(support=mine[found.support]))
-        slots = max(part.support.shape[1] for part in parts)
-        padded = [
-            part._replace(
-                support=np.pad(part.support, ((0, 0), (0, slots - part.support.shape[1]))),
-                weights=np.pad(part.weights, ((0, 0), (0, slots - part.weights.shape[1]))),
-            )
-            for part in parts
-        ]
-        return Projection(*(np.concatenate(fields) for fields in zip(*padded, strict=True)))
+        return concatenate(parts, [slice(i, i + 1) for i in range(len(queries))])

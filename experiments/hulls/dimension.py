@@ -46,7 +46,7 @@ LECUN, HENDRYX = "arXiv 2110.09485", "repository of S. M. Hendryx"
 CROP, SUBSAMPLE, COMPONENTS, EMBEDDING = "centre crop", "smoothed and sampled", "principal components", "embedding of a CNN"
 PUBLISHED = {2: 1.0, 4: 0.9964, 6: 0.9854, 8: 0.9401, 10: 0.8377, 20: 0.0888, 30: 0.0004, 40: 0.0}
 PUBLISHED_DATA, PUBLISHED_IMAGES = "MNIST", 10_000
-FACTOR, NOBODY, EVERYBODY = 1.5, 0.005, 0.99
+FACTOR, NONE_INSIDE, ALL_INSIDE = 1.5, 0.005, 0.99
 INSIDE, NEIGHBOURS = "share inside", 20
 
 
@@ -163,9 +163,13 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
             if groups:
                 (first, few), *_, (last, many) = (*shares.items(), *shares.items())
                 about["images"] = few.n
-                name, verdict, expected = f"{first}: inside", runs.above(few, EVERYBODY), f"more than {EVERYBODY:.0%}"
+                name, verdict, expected = f"{first}: inside", runs.above(few, ALL_INSIDE), f"more than {ALL_INSIDE:.0%}"
                 yield runs.Claim.of(few, name, LECUN, expected, verdict, group=first, **about)
-                name, verdict, expected = f"{last}: outside", runs.below(many, NOBODY), f"less than {NOBODY:.1%} inside"
+                name, verdict, expected = (
+                    f"{last}: outside",
+                    runs.below(many, NONE_INSIDE),
+                    f"less than {NONE_INSIDE:.1%} inside",
+                )
                 yield runs.Claim.of(many, name, LECUN, expected, verdict, group=last, **about)
             for group, share in shares.items() if way == EMBEDDING and data == PUBLISHED_DATA else ():
                 if (published := PUBLISHED.get(dimension_of(group))) is not None:

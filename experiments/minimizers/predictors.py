@@ -9,7 +9,7 @@ inside, or than margin, norm and flatness (Jiang et al. 2020)?
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 13 families of 40
 
 The families are those of `experiments.minimizers`, trained in the same way. Disagreement is a member's with its own family,
-because whoever trains in only one way knows no other (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
+because one who trains in one way has no other networks (Jiang et al. 2022, "Assessing generalization via disagreement"). It is
 measured at points inside the hull, at projections of test images, at those test images, and twice and four times as far
 outside. Test errors are those on other test images. Margins are the 10th percentile over training images.
 

@@ -7,10 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from hullx.command.reading import Table
+from hullx.domain import blocks, column_ranges
 from hullx.errors import DataError
-
-# Rows per pass over a memory map.
-BLOCK = 2**16
 
 
 class Pair(NamedTuple):
@@ -60,7 +58,8 @@ def matched(train: Table, test: Table, *, drop_missing: bool) -> Pair:
     kept_train = _finite(train.name, train.rows, columns, drop_missing, notes)
     kept_test = _finite(test.name, rows, columns, drop_missing, notes)
     points = train.rows if kept_train.all() else train.rows[kept_train]
-    constant = [columns[k] for k in np.flatnonzero(_constant(points))]
+    low, high = column_ranges(points)
+    constant = [columns[k] for k in np.flatnonzero(low == high)]
     if constant:
         notes.append(f"{train.name}: constant columns, where any other value is outside: {_some(constant)}")
     return Pair(points, np.ascontiguousarray(rows[kept_test]), columns, np.flatnonzero(kept_test), notes)
@@ -68,7 +67,7 @@ def matched(train: Table, test: Table, *, drop_missing: bool) -> Pair:
 
 def _finite(name: str, rows: np.ndarray, columns: list[str], drop: bool, notes: list[str]) -> np.ndarray:
     """Mask of the rows without missing values."""
-    bad = np.concatenate([~np.isfinite(rows[start : start + BLOCK]).all(1) for start in range(0, len(rows), BLOCK)])
+    bad = np.concatenate([~np.isfinite(block).all(1) for block in blocks(rows)])
     if not bad.any():
         return ~bad
     count, first = int(bad.sum()), int(bad.argmax())
@@ -82,13 +81,6 @@ def _finite(name: str, rows: np.ndarray, columns: list[str], drop: bool, notes: 
         raise DataError(f"{said}, so no row is left: fill them")
     notes.append(f"{said}, left out")
     return ~bad
-
-
-def _constant(rows: np.ndarray) -> np.ndarray:
-    first, same = rows[0], np.ones(rows.shape[1], bool)
-    for start in range(0, len(rows), BLOCK):
-        same &= (rows[start : start + BLOCK] == first).all(0)
-    return same
 
 
 def _some(names: list[str]) -> str:

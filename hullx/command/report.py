@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
 
 from hullx.command.matching import Pair
-from hullx.domain import feature_shares
+from hullx.domain import column_ranges, feature_shares
 from hullx.geometry import extent
 from hullx.runs import tables
 from hullx.types import Projection, Status
@@ -67,7 +68,7 @@ def report(title: str, pair: Pair, train: np.ndarray, found: Projection) -> Repo
     sample = np.asarray(train[:: max(1, -(-len(train) // SAMPLE))], np.float64)
     pairwise = extent(np.random.default_rng(0), sample, starts=1).pairwise_mean if len(sample) > 1 else 0.0
     shares = feature_shares(found.direction[outside]).mean(0) if len(distance) else np.zeros(len(pair.columns))
-    low, high = _range(pair.train)
+    low, high = column_ranges(pair.train)
     beyond = ((pair.test < low) | (pair.test > high)).sum(0)
     order = np.lexsort((-beyond, -shares))
     features = [Feature(pair.columns[k], float(shares[k]), int(beyond[k])) for k in order]
@@ -117,16 +118,9 @@ def table(pair: Pair, found: Projection) -> bytes:
     )
 
 
-def _range(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    blocks = [rows[start : start + 2**16] for start in range(0, len(rows), 2**16)]
-    return np.min([block.min(0) for block in blocks], axis=0), np.max([block.max(0) for block in blocks], axis=0)
-
-
 def _cut(line: str, width: int = WIDTH) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _wrapped(note: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(f"note: {note}", min(WIDTH, max(shutil.get_terminal_size().columns, 40)))

@@ -61,15 +61,27 @@ def scaling(rows: Float[np.ndarray, "n d"], kind: str) -> Scaling:
     if kind == "none":
         return Scaling()
     n = len(rows)
-    mean = sum(block.sum(0, dtype=np.float64) for block in _blocks(rows)) / n
-    variance = sum(((block - mean) ** 2).sum(0) for block in _blocks(rows)) / n
+    mean = sum(block.sum(0, dtype=np.float64) for block in blocks(rows)) / n
+    variance = sum(((block - mean) ** 2).sum(0) for block in blocks(rows)) / n
     centre, unit = np.asarray(mean), np.sqrt(variance)
     if kind == "robust":
         sample = np.asarray(rows[:: max(1, n // SAMPLE)], np.float64)
         low, centre, high = np.quantile(sample, (0.25, 0.5, 0.75), axis=0)
         unit = np.where(high > low, high - low, unit)
-    constant = np.all([(block == rows[0]).all(0) for block in _blocks(rows)], axis=0)
-    return Scaling(centre, np.where(constant | (unit <= 0), 1.0, unit))
+    low, high = column_ranges(rows)
+    return Scaling(centre, np.where((low == high) | (unit <= 0), 1.0, unit))
+
+
+def column_ranges(rows: Float[np.ndarray, "n d"]) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
+    """The least and the largest value of each column; a memory map is read in blocks.
+
+    Example:
+        >>> column_ranges(np.array([[0.0, 7.0], [4.0, 7.0]]))
+        (array([0., 7.]), array([4., 7.]))
+    """
+    ends = [(block.min(0), block.max(0)) for block in blocks(rows)]
+    low, high = zip(*ends, strict=True)
+    return np.min(low, axis=0), np.max(high, axis=0)
 
 
 def spans_differ(rows: Float[np.ndarray, "n d"]) -> bool:
@@ -79,12 +91,11 @@ def spans_differ(rows: Float[np.ndarray, "n d"]) -> bool:
         >>> spans_differ(np.array([[0.0, 0.0], [1.0, 1e7]])), spans_differ(np.array([[0.0, 1e7], [1.0, 1e7]]))
         (True, False)
     """
-    low = np.min([block.min(0) for block in _blocks(rows)], axis=0).astype(np.float64)
-    high = np.max([block.max(0) for block in _blocks(rows)], axis=0).astype(np.float64)
+    low, high = (ends.astype(np.float64) for ends in column_ranges(rows))
     spans = (high - low)[high > low]
     return bool(len(spans) and spans.max() > SPAN_RATIO * spans.min())
 
 
-def _blocks(rows: np.ndarray) -> list[np.ndarray]:
-    # Slices of a memory map are views, read when they are used.
+def blocks(rows: Float[np.ndarray, "n d"]) -> list[Float[np.ndarray, "_ d"]]:
+    """The rows in blocks; those of a memory map are read when they are used."""
     return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]

@@ -86,7 +86,7 @@ def found_below(folder: Path) -> list[Path]:
 
 def section(folder: Path) -> Section:
     """What the page says about a run folder, or about kept results."""
-    run, known = Results(folder), Results(folder).json(PROVENANCE)
+    run = Results(folder)
     config = run.json(CONFIG) if (folder / CONFIG).exists() else dict[str, Any]()
     preset = config.get("preset", folder.name.rpartition("-")[2])
     name = _module(run).rpartition(".")[2]
@@ -107,7 +107,7 @@ def section(folder: Path) -> Section:
         figures=[(path.stem, _embedded(path)) for path in figures],
         tables=tables,
         settings=config.get("settings", {}),
-        provenance=known,
+        provenance=run.json(PROVENANCE),
     )
 
 

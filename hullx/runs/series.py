@@ -36,7 +36,13 @@ def run_series(modules: Sequence[str], preset: str, arguments: Sequence[str] = (
     for i, module in enumerate(modules, 1):
         name, finished, unfinished = module.rpartition(".")[2], *_earlier(module, preset, out)
         title = f"[{i}/{len(modules)}] {name}, {preset}"
-        if preset not in module_named(module).experiment.presets:
+        try:
+            presets = module_named(module).experiment.presets
+        except ImportError as error:  # it needs a package that is not installed
+            print(f"{title}: {error}", flush=True)
+            failed.append(module)
+            continue
+        if preset not in presets:
             print(f"{title}: has no such preset", flush=True)
         elif finished is not None:
             print(f"{title}: finished in {finished}", flush=True)

@@ -36,7 +36,7 @@ FEW = 64
 
 
 @with_jax_defaults
-def sweep(  # noqa: PLR0913
+def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the settings
     queries: Float[np.ndarray, "m d"],
     points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],
     *,

@@ -42,7 +42,7 @@ def test_a_grid_has_four_vertices(dtype: type) -> None:
 
 
 def test_degenerate_positions_in_nine_dimensions() -> None:
-    """As in SciPy's issue 23022, where Qhull returns centres of squares as vertices.
+    """Qhull returns centres of squares as vertices here (reported to SciPy as #23022).
 
     Of 18 signed unit vectors and 24 vectors ±e_i ± e_j + e_8, ± e_8, e_8 itself is the centre of the latter.
     """

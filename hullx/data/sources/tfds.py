@@ -59,8 +59,6 @@ def read(name: str, data_dir: str | Path | None) -> Dataset:
     classes = tuple(getattr(features["label"], "names", None) or map(str, range(features["label"].num_classes)))
     try:
         train, test = (_split(builder, part) for part in ("train", "test"))
-    except NotImplementedError as error:
-        raise DataError(f"data set {name!r} in {folder} is not in array_record format: {remedy}") from error
     except DataError:
         raise
     except (RuntimeError, OSError, ValueError, IndexError) as error:  # by array_record and Pillow
