@@ -58,7 +58,8 @@ def simplex_qp(
     differentiable, and tells whether the weights are unique.
 
     Args:
-        gram: G, (n, n), finite, positive semidefinite up to the rounding of its dtype. Only its symmetric part matters.
+        gram: G, (n, n), finite, positive semidefinite up to the rounding of its dtype (for integers, float64). Only its
+            symmetric part matters.
         linear: c, (n,), or one per column (n, k), finite; None for 0.
         max_iter: maximum number of weights that enter or leave; None for 200 + 40 n. Then the bracket is valid but wider.
 
@@ -219,7 +220,9 @@ def _checked(gram: Any, linear: Any) -> tuple[np.ndarray, np.ndarray, bool, floa
                 f"{name}: got a traced value, expected numbers, because simplex_qp runs on the host: call it outside jit; "
                 "hullx.simplex_lstsq works under jit, with a factor of G"
             )
-        eps = eps or float(np.finfo(np.result_type(np.float32, given.dtype)).eps)
+        # Integers have no rounding, whatever floating dtype they are converted to.
+        exact = getattr(value, "dtype", np.asarray(value).dtype).kind in "iub"
+        eps = eps or float(np.finfo(np.float64 if exact else np.result_type(np.float32, given.dtype)).eps)
         arrays[name] = np.asarray(given, np.float64)
     matrix = arrays["gram"]
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:

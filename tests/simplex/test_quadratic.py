@@ -110,3 +110,12 @@ def test_bad_arguments(gram: np.ndarray, linear: np.ndarray | None, message: str
 def test_traced_matrices_are_refused() -> None:
     with pytest.raises(ArgumentTypeError, match=r"gram: got a traced value.*simplex_lstsq works under jit"):
         jax.jit(hullx.simplex_qp)(np.eye(2))
+
+
+def test_integers_have_no_rounding(rng: np.random.Generator) -> None:
+    factor = rng.integers(0, 9, (7, 13))
+    gram, linear = factor.T @ factor, -factor.T @ factor[:, 0]
+    found = hullx.simplex_qp(gram, linear)
+    assert found.value - found.lower <= 1e-9 * abs(found.value)
+    np.testing.assert_array_equal(found.weights, hullx.simplex_qp(gram.astype(float), linear.astype(float)).weights)
+    assert hullx.simplex_qp(gram.tolist(), linear.tolist()).lower == found.lower
