@@ -40,6 +40,12 @@ install_import_hook(
 from hullx.data import load
 
 
+# The memory maps of compiled programs; Linux allows 65,530 in a process, jit(project) takes 1,300, and the one too many is a
+# segmentation fault.
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files marked `unoptimised` compile without LLVM's optimisations, in half the time, and hand nothing on to others."""
@@ -51,7 +57,10 @@ def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     if unoptimised:
         jax.config.update("jax_disable_most_optimizations", False)
         jax.clear_caches()
-    # What is compiled by now stays to the end: the garbage collector need not look it over again and again.
+    if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
+        gc.unfreeze()
+    # What is compiled by now stays: the garbage collector need not look it over again and again.
     gc.collect()
     gc.freeze()
 
