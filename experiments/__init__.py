@@ -26,7 +26,7 @@ from hullx.extras import require
 require("experiments", "flax", "optax", "matplotlib", "tyro", "rich", "sklearn", extra="experiments")
 
 ROOT = Path(__file__).parent
-FOLDERS = "hulls", "minimizers", "robustness", "benchmarks"
+FOLDERS = "hulls", "minimizers", "robustness", "applications", "benchmarks"
 ORDINARY = "__main__", "shared"  # modules that Python's own finder loads
 # Earlier names of modules: unfinished runs store them (`hullx.runs.cache`) and can still be resumed.
 RENAMED = {
