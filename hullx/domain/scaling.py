@@ -97,5 +97,10 @@ def spans_differ(rows: Float[np.ndarray, "n d"]) -> bool:
 
 
 def blocks(rows: Float[np.ndarray, "n d"]) -> list[Float[np.ndarray, "_ d"]]:
-    """The rows in blocks; those of a memory map are read when they are used."""
+    """The rows in blocks of at most 65,536; those of a memory map are read when they are used.
+
+    Example:
+        >>> [len(block) for block in blocks(np.zeros((100_000, 2)))]
+        [65536, 34464]
+    """
     return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
