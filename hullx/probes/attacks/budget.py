@@ -98,8 +98,9 @@ def nearest_within(
         image: the ball's centre, within the bounds.
 
     Example:
-        >>> nearest_within(jnp.array([2.0, 0.0]), jnp.array([0.7, 0.5]), "l2", 0.5).round(4)
-        Array([1. , 0.1], dtype=float32)
+        >>> found = nearest_within(jnp.array([2.0, 0.0]), jnp.array([0.7, 0.5]), "l2", 0.5)
+        >>> jnp.allclose(found, jnp.array([1.0, 0.1]), atol=1e-5)
+        Array(True, dtype=bool)
     """
     change, (low, high) = changed - image, bounds
     if norm == "linf":
