@@ -14,7 +14,7 @@ from oracles import nnls_distance
 from rational import squared_distance
 
 import hullx
-from experiments import bench_attacks, bench_derivatives, bench_solvers, bench_training
+from experiments import bench_attacks, bench_derivatives, bench_disk, bench_solvers, bench_training
 from experiments.shared import baselines
 from hullx import runs
 
@@ -66,6 +66,16 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert results.table("jobs")["status"][0] == "20 CONVERGED"
     assert results.total("failed") == (0, 2)
     assert results.claims[1]["verdict"] == runs.HOLDS
+
+
+@pytest.mark.experiment
+def test_a_small_run_from_disk(tmp_path: Path) -> None:
+    folder = started(bench_disk.experiment.main, "--points", 3000, "--queries", 9, "--out", tmp_path).folder
+    found = {row.quantity: row.value for row in runs.Results(folder).rows}
+    assert found["undecided"] == 0
+    assert 0 <= found["largest relative gap"] < 1e-4
+    assert found[bench_disk.RATIO] > 1
+    assert not list(tmp_path.rglob("points.npy"))
 
 
 @pytest.mark.slow
