@@ -5,8 +5,8 @@
 
 Points and queries are drawn from one Gaussian law, in rotated axes. Its standard deviations fall as 1/i, much as those of
 embeddings do. The points are a float32 `.npy` file, opened as a memory map. The sweep runs in a process of its own: its seconds
-include compilation, and its memory is the process's peak. "Floor" is the time of two passes over the file, each with one float32
-product of all queries with all points.
+include compilation, and its memory is the process's peak. "Floor" is the time of two passes over the file, each with one
+float32 product of all queries with all points.
 """
 
 from __future__ import annotations
