@@ -16,6 +16,7 @@ from hullx.extras import require
 from hullx.geometry import neighbours
 from hullx.jax_settings import with_jax_defaults
 from hullx.projection.arguments import check_rtol
+from hullx.projection.prepared import prepare
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
 
@@ -137,7 +138,18 @@ class HullDomain(BaseEstimator):
             self.pca_ = PCA(self.n_components, random_state=0).fit(scaled)
         self.placed_ = self._place(self.points_)
         self.offset_ = 0.0
+        self._prepare()
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state without the prepared hull, whose float64 arrays JAX would read back as float32."""
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_hull"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "placed_"):
+            self._prepare()
 
     def project(self, X: Any) -> Projection:
         """The certified projections of rows, in the scaled space or its principal components; `support` holds training rows.
@@ -203,6 +215,10 @@ class HullDomain(BaseEstimator):
             proof.smallest,
         )
 
+    def _prepare(self) -> None:
+        """Prepare the hull of all rows for many calls."""
+        self._hull = prepare(self.placed_) if self.n_neighbors is None else None
+
     def _place(self, rows: np.ndarray) -> np.ndarray:
         scaled = self.scaling_.place(rows)
         if self.pca_ is None:
@@ -218,8 +234,8 @@ class HullDomain(BaseEstimator):
     @with_jax_defaults
     def _project(self, rows: np.ndarray) -> Projection:
         points, queries = self.placed_, self._place(rows)
-        if self.n_neighbors is None:
-            return sweep(queries, points, rtol=self.rtol, progress=False)
+        if self._hull is not None:
+            return sweep(queries, self._hull, rtol=self.rtol, progress=False)
         parts = list[Projection]()
         for query, mine in zip(queries, self._nearest(queries), strict=True):
             found = sweep(query[None], points[mine], rtol=self.rtol, progress=False)
