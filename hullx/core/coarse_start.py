@@ -8,15 +8,19 @@ speed, not the answer.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hullx.core.hull import SAMPLE, Coarse, Frame, Hull, half_squares
 from hullx.core.queue import Start, Work, run_queue
+from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.device import DeviceSource
 from hullx.core.stages import Method, Setup, batch_size, host_stages
 from hullx.core.state import Goal, QueryState
+from hullx.numerics.aligned import aligned
 from hullx.runs.progress import Tally
 from hullx.types import Array
 
@@ -26,33 +30,77 @@ DIMENSION = 192
 WORTHWHILE = 2 * DIMENSION
 # Relative width of the bracket at which a coarse projection is good enough.
 RTOL = 1e-3
-# Queries placed at a time, which limits the memory for their float64 copies.
+# Of points on disk, the rows in principal directions are in memory: maximum bytes, and the fewest directions worth it.
+BYTES, FEWEST = 3 * 2**28, 64
+# Rows placed at a time, which limits the memory for their copies.
 PIECE = 256
+
+
+class Directions(NamedTuple):
+    """Points in the directions of largest variance.
+
+    - source: the points in these directions.
+    - basis: the directions, orthonormal, (d, k) float32.
+    - frame: the frame of the points.
+    - n: number of points.
+    """
+
+    source: DeviceSource
+    basis: np.ndarray
+    frame: Frame
+    n: int
 
 
 def coarse(hull: Hull) -> Coarse | None:
     """The points in their principal directions; None in low dimension."""
     if hull.points.shape[1] < WORTHWHILE:
         return None
-    directions = basis(hull.placed, int(hull.n))
+    sample = np.asarray(hull.placed[: int(hull.n) : max(1, int(hull.n) // SAMPLE)])
+    directions = basis(sample, DIMENSION)
     return Coarse(jnp.asarray(directions), *_project(hull.placed, directions, hull.half_squares))
 
 
-def basis(placed: Array, count: int) -> np.ndarray:
-    """An orthonormal basis of most of the variance of the first `count` rows, (d, k) float32.
+def basis(sample: np.ndarray, count: int) -> np.ndarray:
+    """An orthonormal basis of most of the variance of placed rows, (d, count) float32.
 
-    Randomized subspace iteration on a sample of them. Source: Halko, Martinsson and Tropp (2011), "Finding structure with
-    randomness", algorithm 4.4.
-
-    Args:
-        placed: (w, d), in the frame.
-        count: number of points; later rows are padding.
+    Randomized subspace iteration. Source: Halko, Martinsson and Tropp (2011), "Finding structure with randomness",
+    algorithm 4.4.
     """
-    sample = np.asarray(placed[: count : max(1, count // SAMPLE)])
-    found = np.random.default_rng(0).standard_normal((placed.shape[1], DIMENSION), np.float32)
+    found = np.random.default_rng(0).standard_normal((sample.shape[1], count), np.float32)
     for _ in range(2):
         found, _ = np.linalg.qr(sample.T @ (sample @ found))
     return found
+
+
+def directions_of(hull: Hull) -> Directions | None:
+    """The points of a hull in its principal directions, or None if it has none."""
+    if hull.coarse is None:
+        return None
+    directions, rows, squares = hull.coarse
+    return _directions(np.asarray(directions), rows, squares, jax.tree.map(np.asarray, hull.frame), int(hull.n))
+
+
+def directions_of_chunks(chunks: Chunks, frame: Frame) -> Directions | None:
+    """Points on disk in their principal directions, in one pass; None in low dimension, and if they need too much memory."""
+    count = min(DIMENSION, BYTES // (4 * chunks.padded))
+    if count < FEWEST or chunks.dimension < 2 * count:
+        return None
+    sample = chunks.rows(np.linspace(0, chunks.count - 1, min(chunks.count, SAMPLE)).astype(np.int64))
+    directions = basis(np.asarray(frame.place(sample), np.float32), count)
+    rows, squares = aligned((chunks.padded, count)), np.full(chunks.padded, np.inf, np.float32)
+    for start, chunk in chunks:
+        for first in range(0, len(chunk), PIECE):
+            here = slice(start + first, start + min(first + PIECE, len(chunk)))
+            np.matmul(frame.place(chunk[first : first + PIECE]).astype(np.float32), directions, out=rows[here])
+            squares[here] = np.square(rows[here]).sum(1) / 2
+    squares[chunks.count :] = np.inf
+    return _directions(directions, jnp.asarray(rows), jnp.asarray(squares), frame, chunks.count)
+
+
+def _directions(basis: np.ndarray, rows: Array, squares: Array, frame: Frame, n: int) -> Directions:
+    # In units of the points' frame, so raw and placed rows are one array. No bound computed here is used.
+    here = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(frame.scale), jnp.asarray(frame.radius))
+    return Directions(DeviceSource(Hull(rows, rows, squares, n, here)), basis, frame, n)
 
 
 @jax.jit
@@ -61,33 +109,21 @@ def _project(placed: Array, directions: Array, squares: Array) -> tuple[Array, A
     return rows, jnp.where(jnp.isfinite(squares), half_squares(rows), jnp.inf)
 
 
-def coarse_source(hull: Hull) -> DeviceSource | None:
-    """The source of the points in their principal directions, or None if the hull has none."""
-    if hull.coarse is None:
-        return None
-    _, rows, squares = hull.coarse
-    # In units of the points' frame, so raw and placed rows are one array. No bound computed here is used.
-    frame = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(hull.frame.scale), hull.frame.radius)
-    return DeviceSource(Hull(rows, rows, squares, hull.n, frame))
-
-
 def coarse_start(
-    queries: np.ndarray, hull: Hull, source: DeviceSource, goal: Goal, tally: Tally, excluded: np.ndarray | None = None
+    queries: np.ndarray, directions: Directions, goal: Goal, tally: Tally, excluded: np.ndarray | None = None
 ) -> Start:
     """Supports, weights and candidates of the projections in the principal directions, as a start of the search.
 
     Args:
         queries: raw, (m, d).
-        hull: the hull whose principal directions `source` has.
         goal: of the full search; the coarse one uses RTOL if that is larger.
         tally: called with (0, 0) between batches, so that it can end the search.
         excluded: (m,), rows that do not belong to the hulls, or None.
     """
-    assert hull.coarse is not None
-    directions, frame = np.asarray(hull.coarse.basis), jax.tree.map(np.asarray, hull.frame)
+    source, basis, frame, n = directions
     pieces = np.array_split(queries, len(queries) // PIECE + 1)
-    placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ directions for piece in pieces])
-    n, batch = int(hull.n), batch_size(len(queries), source.batch, source.rows)
+    placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])
+    batch = batch_size(len(queries), source.batch, source.rows)
     # An unfinished support is a good enough start, so use only the first stage.
     stages = host_stages(n, placed.shape[1], rows=source.rows, batch=batch, setup=Setup())[:1]
     slots, m = stages[0].candidates, len(queries)

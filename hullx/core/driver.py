@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from hullx.core.coarse_start import coarse_source, coarse_start
+from hullx.core.coarse_start import Directions, coarse_start, directions_of
 from hullx.core.hull import Hull
 from hullx.core.parallel import run_in_threads
 from hullx.core.queue import Start, Work, run_queue
@@ -33,22 +33,20 @@ class Problem(NamedTuple):
 
     - source: the points.
     - n, d: their number and dimension.
-    - hull: the points of a `DeviceSource`.
-    - directions: the points in their principal directions, or None.
+    - directions: the points in their principal directions, for a coarse start, or None.
     - setup: the solver's settings.
     """
 
     source: HostSource
     n: int
     d: int
-    hull: Hull | None = None
-    directions: DeviceSource | None = None
+    directions: Directions | None = None
     setup: Setup = Setup()
 
 
 def on_device(hull: Hull, setup: Setup) -> Problem:
     """The problem of a prepared hull, on its device."""
-    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], hull, coarse_source(hull), setup)
+    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], directions_of(hull), setup)
 
 
 def quiet(done: int, certified: int) -> None:
@@ -117,8 +115,8 @@ def _solve_part(
         if not over.all():
             run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
         return result
-    if start is None and problem.directions is not None and problem.hull is not None:
-        start = coarse_start(queries, problem.hull, problem.directions, goal, tally, excluded)
+    if start is None and problem.directions is not None:
+        start = coarse_start(queries, problem.directions, goal, tally, excluded)
     run_queue(queries, Work(source, stages, goal, keep, tally), start=start, excluded=excluded)
     return result
 

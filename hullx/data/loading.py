@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +11,7 @@ from hullx.arguments import check_count
 from hullx.data.dataset import Dataset, Split
 from hullx.data.sources import digits, npz
 from hullx.errors import ArgumentError, ArgumentTypeError, DataError
+from hullx.numerics.aligned import aligned
 
 
 def load(
@@ -84,18 +84,6 @@ def _as_dtype(images: np.ndarray, dtype: str) -> np.ndarray:
         return images if images.dtype == np.uint8 else np.rint(images * 255).astype(np.uint8)
     pixels = aligned(images.shape)
     return np.divide(images, 255 if images.dtype == np.uint8 else 1, out=pixels, dtype=np.float32, casting="same_kind")
-
-
-def aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array aligned to 64 bytes. JAX on a CPU uses aligned arrays without a copy.
-
-    Example:
-        >>> aligned((3, 5)).ctypes.data % 64
-        0
-    """
-    room = np.empty(4 * math.prod(shape) + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + 4 * math.prod(shape)].view(np.float32).reshape(shape)
 
 
 def _subset(split: Split, size: int | None, what: str, balanced: bool, seed: int) -> Split:

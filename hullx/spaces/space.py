@@ -13,9 +13,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from hullx.arguments import check_array, check_count
-from hullx.data.loading import aligned
 from hullx.errors import ArgumentError
 from hullx.jax_settings import with_jax_defaults
+from hullx.numerics.aligned import aligned
 from hullx.numerics.batching import fill
 from hullx.runs.atomic import UNFINISHED, unwritten
 from hullx.types import Array

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from hullx.core import driver
-from hullx.core.coarse_start import coarse
+from hullx.core.coarse_start import coarse, directions_of_chunks
 from hullx.core.driver import Problem
 from hullx.core.hull import Hull
 from hullx.core.queue import Start
@@ -119,16 +119,17 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
 
 def _problem(points: Input, mesh: Mesh | None) -> Problem:
     """The problem with points on a mesh, on disk, or on the default device."""
-    if mesh is not None:
-        source = MeshSource(Chunks(points.arrays, points.dtype), mesh)
-    elif points.chunked:
-        source = DiskSource(Chunks(points.arrays, points.dtype))
-    else:
+    several = len(points.queries) > FEW
+    if mesh is None and not points.chunked:
         hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
         hull = in_dtype(hull, points.dtype)
-        several = len(points.queries) > FEW
         return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull, Setup())
-    return Problem(source, points.n, points.dimension)
+    chunks = Chunks(points.arrays, points.dtype)
+    if mesh is not None:
+        return Problem(MeshSource(chunks, mesh), points.n, points.dimension)
+    source = DiskSource(chunks)
+    directions = directions_of_chunks(chunks, source.frame) if several else None
+    return Problem(source, points.n, points.dimension, directions)
 
 
 def _start(earlier: Projection) -> Start:

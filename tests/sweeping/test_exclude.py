@@ -101,12 +101,14 @@ def test_a_start_from_the_rows_themselves(rng: np.random.Generator) -> None:
     check(leave_one_out(points, warm_start=own), points, points, np.arange(33))
 
 
-def test_a_coarse_start(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coarse_start, "DIMENSION", 2)
-    monkeypatch.setattr(coarse_start, "WORTHWHILE", 3)
-    points = rng.normal(size=(80, 3)).astype(np.float32)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_coarse_start(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, chunked: bool) -> None:
+    for name, value in (("DIMENSION", 2), ("FEWEST", 2), ("WORTHWHILE", 3)):
+        monkeypatch.setattr(coarse_start, name, value)
+    points = rng.normal(size=(80, 4)).astype(np.float32)
     points[3] = points[5:9].mean(0)
-    found = leave_one_out(points)
+    given = [points[:50], points[50:]] if chunked else points
+    found = hullx.sweep(points, given, exclude=np.arange(80), progress=False)
     assert found.decided.all()
     assert found.inside[3]
     check(found, points, points, np.arange(80))

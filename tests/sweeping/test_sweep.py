@@ -113,13 +113,17 @@ def test_sets_of_similar_size_share_programs(rng: np.random.Generator, compilati
     assert len(compilations) - seen <= 3 * 4
 
 
-def test_search_that_begins_in_principal_directions(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("chunked", [False, True])
+def test_search_that_begins_in_principal_directions(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, chunked: bool
+) -> None:
     """In so many dimensions `sweep` searches in few directions first; the answer is that of SciPy, for inside queries too."""
     d = coarse_start.WORTHWHILE + 5
     points = (rng.normal(size=(100, 30)) @ rng.normal(size=(30, d)) + 0.1 * rng.normal(size=(100, d))).astype(np.float32)
     queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(60, d))])
     queries = queries.astype(np.float32)
-    swept = hullx.sweep(queries, points, progress=False)
+    monkeypatch.setattr("hullx.core.sources.chunks.CHUNK_BYTES", 2**8)  # the last chunk is padded
+    swept = hullx.sweep(queries, [points[:33], points[33:]] if chunked else points, progress=False)
     outside = np.arange(len(queries)) // 5 != 1
     assert swept.decided.all()
     # Mixtures are rounded to float32, so they are in the hull, or proved to be outside by their rounding.
