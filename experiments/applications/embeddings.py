@@ -85,7 +85,7 @@ class Config(runs.Config):
 
 CPU = Config(data=(Sample("mnist:60000:500"),), network="lenet", epochs=2, docstrings=True, rtol=1e-4)
 PRESETS = {
-    "smoke": Config(components=(2, 4, 16)),
+    "smoke": Config(components=(2, 4, 16, 32)),
     "cpu": CPU,
     "paper": replace(CPU, data=(Sample("mnist"), Sample("cifar10")), network="cnn", epochs=30),
 }
@@ -135,10 +135,10 @@ def measure_pair(config: Config, run: runs.Run[Config], pair: Pair) -> None:
         drawn = gaussian(rng, space.variance, len(left))
         normal = gaussian(rng, space.variance, n, normal_file if on_disk else None)
         for k, share in zip(ks, explained, strict=True):
-            points = pair.train if k == d else first(train, k)
-            queries = pair.tests if k == d else {name: first(rows, k) for name, rows in tests.items()}
+            points = pair.train if k == d else first(train, k, d)
+            queries = pair.tests if k == d else {name: first(rows, k, d) for name, rows in tests.items()}
             sets: dict[str, tuple[Any, ...]] = {name: (rows, points) for name, rows in queries.items()}
-            sets |= {LEFT_OUT: (points[left], points, left), GAUSSIAN: (first(drawn, k), first(normal, k))}
+            sets |= {LEFT_OUT: (points[left], points, left), GAUSSIAN: (first(drawn, k, d), first(normal, k, d))}
             run.record(EXPLAINED, share, data=title, group=f"components, {k}", unit="share")
             for name, given in sets.items():
                 group = f"{name}, {k}"

@@ -21,6 +21,8 @@ from hullx.errors import DataError
 
 # Rows at a time.
 BLOCK = 4096
+# Sweeps compile once for each width, which takes longer than products with some columns of zeros.
+WIDTH = 64
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=(), meta_fields=())
@@ -76,9 +78,13 @@ def coordinates(
     return spaces.rows(spaces.components(space, k), _as_images(rows), out=out, batch=block)
 
 
-def first(rows: Float[np.ndarray, "n d"], k: int) -> Float[np.ndarray, "n k"]:
-    """The first k columns, in memory; all columns as they are."""
-    return rows if k >= rows.shape[1] else np.ascontiguousarray(rows[:, :k])
+def first(rows: Float[np.ndarray, "n w"], k: int, d: int) -> Float[np.ndarray, "n w"]:
+    """The first k of at most d columns, in memory, with zeros up to `WIDTH` columns; all d columns as they are."""
+    if k == d:
+        return rows
+    found = np.zeros((len(rows), max(k, min(WIDTH, d))), rows.dtype)
+    found[:, :k] = rows[:, :k]
+    return found
 
 
 def gaussian(

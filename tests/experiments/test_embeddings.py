@@ -87,6 +87,16 @@ def test_fewer_rows_than_dimensions(rng: np.random.Generator) -> None:
     assert np.asarray(found.space.variance).shape == (5,)
 
 
+def test_first_columns_are_filled_up_with_zeros(rng: np.random.Generator) -> None:
+    rows = rng.standard_normal((5, 100))
+    for k, d, width in ((2, 100, 64), (2, 10, 10), (70, 100, 70), (64, 100, 64)):
+        found = principal_coordinates.first(rows, k, d)
+        assert found.shape == (5, width)
+        np.testing.assert_array_equal(found[:, :k], rows[:, :k])
+        assert not found[:, k:].any()
+    assert principal_coordinates.first(rows, 100, 100) is rows
+
+
 def test_equal_rows_have_no_components() -> None:
     with pytest.raises(DataError, match="all rows are equal"):
         principal_coordinates.components(np.ones((9, 3)), (2,), 0.9)
