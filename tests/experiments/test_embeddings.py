@@ -200,28 +200,18 @@ def test_a_text_is_the_mean_of_its_tokens() -> None:
 def test_files_in_memory_and_mapped_give_the_same_certified_distances(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags = (
-        "--train",
-        files.train,
-        "--test",
-        files.test,
-        "--labels",
-        files.labels,
-        "--components",
-        4,
-        "--out",
-        tmp_path / "runs",
-    )
+    paths = "--train", files.train, "--test", files.test, "--labels", files.labels
+    flags = *paths, "--components", 4, "--out", tmp_path / "runs"
     here = runs.Results(start(*flags).folder)
     monkeypatch.setattr(reading, "IN_MEMORY", 0)
-    there = runs.Results(start(*flags, "--out", tmp_path / "runs").folder)
+    there = runs.Results(start(*flags).folder)
     (data,) = here.names("data")
     found, mapped = here.arrays(data), there.arrays(data)
     for name, values in found.items():
         np.testing.assert_allclose(mapped[name], values, rtol=1e-5, atol=1e-9, err_msg=name)
     assert here.total("undecided")[0] == there.total("undecided")[0] == 0
 
-    ratios = found["test-rows-12-distance"] / [nnls_distance(row, files.points)[0] for row in files.queries]
+    ratios = found["test-rows-12 distance"] / [nnls_distance(row, files.points)[0] for row in files.queries]
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
     pairs = np.linalg.norm(files.points[:, None] - files.points, axis=2)
     np.testing.assert_allclose(1 / ratios[0], pairs.sum() / (200 * 199), rtol=0.01)
