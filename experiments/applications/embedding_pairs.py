@@ -88,3 +88,9 @@ def pair_from_network(run: runs.Run[Any], sample: Sample, name: str, epochs: int
     space = spaces.Features(model, fitted.state.variables, kind.last)
     queries = {"test images": spaces.rows(space, test.images)}
     return Pair(title, spaces.rows(space, train.images), queries, np.array(data.classes)[test.labels])
+
+
+def spread_of_lengths(rows: np.ndarray) -> float:
+    """The standard deviation of the lengths of rows ÷ their mean."""
+    lengths = np.linalg.norm(np.asarray(rows, np.float64), axis=1)
+    return float(lengths.std() / max(lengths.mean(), np.finfo(float).tiny))

@@ -30,6 +30,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,11 +41,12 @@ from experiments.shared.networks import NETWORKS
 from hullx import runs
 from hullx.data import Sample
 from hullx.errors import ArgumentError
+from hullx.extras import require
 from hullx.geometry import extent
 from hullx.runs import plotting
 
 from .docstring_embeddings import divide, embed, other_packages, standard_library
-from .embedding_pairs import Pair, pair_from_files, pair_from_network
+from .embedding_pairs import Pair, pair_from_files, pair_from_network, spread_of_lengths
 from .principal_coordinates import components, coordinates, first, gaussian
 
 CONTROLS = LEFT_OUT, GAUSSIAN = "training rows, left out", "Gaussian samples"
@@ -112,13 +114,16 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         rng = runs.generator(config.seed, "test rows")
         measure_pair(config, run, pair_from_files(config.train, config.test, config.labels, config.queries, rng))
         return
+    if config.docstrings:  # say so before training
+        require("--docstrings", "wordllama")
     for sample in config.data:
         measure_pair(config, run, pair_from_network(run, sample, config.network, config.epochs))
     if config.docstrings:
         parts = divide(runs.generator(config.seed, "texts"), standard_library(), other_packages(), config.queries)
         train, held_out, other = map(embed, parts)
         tests = {"texts of other packages": other, "texts of held-out files": held_out}
-        measure_pair(config, run, Pair(f"wordllama embeddings, {len(train):,} training texts", train, tests))
+        title = f"wordllama {version('wordllama')} on docstrings, {len(train):,} training texts"
+        measure_pair(config, run, Pair(title, train, tests))
 
 
 def measure_pair(config: Config, run: runs.Run[Config], pair: Pair) -> None:
@@ -168,16 +173,10 @@ def project(config: Config, title: str, queries: np.ndarray, points: np.ndarray,
     return Found(np.where(outside, swept.distance / unit, 0.0), outside, np.asarray(swept.decided))
 
 
-def spread_of_lengths(rows: np.ndarray) -> float:
-    """The standard deviation of the lengths of rows ÷ their mean."""
-    lengths = np.linalg.norm(np.asarray(rows, np.float64), axis=1)
-    return float(lengths.std() / max(lengths.mean(), np.finfo(float).tiny))
-
-
 def sets_of(results: runs.Results, data: str) -> list[str]:
     """The names of the sets of test rows of a pair."""
-    names = dict.fromkeys(group.rpartition(", ")[0] for group in results.names("group", data=data, quantity=INSIDE))
-    return [name for name in names if name not in CONTROLS]
+    groups = results.names("group", data=data, quantity=INSIDE)
+    return [name for name in dict.fromkeys(each.rpartition(", ")[0] for each in groups) if name not in CONTROLS]
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
