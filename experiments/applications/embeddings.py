@@ -22,7 +22,7 @@ Fixed before the run, for each set of test rows:
 - In all components all are outside.
 - In 4 components, and in as many as explain 90% of the variance, most are inside: more than half.
 - It is only dimension if, in these, the share inside is that of Gaussian samples, within `NEAR`.
-- In all components test rows are farther than left-out training rows. If not, the two have one distribution for the hull.
+- In all components test rows are farther than left-out training rows: more than dimension, a change of distribution.
 """
 
 from __future__ import annotations
