@@ -220,7 +220,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     for column, data in zip(axes.T, titles, strict=True):
         least, counts = results.estimate(LEAST, data=data).value, results.arrays(data)["counts"]
         for place, quantity in zip(column, (INSIDE, DISTANCE), strict=True):
-            for name, colour in plotting.colours((*sets_of(results, data), *CONTROLS)).items():
+            for name, colour in plotting.colours((*CONTROLS, *sets_of(results, data))).items():
                 found = np.array([results.estimate(quantity, data=data, group=f"{name}, {k}")[:3] for k in counts])
                 look: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 3, "capsize": 2, "label": name}
                 place.errorbar(counts, found[:, 0], np.abs(found[:, 1:] - found[:, :1]).T, **look)
