@@ -5,7 +5,7 @@ L. Bonnasse-Gahot (arXiv 2207.08648): after reduction to few dimensions most are
 a network trained here; docstrings, embedded by wordllama, whose wheel contains its weights; or any two arrays.
 
     python -m experiments.embeddings                        digits, an MLP, seconds, no download
-    python -m experiments.embeddings cpu                    MNIST, 60,000 × 500, a LeNet; docstrings: six minutes
+    python -m experiments.embeddings cpu                    MNIST, 60,000 × 500, a LeNet; docstrings: 4 minutes
     python -m experiments.embeddings paper                  MNIST and CIFAR-10 in full, a CNN; docstrings
     python -m experiments.embeddings --train A.npy --test B.npy [--labels L.npy]    your embeddings; labels of B's rows
 
