@@ -34,6 +34,7 @@ SOURCES = {
     "rich": Source("rich", "experiments"),
     "tyro": Source("tyro", "experiments"),
     "tensorboardX": Source("tensorboardX", "tensorboard"),
+    "wordllama": Source("wordllama", "embeddings"),
     "pyarrow": Source("pyarrow", "tables"),
 }
 
