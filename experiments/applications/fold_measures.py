@@ -134,5 +134,6 @@ def difference_by_rows(values: Float[np.ndarray, "r n"], chosen: Bool[np.ndarray
     value = float(difference(*sums))
     if few < 10:
         return runs.Estimate(value, np.nan, np.nan, few)
-    drawn = stats.bootstrap(sums, difference, paired=True, n_resamples=2000, method="percentile", rng=np.random.default_rng(0))
-    return runs.Estimate(value, *map(float, drawn.confidence_interval), few)
+    settings: Any = {"paired": True, "n_resamples": 2000, "method": "percentile", "rng": np.random.default_rng(0)}
+    low, high = stats.bootstrap(sums, difference, **settings).confidence_interval
+    return runs.Estimate(value, float(low), float(high), few)

@@ -23,13 +23,11 @@ FEWEST, FEWEST_OF_CLASS = 50, 10
 class Table(NamedTuple):
     """Rows with a target.
 
-    - title: the name, with sizes.
-    - rows: (n, d), float64, finite.
+    - title: the name, with sizes; rows: (n, d), float64, finite.
     - target: (n,) numbers, or (n, classes) of 0 and 1.
     - labels: (n,) the class of each row; 0 for a numeric target.
     - columns: names of the d columns; "column = category" for a column of 0 and 1.
-    - dropped: number of rows that were left out because a value was missing or infinite.
-    - constant: names of constant columns, which were left out.
+    - dropped, constant: number of rows with a missing or infinite value, and names of constant columns; both were left out.
     """
 
     title: str
@@ -42,11 +40,7 @@ class Table(NamedTuple):
 
 
 def embedded(name: str) -> Table:
-    """A table of scikit-learn.
-
-    Raises:
-        ArgumentError: the name is unknown.
-    """
+    """A table of scikit-learn; an unknown name raises ArgumentError."""
     if name not in EMBEDDED:
         raise ArgumentError(f"--tables: {name!r} is unknown: choose among {', '.join(EMBEDDED)}, or give --csv FILE")
     from sklearn import datasets

@@ -59,12 +59,8 @@ from .table_reading import EMBEDDED, Table, embedded, read_csv
 
 EXTRAPOLATE, DIFFER = "arXiv 2201.11260", "arXiv 2006.15680"
 SUBSTANTIAL, SAME, MOST = 0.1, 0.1, 0.5
-OUTSIDE, BEYOND, LESS, CORRELATION = (
-    "share outside",
-    "share out of range in a feature",
-    "outside − inside",
-    "correlation with loss",
-)
+OUTSIDE, BEYOND = "share outside", "share out of range in a feature"
+LESS, CORRELATION = "outside − inside", "correlation with loss"
 ONE, SETS = "one feature suffices", "smallest sets"
 HULL, DENSITY = "hull distance", "distance to the 10th neighbour"
 PLAIN, GIVEN_DENSITY, GIVEN_HULL = "plain", "given density", "given hull distance"
@@ -107,10 +103,9 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         title, parts = table.title, list[dict[str, np.ndarray]]()
         with progress(title, config.repetitions, "repetitions") as report:
             for i in range(config.repetitions):
-                name = f"{title}, repetition {i}"
-                parts.append(run.cached(name, measure_repetition, table, config.seed, i, config.rtol))
+                parts.append(run.cached(f"{title}, {i}", measure_repetition, table, config.seed, i, config.rtol))
                 report(i + 1)
-        found = {name: np.stack([part[name] for part in parts], -2 if name == "undecided" else 0) for name in parts[0]}
+        found = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
         run.record("rows left out", table.dropped, data=title, group="table", unit=" rows")
         run.record("constant columns left out", len(table.constant), data=title, group="table", unit=" columns")
         record_shares(run, table, found)
@@ -123,9 +118,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
 def load(config: Config) -> list[Table]:
     """The tables of the settings."""
     if config.repetitions < 1 or config.explained < 1:
-        raise ArgumentError(
-            f"--repetitions, --explained: got {config.repetitions} and {config.explained}, expected at least 1 of each"
-        )
+        raise ArgumentError("--repetitions, --explained: got 0 or less, expected at least 1 of each")
     if (config.csv is None) != (config.target is None) or (config.drop and config.csv is None):
         raise ArgumentError("--csv, --target: got one without the other: name a file and its column to predict")
     if config.csv is not None and config.target is not None:
@@ -173,14 +166,12 @@ def record_losses(run: runs.Run[Config], table: Table, found: dict[str, np.ndarr
 def record_sets(run: runs.Run[Config], table: Table, sets: dict[str, np.ndarray]) -> None:
     """Sizes of the smallest sets, and how often each feature is in one."""
     member = sets["member"][sets["member"].any(1)]
-    sizes, about = member.sum(1), {"data": table.title, "group": SETS}
+    sizes, about = member.sum(1), dict[str, Any](data=table.title, group=SETS)
     run.record(ONE, sizes == 1, **about)
     run.record("features in the set", sizes.astype(float), **about)
     run.record("proved smallest", sets["smallest"][sets["member"].any(1)], **about)
-    alone = member[sizes == 1].sum(0)
-    rows = [
-        (table.columns[k], int(alone[k]), int(member[:, k].sum() - alone[k])) for k in np.argsort(-member.sum(0), kind="stable")
-    ]
+    alone, order = member[sizes == 1].sum(0), np.argsort(-member.sum(0), kind="stable")
+    rows = [(table.columns[k], int(alone[k]), int(member[:, k].sum() - alone[k])) for k in order]
     run.tabulate(f"{table.title} features", ("feature", "alone", "with others"), rows)
     counts = [int((sizes == size).sum()) for size in (1, 2, 3)]
     run.table(f"{table.title} sizes", {"size": SIZES, "rows": [*counts, len(sizes) - sum(counts)]})
@@ -191,8 +182,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     for data in results.names("data", group=ROWS):
         share = results.estimate(OUTSIDE, data=data, group=ROWS)
         about: dict[str, Any] = {"data": data, "seeds": results.config["repetitions"]}
-        name = "a substantial share of test rows is outside"
-        verdict = runs.above(share, SUBSTANTIAL)
+        name, verdict = "a substantial share of test rows is outside", runs.above(share, SUBSTANTIAL)
         yield runs.Claim.of(share, name, EXTRAPOLATE, f"above {SUBSTANTIAL:.0%}", verdict, **about, group=ROWS)
         apart = results.estimate("share outside less that of Gaussian samples", data=data)
         name, verdict = "dimension and covariance alone give this share", runs.within(apart, -SAME, SAME)
@@ -206,19 +196,19 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         effect = results.estimate(CORRELATION, data=data, group=f"{FOREST}: {CASES[1]}")
         name = "hull distance goes with the forest's loss, given density"
         yield runs.Claim.of(effect, name, DIFFER, "above 0", runs.above(effect, 0), **about)
-    effect = results.estimate(CORRELATION, group="mean over tables")
     name = "over tables, hull distance goes with the forest's loss, given density"
+    effect = results.estimate(CORRELATION, group="mean over tables")
     yield runs.Claim.of(effect, name, DIFFER, "above 0", runs.above(effect, 0), sets=effect.n)
 
 
 def figures(results: runs.Results) -> plotting.Figures:
     """Share outside by number of features; losses and correlations by table; the smallest feature sets of each table."""
-    titles, colours = results.names("data", group=ROWS), plotting.colours(KINDS)
+    titles = results.names("data", group=ROWS)
     title = "The share of test rows outside grows with the number of features (95% intervals)"
     drawn, axes = plotting.figure(1, len(titles), size=(1.5 + 2.6 * len(titles), 3.6), title=title)
     for place, data in zip(axes[0], titles, strict=True):
         table = results.table(f"{data} counts")
-        for kind, colour in colours.items():
+        for kind, colour in plotting.colours(KINDS).items():
             x, share, low, high = (table[name][table["kind"] == kind] for name in ("features", "share", "low", "high"))
             place.plot(x, share, "o-", color=colour, label=kind, markersize=3)
             place.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -234,9 +224,8 @@ def figures(results: runs.Results) -> plotting.Figures:
         panels = ((LESS, model, LESS), *((CORRELATION, f"{model}: {CASES[k]}", CASES[k]) for k in (1, 3)))
         for place, (quantity, group, words) in zip(axes[0], panels, strict=True):
             found = {plotting.data_name(data): results.estimate(quantity, data=data, group=group) for data in titles}
-            plotting.intervals(
-                place, found, "loss" if quantity == LESS else CORRELATION, color=colour, label=model, shift=0.2 * i - 0.1
-            )
+            look: dict[str, Any] = {"color": colour, "label": model, "shift": 0.2 * i - 0.1}
+            plotting.intervals(place, found, "loss" if quantity == LESS else CORRELATION, **look)
             place.set_title(words)
     for place in axes[0, 1:]:
         place.set_yticklabels([])
