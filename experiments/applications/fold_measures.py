@@ -17,7 +17,7 @@ from hullx.domain import scaling
 
 from .table_reading import Table
 
-FOLDS, NEIGHBOURS = 5, 10
+FOLDS, NEIGHBOURS, TREES = 5, 10, 50
 KINDS = ROWS, GAUSSIAN = "test rows", "Gaussian samples"
 MODELS = FOREST, LINEAR = "random forest", "linear model"
 COUNTS = 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128
@@ -90,9 +90,9 @@ def losses(
 ) -> Float[np.ndarray, "models m"]:
     """Squared error of class probabilities (Brier's score) or of the target, divided by the mean one of the training mean."""
     goal, truth = table.target[train], table.target[test]
-    models: tuple[Any, ...] = RandomForestRegressor(random_state=0), Ridge()
+    models: tuple[Any, ...] = RandomForestRegressor(TREES, random_state=0), Ridge()
     if goal.ndim == 2:
-        models = RandomForestClassifier(random_state=0), LogisticRegression(max_iter=1000)
+        models = RandomForestClassifier(TREES, random_state=0), LogisticRegression(max_iter=1000)
     labels = goal if goal.ndim == 1 else table.labels[train]
     fitted = [model.fit(points, labels) for model in models]
     predicted = [model.predict_proba(queries) if goal.ndim == 2 else model.predict(queries) for model in fitted]

@@ -110,10 +110,9 @@ def prepared(name: str, rows: np.ndarray, target: np.ndarray, columns: Sequence[
         labels, classes = np.searchsorted(values, target), len(values)
         counts = np.bincount(labels)
         if counts.min() < FEWEST_OF_CLASS:
-            few = values[counts.argmin()]
+            few = values[counts.argmin()] if text else int(values[counts.argmin()])
             raise DataError(
-                f"{name}: class {str(few)!r} of the target has {counts.min()} rows, expected at least {FEWEST_OF_CLASS}: merge "
-                "it with another, or leave its rows out"
+                f"{name}: class {few} of the target has {counts.min()} rows, expected at least {FEWEST_OF_CLASS}: merge classes"
             )
     goal = np.eye(classes)[labels] if classes else target.astype(float)
     named = np.asarray(columns, dtype=object)

@@ -21,7 +21,7 @@ def write(path: Path, rows: list[str]) -> Path:
 
 
 def test_a_csv_with_categories_missing_values_and_a_constant_column(tmp_path: Path) -> None:
-    lines = [f"{i % 7},{'red' if i % 2 else 'blue'},5,{'yes' if i % 3 else 'no'},x{i}" for i in range(60)]
+    lines = [f"{i % 5},{'red' if i % 2 else 'blue'},5,{'yes' if i % 3 else 'no'},x{i}" for i in range(60)]
     file = write(tmp_path / "t.csv", ["size,colour,same,bought,name", *lines, ",red,5,yes,x", "1,NA,5,no,x", "1,red,5,,x"])
     table = table_reading.read_csv(file, "bought", ("name",))
     assert table.columns == ("size", "colour = blue", "colour = red")
@@ -29,7 +29,7 @@ def test_a_csv_with_categories_missing_values_and_a_constant_column(tmp_path: Pa
     np.testing.assert_array_equal(table.rows[:, 1] + table.rows[:, 2], 1)
     np.testing.assert_array_equal(table.target[:, 1], [i % 3 > 0 for i in range(60)])
     number = table_reading.read_csv(file, "size", ("name", "same"))
-    assert number.target.shape == (60, 7)  # whole numbers of few values are classes
+    assert number.target.shape == (60, 5)  # whole numbers of few values are classes
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_csv_with_categories_missing_values_and_a_constant_column(tmp_path: Pa
         (["a,b", "1,2"], "b", "1 rows have no missing or infinite value, expected at least 50"),
         (["a,b", "1,2,3"], "b", "got a row of 3 cells"),
         (["a,a", "1,2"], "a", "got two columns of one name"),
-        (["a,b", *[f"{i},{int(i == 0)}" for i in range(60)]], "b", "class '1' of the target has 1 rows"),
+        (["a,b", *[f"{i},{int(i == 0)}" for i in range(60)]], "b", "class 1 of the target has 1 rows"),
     ],
 )
 def test_what_cannot_be_used_gets_one_sentence(lines: list[str], target: str, message: str, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_cannot_be_used_gets_one_sentence(lines: list[str], target: str, me
     ("arguments", "message"),
     [
         (("--tables", "irs"), "'irs' is unknown: choose among iris, wine"),
-        (("--csv", "/nowhere.csv"), "got one without the other"),
+        (("--csv", "/nowhere.csv"), "--csv, --target, --drop: got one alone"),
         (("--csv", "/nowhere.csv", "--target", "a"), "/nowhere.csv cannot be read"),
     ],
 )
@@ -87,8 +87,9 @@ def test_the_difference_of_losses_is_that_of_the_means_and_clusters_by_row() -> 
     np.testing.assert_allclose(found.value, values[chosen].mean() - values[~chosen].mean())
     assert found.low < found.value < found.high
     # The same values in each repetition are no more evidence.
-    once = fold_measures.difference_by_rows(values[:1], chosen[:1])
-    np.testing.assert_allclose(fold_measures.difference_by_rows(np.tile(values[:1], (8, 1)), np.tile(chosen[:1], (8, 1))), once)
+    once, often = values[:1], chosen[:1]
+    found = fold_measures.difference_by_rows(np.tile(once, (8, 1)), np.tile(often, (8, 1)))
+    np.testing.assert_allclose(found[:4], fold_measures.difference_by_rows(once, often)[:4])
     assert fold_measures.difference_by_rows(values, np.ones_like(chosen)).n == 0
 
 
