@@ -24,12 +24,7 @@ COUNTS = 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128
 
 
 def feature_counts(columns: int) -> list[int]:
-    """Numbers of features to draw, in ascending order; the last is all columns.
-
-    Example:
-        >>> feature_counts(10)
-        [1, 2, 3, 4, 6, 8, 10]
-    """
+    """Numbers of features to draw, in ascending order; the last is all columns."""
     return [count for count in COUNTS if count < columns] + [columns]
 
 
@@ -137,3 +132,19 @@ def difference_by_rows(values: Float[np.ndarray, "r n"], chosen: Bool[np.ndarray
     settings: Any = {"paired": True, "n_resamples": 2000, "method": "percentile", "rng": np.random.default_rng(0)}
     low, high = stats.bootstrap(sums, difference, **settings).confidence_interval
     return runs.Estimate(value, float(low), float(high), few)
+
+
+def share_of(outside: Bool[np.ndarray, "r n"]) -> runs.Estimate:
+    """The share of a property, with an interval over repetitions and rows; over rows alone, exact, if all are equal."""
+    share = runs.two_way_interval(outside)
+    if 0 < share.value < 1:
+        return share
+    return runs.share_interval(int(share.value) * outside.shape[1], outside.shape[1])._replace(n=share.n)
+
+
+def difference_from(outside: Bool[np.ndarray, "r n"], samples: Bool[np.ndarray, "r n"]) -> runs.Estimate:
+    """Share of the rows − share of samples that each repetition draws again; Welch's interval over rows and repetitions."""
+    ours, others = share_of(outside), share_of(samples)
+    if 0 < outside.mean() < 1 or 0 < samples.mean() < 1:
+        return runs.difference_interval(outside.mean(0), samples.mean(1), paired=False)
+    return runs.Estimate(ours.value - others.value, ours.low - others.high, ours.high - others.low, ours.n)

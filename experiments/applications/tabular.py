@@ -44,17 +44,8 @@ from hullx.errors import ArgumentError
 from hullx.runs import plotting
 from hullx.runs.progress import progress
 
-from .fold_measures import (
-    FOREST,
-    GAUSSIAN,
-    KINDS,
-    MODELS,
-    ROWS,
-    difference_by_rows,
-    explain_rows,
-    feature_counts,
-    measure_repetition,
-)
+from . import fold_measures
+from .fold_measures import FOREST, GAUSSIAN, KINDS, MODELS, ROWS, share_of
 from .table_reading import EMBEDDED, Table, embedded, read_csv
 
 EXTRAPOLATE, DIFFER = "arXiv 2201.11260", "arXiv 2006.15680"
@@ -103,14 +94,14 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         title, parts = table.title, list[dict[str, np.ndarray]]()
         with progress(title, config.repetitions, "repetitions") as report:
             for i in range(config.repetitions):
-                parts.append(run.cached(f"{title}, {i}", measure_repetition, table, config.seed, i, config.rtol))
+                parts.append(run.cached(f"{title}, {i}", fold_measures.measure_repetition, table, config.seed, i, config.rtol))
                 report(i + 1)
         found = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
         run.record("rows left out", table.dropped, data=title, group="table", unit=" rows")
         run.record("constant columns left out", len(table.constant), data=title, group="table", unit=" columns")
         record_shares(run, table, found)
         across.append(record_losses(run, table, found))
-        sets = run.cached(f"{title}, smallest sets", explain_rows, table, config.seed, config.explained)
+        sets = run.cached(f"{title}, smallest sets", fold_measures.explain_rows, table, config.seed, config.explained)
         record_sets(run, table, sets)
     run.record(CORRELATION, across, group="mean over tables")
 
@@ -132,15 +123,14 @@ def record_shares(run: runs.Run[Config], table: Table, found: dict[str, np.ndarr
     for i, kind in enumerate(KINDS):
         about: dict[str, Any] = {"data": table.title, "group": kind}
         outside, total = found["outside"][:, i], found["distance"][:, i].size
-        run.record(OUTSIDE, runs.two_way_interval(outside[:, -1]), **about)
-        run.record(BEYOND, runs.two_way_interval(found["beyond"][:, i]), **about)
+        run.record(OUTSIDE, share_of(outside[:, -1]), **about)
+        run.record(BEYOND, share_of(found["beyond"][:, i]), **about)
         run.record("distance", runs.two_way_interval(found["distance"][:, i]), **about)
         run.record("undecided", runs.Estimate(float(found["undecided"][:, i].sum()), np.nan, np.nan, total, "count"), **about)
-        for j, count in enumerate(feature_counts(table.rows.shape[1])):
-            rows.append((kind, count, *runs.two_way_interval(outside[:, j])[:3]))
+        for j, count in enumerate(fold_measures.feature_counts(table.rows.shape[1])):
+            rows.append((kind, count, *share_of(outside[:, j])[:3]))
     run.tabulate(f"{table.title} counts", ("kind", "features", "share", "low", "high"), rows)
-    ours, others = found["outside"][:, 0, -1].mean(0), found["outside"][:, 1, -1].mean(1)
-    apart = runs.difference_interval(ours, others, paired=False)
+    apart = fold_measures.difference_from(found["outside"][:, 0, -1], found["outside"][:, 1, -1])
     run.record(APART, apart, data=table.title, group="control", unit="%")
 
 
@@ -154,7 +144,7 @@ def record_losses(run: runs.Run[Config], table: Table, found: dict[str, np.ndarr
         about: dict[str, Any] = {"data": table.title, "group": model}
         for name, chosen in (("loss inside", ~outside), ("loss outside", outside)):
             run.record(name, float(loss[chosen].mean()) if chosen.any() else np.nan, **about)
-        run.record(LESS, difference_by_rows(loss, outside), **about)
+        run.record(LESS, fold_measures.difference_by_rows(loss, outside), **about)
         columns[f"loss, {model}"] = loss.mean(0)
         for case, x, variables in zip(CASES, (hull, hull, near[:, 1], near[:, 1]), given, strict=True):
             effect = runs.partial_rank_correlation(x, loss.mean(0), variables)
@@ -224,6 +214,8 @@ def figures(results: runs.Results) -> plotting.Figures:
             look: dict[str, Any] = {"color": colour, "label": model, "shift": 0.2 * i - 0.1}
             plotting.intervals(place, found, "loss" if quantity == LESS else CORRELATION, **look)
             place.set_title(words)
+            if not any(np.isfinite(each.value) for each in found.values()):
+                place.set_xlim(-1, 1)  # no row is inside
     for place in axes[0, 1:]:
         place.set_yticklabels([])
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -231,7 +223,7 @@ def figures(results: runs.Results) -> plotting.Figures:
 
     for data in titles:
         short, sizes, table = plotting.data_name(data), results.table(f"{data} sizes"), results.table(f"{data} features")
-        title = f"{short}: the features that alone put test rows outside the hull"
+        title = f"{short}: sets of features that alone put test rows outside the hull"
         drawn, axes = plotting.figure(1, 2, size=(9, 4), title=title)
         axes[0, 0].bar([str(size) for size in sizes["size"]], sizes["rows"], color=plotting.COLOURS[0])
         axes[0, 0].set(xlabel="features in the smallest set found", ylabel="rows")

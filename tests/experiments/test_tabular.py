@@ -93,6 +93,17 @@ def test_the_difference_of_losses_is_that_of_the_means_and_clusters_by_row() -> 
     assert fold_measures.difference_by_rows(values, np.ones_like(chosen)).n == 0
 
 
+def test_shares_of_all_rows_have_an_exact_interval() -> None:
+    found, everything = np.random.default_rng(0).random((10, 60)) < 0.3, np.ones((10, 60), bool)
+    assert fold_measures.share_of(found) == runs.two_way_interval(found)
+    assert fold_measures.share_of(everything)[:4] == (*runs.share_interval(60, 60)[:3], 10)
+    assert fold_measures.share_of(~everything)[:3] == runs.share_interval(0, 60)[:3]
+    assert fold_measures.feature_counts(10) == [1, 2, 3, 4, 6, 8, 10]
+    apart = fold_measures.difference_from(everything, everything)
+    assert apart.low < apart.value == 0 < apart.high
+    assert fold_measures.difference_from(found, found).n == 10
+
+
 def test_gaussian_samples_have_the_covariance_of_the_rows() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(4000, 3)) @ rng.normal(size=(3, 3)) + 5
