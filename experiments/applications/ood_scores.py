@@ -79,8 +79,8 @@ def neighbour_distances(
 
     Reference: Sun et al. (2022), "Out-of-distribution detection with deep nearest neighbors", for normalised features.
     """
-    if not 1 <= min(counts) <= max(counts) <= len(points):
-        raise ArgumentError(f"neighbours: got {counts}, expected numbers from 1 to {len(points):,}, the training images")
+    if not counts or not 1 <= min(counts) <= max(counts) <= len(points):
+        raise ArgumentError(f"neighbours: got {counts}, expected numbers from 1 to {len(points):,}, as many points: lower them")
     search: Any = NearestNeighbors(n_neighbors=max(counts), algorithm="brute").fit(np.asarray(points, np.float64))
     found = search.kneighbors(np.asarray(queries, np.float64))[0]
     return {k: found[:, k - 1] for k in counts}

@@ -37,8 +37,8 @@ def changed(rng: np.random.Generator, source: Split) -> dict[str, Float[np.ndarr
     images, n = source.images, len(source.images)
     if images.shape[1] != images.shape[2]:
         raise ArgumentError(f"images: got {images.shape[1]} × {images.shape[2]} pixels, expected square ones: crop them")
-    if np.ptp(source.labels) == 0:
-        raise ArgumentError("images: got a single class, expected two or more: draw more test images")
+    if len(classes := np.unique(source.labels)) < 2:
+        raise ArgumentError(f"images: got {len(classes)} classes, expected two or more: draw more test images")
     partners = [rng.choice(np.flatnonzero(source.labels != label)) for label in source.labels]
     sigma = BLUR * images.shape[1]
     found = {
