@@ -188,7 +188,7 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
         for name in sets_of(results, data):
             outside = results.estimate(OUTSIDE, data=data, group=f"{name}, {d}")
             undecided, _ = results.total("undecided", data=data, group=f"{name}, {d}")
-            about: dict[str, Any] = {"data": data, "networks": networks, "images": outside.n, "unit": "%"}
+            about: dict[str, Any] = {"data": data, "networks": networks, "rows": outside.n, "unit": "%"}
             verdict, note = runs.all_of(outside, undecided=undecided), "all rows have one length" if sphere else ""
             words = f"{name} are outside in all {d} components"
             yield runs.Claim.of(outside, words, LEARNED, "all", verdict, **about, note=note, group=f"{name}, {d}")

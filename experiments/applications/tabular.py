@@ -172,12 +172,13 @@ def claims(results: runs.Results) -> Iterator[runs.Claim]:
     for data in results.names("data", group=ROWS):
         share, apart = (results.estimate(name, data=data, group=group) for name, group in ((OUTSIDE, ROWS), (APART, "control")))
         about: dict[str, Any] = {"data": data, "seeds": results.config["repetitions"]}
+        about["rows"] = len(results.table(f"{data} rows")[HULL])
         name, verdict = "a substantial share of test rows is outside", runs.above(share, SUBSTANTIAL)
         yield runs.Claim.of(share, name, EXTRAPOLATE, f"above {SUBSTANTIAL:.0%}", verdict, **about, group=ROWS)
         name, verdict = "dimension and covariance alone give this share", runs.within(apart, -SAME, SAME)
         yield runs.Claim.of(apart, name, "control", f"within ±{SAME:.0%}", verdict, **about, group=GAUSSIAN)
         one = results.estimate(ONE, data=data)
-        name, more = "one feature alone puts most of them outside", {"data": data, "images": one.n}
+        name, more = "one feature alone puts most of them outside", {"data": data, "rows": one.n}
         yield runs.Claim.of(one, name, EXTRAPOLATE, f"above {MOST:.0%}", runs.above(one, MOST), **more)
         less, name = results.estimate(LESS, data=data, group=FOREST), "the forest's loss is larger outside"
         note = f"{less.n} rows on the smaller side"
@@ -201,6 +202,7 @@ def figures(results: runs.Results) -> plotting.Figures:
             place.plot(x, share, "o-", color=colour, label=kind, markersize=3)
             place.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
         place.set(title=plotting.data_name(data), xlabel="features, drawn at random", xlim=(0, None), ylim=(0, 1.02))
+        place.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylabel(OUTSIDE)
     drawn.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     yield "features", drawn

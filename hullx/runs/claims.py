@@ -35,8 +35,8 @@ class Claim(NamedTuple):
     - data, group: the subject, as in results.csv; "" for all.
     - seeds: the number of independent repetitions.
     - unit: as that of an `Estimate`.
-    - networks, images, sets: the numbers of trained networks, of images or other queries, and of independently drawn data sets
-      behind the measurement; 0 if it involves none.
+    - networks, images, rows, sets: the numbers of trained networks, of images, of other queries such as a table's rows, and of
+      independently drawn data sets behind the measurement; 0 if it involves none.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Claim(NamedTuple):
     networks: int = 0
     images: int = 0
     sets: int = 0
+    rows: int = 0
 
     @classmethod
     def of(cls, measured: Estimate, name: str, source: str, expected: str, verdict: str, **more: Any) -> Claim:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Width of output to a file: enough for seven numbers with their intervals.
 WIDTH = 120
 # What a claim counts as evidence, with the word for one.
-EVIDENCE = {"networks": "network", "images": "image", "sets": "data set", "seeds": "seed"}
+EVIDENCE = {"networks": "network", "images": "image", "rows": "row", "sets": "data set", "seeds": "seed"}
 # Numbers below this are shown as 0.
 TINY = 1e-15
 

@@ -120,19 +120,31 @@ def difference_interval(
 ) -> Estimate:
     """mean(a) − mean(b), with an interval by `mean_interval` of the differences for pairs, else by Welch's t.
 
-    n is the number of pairs, or the size of the smaller sample.
+    The difference of two shares, of Booleans that are not pairs, has Newcombe's interval: it has a width also where all of both
+    agree. n is the number of pairs, or the size of the smaller sample.
 
     Raises:
         ArgumentError: paired samples have different lengths.
 
-    Reference: Welch (1947), "The generalization of 'Student's' problem".
+    Example:
+        >>> difference_interval(np.zeros(100, bool), np.zeros(100, bool), paired=False).interval
+        (-0.036..., 0.036...)
+
+    References: Welch (1947), "The generalization of 'Student's' problem"; Newcombe (1998), "Interval estimation for the
+    difference between independent proportions", method 10.
     """
     if paired:
         _check_pairs(a=a, b=b)
         return mean_interval(np.asarray(a, np.float64) - np.asarray(b, np.float64), confidence=confidence, seed=seed)
+    shares = all(np.asarray(each).dtype == bool for each in (a, b))
     a, b = _numbers("a", a), _numbers("b", b)
     n = min(len(a), len(b))
     difference = float(a.mean() - b.mean()) if n else np.nan
+    if shares and n:
+        counted = (scipy.stats.binomtest(int(each.sum()), len(each)).proportion_ci(confidence, "wilson") for each in (a, b))
+        (low, high), (other_low, other_high) = counted
+        least = difference - np.hypot(a.mean() - low, other_high - b.mean())
+        return Estimate(difference, float(least), float(difference + np.hypot(high - a.mean(), b.mean() - other_low)), n)
     if n < 2:
         return Estimate(difference, np.nan, np.nan, n)
     if np.ptp(a) == 0 and np.ptp(b) == 0:

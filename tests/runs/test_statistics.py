@@ -91,6 +91,19 @@ def test_differences() -> None:
         runs.difference_interval(a, b, paired=True)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "interval"),
+    [((56, 70), (48, 80), (0.0524, 0.3339)), ((9, 10), (3, 10), (0.1705, 0.8090)), ((10, 10), (0, 20), (0.6791, 1.0))],
+)
+def test_differences_of_shares_are_those_of_newcombe_s_table(
+    a: tuple[int, int], b: tuple[int, int], interval: tuple[float, float]
+) -> None:
+    """Newcombe (1998), table II, method 10."""
+    first, second = (np.arange(n) < count for count, n in (a, b))
+    found = runs.difference_interval(first, second, paired=False)
+    np.testing.assert_allclose(found[:4], (a[0] / a[1] - b[0] / b[1], *interval, min(a[1], b[1])), atol=5e-5)
+
+
 def test_rank_correlations() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=50)
