@@ -123,7 +123,7 @@ def coarse_start(
     source, basis, frame, n = directions
     pieces = np.array_split(queries, len(queries) // PIECE + 1)
     placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])
-    batch = batch_size(len(queries), source.batch, source.rows)
+    batch = batch_size(len(queries), source.batch, source.scored)
     # An unfinished support is a good enough start, so use only the first stage.
     stages = host_stages(n, placed.shape[1], rows=source.rows, batch=batch, setup=Setup())[:1]
     slots, m = stages[0].candidates, len(queries)

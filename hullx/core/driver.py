@@ -94,7 +94,7 @@ def _solve_part(
     excluded: np.ndarray | None,
 ) -> Projection:
     source, m = problem.source, len(queries)
-    batch = batch_size(m, source.batch, source.rows)
+    batch = batch_size(m, source.batch, source.scored)
     stages = host_stages(problem.n, problem.d, rows=source.rows, batch=batch, setup=problem.setup)
     result = empty(m, problem.d, queries.dtype)
 

@@ -166,15 +166,15 @@ def _fit(stage: Stage, independent: int, rows: int) -> Stage:
     return stage._replace(candidates=min(stage.candidates, rows), enough=stage.most == independent)
 
 
-def batch_size(m: int, most: int, rows: int) -> int:
+def batch_size(m: int, most: int, scored: int) -> int:
     """The batch size for m queries: a power of two, limited by the source and by SCORE_BYTES.
 
     Args:
         most: largest batch that the source can use.
-        rows: number of rows of the source.
+        scored: number of points that one program scores.
     """
     batch = SMALLEST_BATCH
-    while batch < min(m, most) and 2 * batch * rows * 4 <= SCORE_BYTES:
+    while batch < min(m, most) and 2 * batch * scored * 4 <= SCORE_BYTES:
         batch *= 2
     return batch
 

@@ -17,12 +17,14 @@ class HostSource(Protocol):
 
     - frame: dimensionless coordinates.
     - rows: padded number of points, the maximum number of candidates.
+    - scored: number of points that one program scores.
     - batch: largest useful number of queries per call.
     - threads: maximum number of parallel calls.
     """
 
     frame: Frame
     rows: int
+    scored: int
     batch: int
     threads: int
 

@@ -39,6 +39,7 @@ class DeviceSource:
     def __init__(self, hull: Hull) -> None:
         self.hull = hull._replace(coarse=None)
         self.source, self.rows = ArraySource(self.hull), len(hull.placed)
+        self.scored = self.rows
         self.frame = jax.tree.map(np.asarray, hull.frame)
         self.on_cpu = next(iter(hull.placed.devices())).platform == "cpu"
         self.batch = CPU_BATCH if self.on_cpu else BATCH

@@ -29,7 +29,7 @@ class DiskSource(gathered.GatheringSource):
     """
 
     def __init__(self, chunks: Chunks) -> None:
-        self.chunks, self.rows, self.frame = chunks, chunks.padded, chunks.frame()
+        self.chunks, self.rows, self.scored, self.frame = chunks, chunks.padded, chunks.size, chunks.frame()
 
     def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
         """As `rounds.PointSource`."""

@@ -50,7 +50,7 @@ class MeshSource(gathered.GatheringSource):
         self.mesh = mesh = Mesh(mesh.devices, mesh.axis_names)
         self.count, self.frame = chunks.count, chunks.frame()
         step = mesh.shape.get("points", 1) * GROUP
-        self.rows = rows = -(-chunks.count // step) * step
+        self.rows = self.scored = rows = -(-chunks.count // step) * step
 
         def read(index: Any) -> np.ndarray:
             start, stop, _ = index[0].indices(rows)
