@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from hullx.arguments import check_count
+from hullx.core.hull import Hull
 from hullx.core.results import concatenate
 from hullx.domain import FeatureSet, feature_shares, features_outside, scaling, spans_differ
 from hullx.errors import ArgumentError
@@ -102,6 +103,7 @@ class HullDomain(BaseEstimator):
 
     n_features_in_: int
     feature_names_in_: np.ndarray  # only after fitting a table with names
+    _hull: Hull | None = None
 
     def __init__(
         self, *, scale: str = "none", n_components: int | None = None, n_neighbors: int | None = None, rtol: float = 1e-6
@@ -125,6 +127,7 @@ class HullDomain(BaseEstimator):
         for name, most, what in (("n_components", min(rows.shape), "min(n, d)"), ("n_neighbors", len(rows), "n")):
             if (value := getattr(self, name)) is not None and value > most:
                 raise ArgumentError(f"{name}: got {value}, expected at most {most}, {what} of the rows: lower it")
+        self._hull = None  # of earlier rows
         self.points_ = np.array(rows)
         self.scaling_ = scaling(rows, self.scale)
         if self.scale == "none" and spans_differ(rows):
@@ -138,18 +141,14 @@ class HullDomain(BaseEstimator):
             self.pca_ = PCA(self.n_components, random_state=0).fit(scaled)
         self.placed_ = self._place(self.points_)
         self.offset_ = 0.0
-        self._prepare()
+        if self.n_neighbors is None:
+            self._prepared()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         """The state without the prepared hull, whose float64 arrays JAX would read back as float32."""
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_hull"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "placed_"):
-            self._prepare()
 
     def project(self, X: Any) -> Projection:
         """The certified projections of rows, in the scaled space or its principal components; `support` holds training rows.
@@ -186,9 +185,11 @@ class HullDomain(BaseEstimator):
             query: (d,), or a table of one row.
 
         Raises:
-            ValueError: it is not one row of finite numbers, of as many columns as the training rows.
+            ValueError: it is not one row of finite numbers, of as many columns as the training rows, or their names differ.
         """
         check_is_fitted(self)
+        if hasattr(query, "columns"):
+            validate_data(self, query, reset=False)  # names of columns
         row = check_array(np.atleast_2d(np.asarray(query, np.float64)))
         if row.shape != (1, self.n_features_in_):
             raise ArgumentError(f"query: got shape {row.shape}, expected one row of {self.n_features_in_} columns")
@@ -215,9 +216,11 @@ class HullDomain(BaseEstimator):
             proof.smallest,
         )
 
-    def _prepare(self) -> None:
-        """Prepare the hull of all rows for many calls."""
-        self._hull = prepare(self.placed_) if self.n_neighbors is None else None
+    def _prepared(self) -> Hull:
+        """The hull of all rows, prepared once: by `fit`, or by the first call after unpickling or `set_params`."""
+        if self._hull is None:
+            self._hull = prepare(self.placed_)
+        return self._hull
 
     def _place(self, rows: np.ndarray) -> np.ndarray:
         scaled = self.scaling_.place(rows)
@@ -234,8 +237,8 @@ class HullDomain(BaseEstimator):
     @with_jax_defaults
     def _project(self, rows: np.ndarray) -> Projection:
         points, queries = self.placed_, self._place(rows)
-        if self._hull is not None:
-            return sweep(queries, self._hull, rtol=self.rtol, progress=False)
+        if self.n_neighbors is None:
+            return sweep(queries, self._prepared(), rtol=self.rtol, progress=False)
         parts = list[Projection]()
         for query, mine in zip(queries, self._nearest(queries), strict=True):
             found = sweep(query[None], points[mine], rtol=self.rtol, progress=False)

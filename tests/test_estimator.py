@@ -125,14 +125,34 @@ def test_names_are_kept_and_checked() -> None:
     assert list(model.feature_names_in_) == ["age", "height"]
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(table.rename(columns={"age": "years"}))
+    with pytest.raises(ValueError, match="must be in the same order"):
+        model.explain(table[["height", "age"]].iloc[:1])
 
 
-def test_pickles_and_clones() -> None:
-    model = HullDomain(scale="std", n_neighbors=3).fit(SQUARE)
+@pytest.mark.parametrize("settings", [{}, {"scale": "std", "n_neighbors": 3}])
+def test_pickles_and_clones(settings: dict) -> None:
+    model = HullDomain(**settings).fit(SQUARE)
     copy = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(copy.score_samples([[2.0, 0.5]]), model.score_samples([[2.0, 0.5]]))
+    np.testing.assert_array_equal(copy.score_samples([[2.0, 0.3]]), model.score_samples([[2.0, 0.3]]))
     cloned: Any = clone(model)
     assert cloned.get_params() == model.get_params()
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, None), (None, 1)])
+def test_the_number_of_neighbours_may_change_after_fitting(before: int | None, after: int | None) -> None:
+    row, model = [[2.0, 0.5]], HullDomain(n_neighbors=before).fit(SQUARE)
+    np.testing.assert_allclose(model.score_samples(row), -1 if before is None else -np.sqrt(1.25))
+    model.set_params(n_neighbors=after)
+    np.testing.assert_allclose(model.score_samples(row), -1 if after is None else -np.sqrt(1.25))
+
+
+def test_a_second_fit_forgets_the_first() -> None:
+    model = HullDomain().fit(SQUARE)
+    np.testing.assert_allclose(model.fit(SQUARE + 1).score_samples([[0.0, 1.5]]), -1)
+    with pytest.raises(ArgumentError, match="points: got no number larger"):
+        model.fit(np.full((3, 2), 1e-320))
+    with pytest.raises(ArgumentError, match="points: got no number larger"):
+        model.predict([[0.0, 1.5]])
 
 
 def test_pipelines_and_grid_searches(rng: np.random.Generator) -> None:

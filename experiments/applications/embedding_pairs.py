@@ -50,6 +50,8 @@ def pair_from_files(train: Path, test: Path, labels: Path | None, count: int, rn
     if points.rows.shape[1] != queries.rows.shape[1]:
         found, wanted = queries.rows.shape, points.rows.shape
         raise ArgumentError(f"{queries.name}: got shape {found}, expected (m, {wanted[1]}) to match {points.name}")
+    if points.named and queries.named and points.columns != queries.columns:
+        raise ArgumentError(f"{queries.name}: got other columns than {points.name}, expected the same names in the same order")
     if len(points.rows) < 3:
         raise ArgumentError(f"{points.name}: got {len(points.rows)} rows, expected three or more")
     for table in (points, queries):

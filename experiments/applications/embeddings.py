@@ -107,6 +107,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
         raise ArgumentError("--train and --test: got one of them, expected both")
     if config.labels is not None and config.test is None:
         raise ArgumentError("--labels belongs to the rows of --test: give --train and --test")
+    if config.queries < 1:
+        raise ArgumentError(f"--queries: got {config.queries}, expected 1 or more")
     if not config.components or min(config.components) < 1:
         raise ArgumentError(f"--components: got {config.components}, expected positive numbers")
     runs.known("--network", [config.network], NETWORKS)

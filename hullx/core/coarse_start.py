@@ -122,7 +122,8 @@ def coarse_start(
     """
     source, basis, frame, n = directions
     pieces = np.array_split(queries, len(queries) // PIECE + 1)
-    placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])
+    with np.errstate(over="ignore", invalid="ignore"):  # placed queries may exceed float32's range; they start at any point
+        placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])
     batch = batch_size(len(queries), source.batch, source.scored)
     # An unfinished support is a good enough start, so use only the first stage.
     stages = host_stages(n, placed.shape[1], rows=source.rows, batch=batch, setup=Setup())[:1]

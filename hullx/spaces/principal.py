@@ -57,7 +57,7 @@ def pca(space: Space, images: Images, k: int) -> Principal:
         k: from 1 to the number of dimensions, and at most the number of images.
 
     Raises:
-        ArgumentError: k is too large.
+        ArgumentError: k is too large, or vectors are too large for their dtype.
 
     Example:
         >>> digits = hullx.data.load("digits")
@@ -75,11 +75,16 @@ def pca(space: Space, images: Images, k: int) -> Principal:
             shift, dtype, d = vectors[:1].astype(np.float64), vectors.dtype, vectors.shape[1]
             total, products = np.zeros(d), np.zeros((d, d))
         apart = vectors.astype(np.float64) - shift
-        count, total, products = count + len(apart), total + apart.sum(0), products + apart.T @ apart
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            count, total, products = count + len(apart), total + apart.sum(0), products + apart.T @ apart
     d, most = len(products), min(count, len(products))
     if k > most:
         said = f"k: got {k} for {count:,} images of {d:,} dimensions, expected at most {most:,}"
         raise ArgumentError(f"{said}: request fewer components")
+    largest = np.diag(products).max() / count  # NaN if one is
+    if not largest <= np.finfo(dtype).max:
+        said = f"images: got vectors with mean squares up to {largest:.3g}, too large for {dtype}"
+        raise ArgumentError(f"{said}: divide them by a power of two")
     mean = total / count
     variance, basis = scipy.linalg.eigh(products / count - np.outer(mean, mean), subset_by_index=[d - k, d - 1])
     basis = basis[:, ::-1]

@@ -128,6 +128,7 @@ def test_labels_stay_with_their_rows(files: Files) -> None:
         ("test", np.zeros(12), "test.npy: got an array of shape (12,), expected (n, d)"),
         ("train", np.full((20, 12), np.nan), "train.npy: row 0 has NaN or infinity"),
         ("train", np.ones((20, 12)), "training embeddings: all rows are equal"),
+        ("train", 1e200 * np.eye(12), "images: got vectors with mean squares up to inf, too large for float64"),
         ("train", np.zeros((2, 12)), "train.npy: got 2 rows, expected three or more"),
         ("train", None, "train.npy: there is no such file"),
         ("labels", np.zeros(29), "labels.npy: got labels of shape (29,), expected (30,), one per test row"),
@@ -150,6 +151,8 @@ def test_bad_files_get_one_sentence(name: str, array: np.ndarray | None, message
         (("--train", "a.npy"), "--train and --test: got one of them, expected both"),
         (("--labels", "a.npy"), "--labels belongs to the rows of --test"),
         (("--components", "0"), "--components: got (0,), expected positive numbers"),
+        (("--queries", "0"), "--queries: got 0, expected 1 or more"),
+        (("--queries", "-1"), "--queries: got -1, expected 1 or more"),
         (("--network", "mpl"), "--network: 'mpl' is unknown"),
     ],
 )
@@ -158,6 +161,16 @@ def test_bad_settings_get_one_sentence(arguments: tuple[str, ...], message: str,
     assert done.status == 2
     (line,) = done.errors.splitlines()
     assert message in line
+
+
+def test_columns_of_other_names_get_one_sentence(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("a,b\n1,2\n3,4\n5,7\n")
+    test.write_text("b,a\n1,2\n")
+    done = start("--train", train, "--test", test, "--out", tmp_path / "runs")
+    assert done.status == 2
+    (line,) = done.errors.splitlines()
+    assert "test.csv: got other columns than train.csv, expected the same names in the same order" in line
 
 
 def test_docstrings_are_first_paragraphs(tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ IMAGES = DIGITS.test.images
         ),
         (lambda: spaces.pca(Pixels(SHAPE), IMAGES, 65), "k: got 65 for 360 images of 64 dimensions, expected at most 64"),
         (lambda: spaces.pca(Pixels(SHAPE), IMAGES[:3], 4), "k: got 4 for 3 images"),
+        (lambda: spaces.pca(Pixels(SHAPE), IMAGES * np.float32(1e25), 4), "mean squares up to .* too large for float32"),
         (lambda: spaces.rows(Features(MODEL, VARIABLES, "conv_1"), IMAGES), "expected one of hidden_1, hidden_2, logits"),
         (lambda: spaces.layers(CNN(10), VARIABLES, IMAGES), "variables: got .* give variables of one CNN"),
         (lambda: spaces.layers(MLP(10, depth=2, width=17), VARIABLES, IMAGES), r"shape \(16,\), expected \(17,\)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from oracles import check_bracket, nnls_distance
 import hullx
 from hullx.core import coarse_start
 from hullx.core.parallel import run_in_threads
+from hullx.core.queue import Start
 from hullx.core.results import empty
 from hullx.runs import sealed
 from hullx.sweeping import resume
@@ -123,13 +125,31 @@ def test_search_that_begins_in_principal_directions(
     queries = np.concatenate([points[:5] * 1.5, rng.dirichlet(np.ones(4), 5) @ points[:4], rng.normal(size=(60, d))])
     queries = queries.astype(np.float32)
     monkeypatch.setattr("hullx.core.sources.chunks.CHUNK_BYTES", 2**8)  # the last chunk is padded
+    starts = list[Start]()
+
+    def counted(*args: Any) -> Start:
+        starts.append(coarse_start.coarse_start(*args))
+        return starts[-1]
+
+    monkeypatch.setattr("hullx.core.driver.coarse_start", counted)
     swept = hullx.sweep(queries, [points[:33], points[33:]] if chunked else points, progress=False)
+    assert sum(len(start.support) for start in starts) == len(queries)
+    assert all((start.weights > 0).any(1).all() for start in starts)
     outside = np.arange(len(queries)) // 5 != 1
     assert swept.decided.all()
     # Mixtures are rounded to float32, so they are in the hull, or proved to be outside by their rounding.
     np.testing.assert_array_equal(swept.distance > 1e-4, outside)
     for i in np.flatnonzero(outside)[::8]:
         np.testing.assert_allclose(swept.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_queries_far_beyond_float32_begin_anywhere(rng: np.random.Generator, chunked: bool) -> None:
+    points = rng.normal(size=(100, coarse_start.WORTHWHILE))
+    queries = np.concatenate([1e60 * points[:1], 2 * points[1:70]])
+    swept = hullx.sweep(queries, [points] if chunked else points, progress=False)
+    assert swept.decided.all()
+    np.testing.assert_allclose(swept.distance[0], np.linalg.norm(queries[0]), rtol=1e-12)
 
 
 def test_threads_keep_the_order_and_pass_errors_on() -> None:
