@@ -62,7 +62,7 @@ class Config(runs.Config):
     sizes: tuple[int, ...] = (64,)
     repeats: int = 5
     solvers: tuple[str, ...] = ("hullx.sweep float64", "scipy nnls")
-    limit: float = 5
+    limit: float = 4
     limit_hullx: float = 600
 
 

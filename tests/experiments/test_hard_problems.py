@@ -15,24 +15,18 @@ from experiments import bench_hard, hard_check, hard_jobs, hard_problems
 from experiments.shared import baselines
 from hullx import runs
 
-Answer, Bounds, bounds, gap, solved = (
-    hard_check.Answer,
-    hard_check.Bounds,
-    hard_check.bounds,
-    hard_check.gap,
-    hard_check.solved,
-)
+bounds, solved = hard_check.bounds, hard_check.solved
 CLASSES, KINDS, draw, spread = hard_problems.CLASSES, hard_problems.KINDS, hard_problems.draw, hard_problems.spread
 EACH_CLASS = pytest.mark.parametrize("name", CLASSES)
 
 
-def answer(query: np.ndarray, points: np.ndarray) -> Answer:
+def answer(query: np.ndarray, points: np.ndarray) -> hard_check.Answer:
     """SciPy's."""
     weights = baselines.nnls(query, points)
-    return Answer(np.flatnonzero(weights), weights[weights > 0])
+    return hard_check.Answer(np.flatnonzero(weights), weights[weights > 0])
 
 
-def holds(found: Bounds, square: Fraction) -> bool:
+def holds(found: hard_check.Bounds, square: Fraction) -> bool:
     """Whether lower ≤ distance ≤ upper, exactly."""
     return Fraction(found.lower) ** 2 <= square <= Fraction(found.upper) ** 2
 
@@ -97,7 +91,7 @@ def test_bounds_of_wrong_answers_hold_and_are_found_wrong(name: str, rng: np.ran
         right = answer(query, problem.points)
         square = squared_distance(query, problem.points, right.support.tolist())
         # All weights equal, some negative, a direction at random.
-        wrong = Answer(np.arange(64), rng.normal(size=64) + 0.5, rng.normal(size=8))
+        wrong = hard_check.Answer(np.arange(64), rng.normal(size=64) + 0.5, rng.normal(size=8))
         proved = bounds(query, problem.points, wrong)
         assert holds(proved, square)
         if float(proved.upper) < 100 * spread(problem.points):  # far away all answers are nearly right
@@ -107,24 +101,24 @@ def test_bounds_of_wrong_answers_hold_and_are_found_wrong(name: str, rng: np.ran
 def test_an_answer_just_outside_the_tolerance_is_wrong() -> None:
     points, query = np.array([[0.0, 0], [1, 0], [0, -1]], np.float32), np.array([0.5, 1], np.float32)
     for error, right in ((1e-8, True), (1e-3, False)):
-        proved = bounds(query, points, Answer(np.array([0, 1]), np.array([0.5 + error, 0.5 - error])))
+        proved = bounds(query, points, hard_check.Answer(np.array([0, 1]), np.array([0.5 + error, 0.5 - error])))
         assert solved(proved, spread(points)) is right
-    assert not solved(Bounds(1.0, 1 + 2 * hard_check.RTOL, 10.0), 1.0)
-    assert solved(Bounds(1.0, 1 + 2 * hard_check.RTOL, 10.0), 1.0, np.float32)
+    assert not solved(hard_check.Bounds(1.0, 1 + 2 * hard_check.RTOL, 10.0), 1.0)
+    assert solved(hard_check.Bounds(1.0, 1 + 2 * hard_check.RTOL, 10.0), 1.0, np.float32)
 
 
 @pytest.mark.parametrize("weights", [[0.0, 0.0], [-1.0, -1.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_no_weights_solve_nothing(weights: list[float]) -> None:
     points = np.eye(2, dtype=np.float32)
-    found = bounds(points[0], points, Answer(np.arange(2), np.array(weights)))
-    assert (found.lower, found.upper, gap(found)) == (0, np.inf, 1)
+    found = bounds(points[0], points, hard_check.Answer(np.arange(2), np.array(weights)))
+    assert (found.lower, found.upper, hard_check.gap(found)) == (0, np.inf, 1)
     assert not solved(found, 1.0)
 
 
 def test_a_direction_proves_what_rounded_weights_do_not() -> None:
     points, query = np.array([[-1.0, 0], [1, 0], [0, -1]], np.float32), np.array([0, 1e-3], np.float32)
-    rounded = Answer(np.array([0, 1]), np.array([0.5, 0.5 + 1e-6]))
-    assert gap(bounds(query, points, rounded)) > 1e-4
+    rounded = hard_check.Answer(np.array([0, 1]), np.array([0.5, 0.5 + 1e-6]))
+    assert hard_check.gap(bounds(query, points, rounded)) > 1e-4
     assert bounds(query, points, rounded._replace(direction=np.array([0.0, 1]))).lower == pytest.approx(1e-3, rel=1e-7)
 
 
