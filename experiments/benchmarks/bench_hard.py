@@ -58,9 +58,9 @@ class Config(runs.Config):
     """
 
     classes: tuple[str, ...] = tuple(CLASSES)
-    dimensions: tuple[int, ...] = (2, 8)
+    dimensions: tuple[int, ...] = (8,)
     sizes: tuple[int, ...] = (64,)
-    repeats: int = 5
+    repeats: int = 10
     solvers: tuple[str, ...] = ("hullx.sweep float64", "scipy nnls")
     limit: float = 4
     limit_hullx: float = 600
