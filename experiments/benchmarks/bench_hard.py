@@ -7,6 +7,8 @@ get the same numbers. One check (`hard_check`) turns returned weights into certi
 Fixed before the run:
 - A query is solved if upper − lower ≤ 10^-6 · upper, or, in the hull, upper ≤ 10^-6 · spread, where the spread is the root of
   the summed variances. Answers in float32 may exceed both by 8 eps of float32 times the distance to the farthest point.
+- The distance of a query is right if the same holds with the largest lower bound that any solver's answer proves. This is
+  milder: a solver need not prove what it finds.
 - A problem is solved if all of its queries are. Problems are the units of all intervals, which are exact binomial ones.
 - hullx solves a class if each of its four calls (sweep and project, float32 and float64) solves every problem and the share's
   lower bound is at least 95%: 72 of 72 problems. Whether a query is decided, by hullx, does not count; only the check does.
@@ -28,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +38,11 @@ from hullx import runs
 from hullx.runs import plotting
 from hullx.runs.progress import progress
 
+from .hard_check import RTOL, Bounds, gap, solved
 from .hard_jobs import HULLX, PEERS, Checked, run_hullx, run_peer
-from .hard_problems import CLASSES, KINDS, draw
+from .hard_problems import CLASSES, KINDS, draw, spread
 
-SOLVED, SECONDS, ATTEMPTED = "problems solved", "seconds a query", "problems attempted"
+SOLVED, RIGHT, ATTEMPTED, SECONDS = "problems solved", "distances right", "problems attempted", "seconds a query"
 ALL_CALLS, CONTRADICTED = "hullx, all calls", "reported brackets contradicted"
 QUERIES = f"{len(KINDS)} queries each"
 
@@ -75,46 +79,57 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
     """Run every solver on every class."""
     runs.known("--solvers", config.solvers, (*HULLX, *PEERS))
     runs.known("--classes", config.classes, CLASSES)
-    rows, jobs = [], len(config.classes) * len(config.solvers)
+    rows, done, jobs = list[tuple[Any, ...]](), 0, len(config.classes) * len(config.solvers)
+    sizes = [(n, d) for n in config.sizes for _ in range(config.repeats) for d in config.dimensions]
     with progress("jobs", jobs, "jobs") as report:
         for name in config.classes:
-            sizes = [(n, d) for n in config.sizes for _ in range(config.repeats) for d in config.dimensions]
-            problems = [draw(name, config.seed + i, n, d) for i, (n, d) in enumerate(sizes)]
-            ours, contradicted = list[np.ndarray](), list[np.ndarray]()
+            problems, found = [draw(name, config.seed + i, n, d) for i, (n, d) in enumerate(sizes)], dict[str, Checked]()
             for solver in config.solvers:
-                if solver in HULLX:
-                    found = run.cached(f"{name}, {solver}", run_hullx, solver, problems, config.limit_hullx, config.rtol)
-                    ours.append(_padded(found.solved, len(problems)))
-                    contradicted.append(_padded(found.contradicted > 0, len(problems)))
-                else:
-                    found = run.cached(f"{name}, {solver}", run_peer, solver, problems, config.limit, config.rtol)
-                rows += [(name, solver, n, d, *each) for (n, d), *each in zip(sizes, *found[:-1], strict=False)]
-                _record(run, name, solver, sizes, found)
-                report(len(rows), f"{name}, {solver}: {int(found.solved.sum())} of {len(found.solved)} {found.remark}")
-            if ours:
-                run.record(SOLVED, np.all(ours, axis=0), data=name, group=ALL_CALLS)
-                run.record(CONTRADICTED, np.any(contradicted, axis=0), data=name, group=ALL_CALLS)
-    run.tabulate("problems", ("class", "solver", "n", "d", *Checked._fields[:-1]), rows)
+                run_job, limit = (run_hullx, config.limit_hullx) if solver in HULLX else (run_peer, config.limit)
+                job = run.cached(f"{name}, {solver}", run_job, solver, problems, limit, config.rtol)
+                done += 1
+                report(done, f"{name}, {solver}: {len(job.seconds)} of {len(problems)} attempted {job.remark}")
+                if len(job.seconds):  # otherwise the peer is not installed
+                    found[solver] = job
+            rows += record_class(run, name, sizes, np.array([spread(each.points) for each in problems]), found)
+    run.tabulate("problems", ("class", "solver", "n", "d", "solved", "right", "gap", "seconds", "undecided"), rows)
 
 
-def _padded(values: np.ndarray, count: int) -> np.ndarray:
-    """Problems that hullx did not attempt count as not solved."""
-    return np.append(values.astype(bool), np.zeros(count - len(values), bool))
-
-
-def _record(run: runs.Run[Config], name: str, solver: str, sizes: list[tuple[int, int]], found: Checked) -> None:
-    """The numbers of a job; nothing for a peer that is not installed."""
-    if not len(found.solved):
-        return
-    record, count = partial(run.record, data=name, group=solver), len(found.solved)
-    record(SOLVED, found.solved.astype(bool))
-    record(ATTEMPTED, runs.Estimate(count, np.nan, np.nan, len(sizes), "count"))
-    n = np.array([n for n, _ in sizes[:count]])
-    for size in dict.fromkeys(n.tolist()):
-        seconds = found.seconds[(n == size) & np.isfinite(found.seconds)]
-        record(f"{SECONDS}, n = {size:,}", seconds, statistic="median")
-    if solver in HULLX:
-        record("undecided", runs.Estimate(found.undecided.sum(), np.nan, np.nan, len(KINDS) * count, "count"))
+def record_class(
+    run: runs.Run[Config], name: str, sizes: list[tuple[int, int]], spreads: np.ndarray, found: dict[str, Checked]
+) -> list[tuple[Any, ...]]:
+    """Record the numbers of all solvers on one class; return the rows of the table of problems."""
+    best, rows, ours = np.zeros((len(sizes), len(KINDS))), list[tuple[Any, ...]](), [job for job in found if job in HULLX]
+    for job in found.values():
+        best[: len(job.bounds)] = np.fmax(best[: len(job.bounds)], job.bounds[..., 0])
+    all_solved, all_right = np.ones(len(sizes), bool), np.ones(len(sizes), bool)
+    for solver, job in found.items():
+        record, count = partial(run.record, data=name, group=solver), len(job.seconds)
+        dtype, proved = HULLX[solver][1] if solver in HULLX else np.float64, Bounds(*np.moveaxis(job.bounds, 2, 0))
+        fine = solved(proved, spreads[:count, None], dtype)
+        # Accurate, whoever proves it: by the largest lower bound that any answer proves.
+        right = solved(proved._replace(lower=best[:count]), spreads[:count, None], dtype)
+        record(SOLVED, fine.all(1))
+        record(RIGHT, right.all(1))
+        record(ATTEMPTED, runs.Estimate(count, np.nan, np.nan, len(sizes), "count"))
+        n = np.array([n for n, _ in sizes[:count]])
+        for size in dict.fromkeys(n.tolist()):
+            record(f"{SECONDS}, n = {size:,}", job.seconds[(n == size) & np.isfinite(job.seconds)], statistic="median")
+        if solver in HULLX:
+            record("undecided", runs.Estimate(job.undecided.sum(), np.nan, np.nan, fine.size, "count"))
+            for every, each in ((all_solved, fine), (all_right, right)):
+                every[:] &= np.append(each.all(1), np.zeros(len(sizes) - count, bool))  # not attempted: not solved
+        outside = proved.upper > RTOL * spreads[:count, None]
+        gaps = np.where(outside, gap(proved), 0).max(1)
+        columns = fine.sum(1), right.sum(1), gaps, job.seconds, job.undecided
+        rows += [(name, solver, *size, *each) for size, *each in zip(sizes, *columns, strict=False)]
+    if ours:
+        about: dict[str, Any] = {"data": name, "group": ALL_CALLS}
+        run.record(SOLVED, all_solved, **about)
+        run.record(RIGHT, all_right, **about)
+        least = min(len(found[solver].seconds) for solver in ours)
+        run.record(CONTRADICTED, sum(found[solver].contradicted[:least] for solver in ours) > 0, **about)
+    return rows
 
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:

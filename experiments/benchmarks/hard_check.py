@@ -8,7 +8,7 @@ returns, if that proves more. Arithmetic is NumPy's longdouble, with 64 bits on 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,11 +28,11 @@ class Answer(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Certified bounds of a distance, and the distance to the farthest point."""
+    """Certified bounds of a distance, and the distance to the farthest point: numbers, or arrays of one shape."""
 
-    lower: float
-    upper: float
-    farthest: float
+    lower: Any
+    upper: Any
+    farthest: Any
 
 
 def bounds(query: np.ndarray, points: np.ndarray, answer: Answer) -> Bounds:
@@ -62,17 +62,19 @@ def bounds(query: np.ndarray, points: np.ndarray, answer: Answer) -> Bounds:
     )
 
 
-def gap(found: Bounds) -> float:
-    """The certified relative gap, from 0 to 1."""
-    return 1.0 if np.isinf(found.upper) else (found.upper - found.lower) / found.upper
+def gap(found: Bounds) -> Any:
+    """The certified relative gap, from 0 to 1; of arrays, element by element."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(found.upper), 1.0, (found.upper - found.lower) / found.upper)
 
 
-def solved(found: Bounds, spread: float, dtype: type = np.float64) -> bool:
+def solved(found: Bounds, spread: Any, dtype: type = np.float64) -> Any:
     """Whether bounds are tight enough: upper − lower ≤ 10^-6 · upper, or upper ≤ 10^-6 · spread (in the hull).
 
-    Answers in float32 may exceed both by `FLOAT32` times the distance to the farthest point.
+    Answers in float32 may exceed both by `FLOAT32` times the distance to the farthest point. NaN and ∞ are not solved. Arrays
+    are compared element by element.
     """
-    if np.isinf(found.upper):
-        return False
     allowed = FLOAT32 * found.farthest if dtype == np.float32 else 0.0
-    return bool(found.upper - found.lower <= RTOL * found.upper + allowed or found.upper <= RTOL * spread + allowed)
+    with np.errstate(invalid="ignore"):
+        tight = found.upper - found.lower <= RTOL * found.upper + allowed
+    return np.isfinite(found.upper) & (tight | (found.upper <= RTOL * spread + allowed))

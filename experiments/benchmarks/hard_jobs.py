@@ -16,8 +16,8 @@ import numpy as np
 import hullx
 from experiments.shared import baselines
 
-from .hard_check import RTOL, Answer, Bounds, bounds, gap, solved
-from .hard_problems import Problem, spread
+from .hard_check import Answer, bounds
+from .hard_problems import Problem
 
 HULLX = {
     f"hullx.{function} {dtype.__name__}": (function, dtype)
@@ -30,14 +30,12 @@ DENSE_ROWS = 4096
 
 
 class Checked(NamedTuple):
-    """What the check says of a job: (k,) for the k problems that were attempted, in their order, and a remark."""
+    """What the check says of a job, for the k problems that were attempted, in their order, and a remark."""
 
-    solved: np.ndarray  # whether all queries are
-    queries: np.ndarray  # number of queries that are solved
-    seconds: np.ndarray  # per query; NaN without an answer
-    gap: np.ndarray  # largest certified relative gap among queries farther than 10^-6 spreads
-    undecided: np.ndarray  # number of queries that hullx reports as undecided
-    contradicted: np.ndarray  # number of hullx's reported brackets that the check contradicts
+    bounds: np.ndarray  # (k, 8, 3) `Bounds` of each query; NaN without an answer
+    seconds: np.ndarray  # (k,) per query; NaN without an answer
+    undecided: np.ndarray  # (k,) number of queries that hullx reports as undecided
+    contradicted: np.ndarray  # (k,) number of hullx's reported brackets that the check contradicts
     remark: str = ""
 
 
@@ -57,9 +55,8 @@ def run_hullx(name: str, problems: list[Problem], limit: float, rtol: float) -> 
             seconds = (time.perf_counter() - start) / len(queries)
         answers = [Answer(*each) for each in zip(found.support, found.weights, found.direction, strict=True)]
         proved = _proved(problem, answers)
-        reported = zip(found.lower, found.distance, proved, strict=True)
-        wrong = sum(bool(lower > mine.upper or upper < mine.lower) for lower, upper, mine in reported)
-        rows.append((*_scored(problem, proved, seconds, dtype), int((~found.decided).sum()), wrong))
+        wrong = (found.lower > proved[:, 1]) | (found.distance < proved[:, 0])
+        rows.append((proved, seconds, (~found.decided).sum(), wrong.sum()))
     return _joined(rows, "" if len(rows) == len(problems) else f"stopped after {limit:.0f} s")
 
 
@@ -98,8 +95,7 @@ def run_peer(name: str, problems: list[Problem], limit: float, rtol: float) -> C
             answers.append(said[1])
         if isinstance(ends, str):
             break
-        mean = float(np.mean(seconds)) if seconds else np.nan
-        rows.append((*_scored(problem, _proved(problem, answers), mean, np.float64), 0, 0))
+        rows.append((_proved(problem, answers), np.mean(seconds) if seconds else np.nan, 0, 0))
         if remark:
             break
     process.kill()
@@ -137,19 +133,14 @@ def _answer(name: str, problems: list[Problem], rtol: float, pipe: Connection) -
             pipe.send((seconds, Answer(support, weights[support])))
 
 
-def _proved(problem: Problem, answers: list[Answer]) -> list[Bounds]:
-    """Bounds for the queries that have answers."""
-    return [bounds(query, problem.points, answer) for query, answer in zip(problem.queries, answers, strict=False)]
-
-
-def _scored(problem: Problem, proved: list[Bounds], seconds: float, dtype: type) -> tuple[bool, int, float, float]:
-    """Whether all queries are solved, how many are, seconds per query, and the largest gap."""
-    size = spread(problem.points)
-    fine = sum(solved(each, size, dtype) for each in proved)
-    gaps = [gap(each) for each in proved if each.upper > RTOL * size]
-    return fine == len(problem.queries), fine, seconds, max(gaps, default=0.0)
+def _proved(problem: Problem, answers: list[Answer]) -> np.ndarray:
+    """Bounds for the queries that have answers, and NaN for the others, (8, 3)."""
+    proved = np.full((len(problem.queries), 3), np.nan)
+    for row, query, answer in zip(proved, problem.queries, answers, strict=False):
+        row[:] = bounds(query, problem.points, answer)
+    return proved
 
 
 def _joined(rows: list[tuple[Any, ...]], remark: str) -> Checked:
-    columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [np.zeros(0)] * 6
+    columns = [np.array(column) for column in zip(*rows, strict=True)] if rows else [np.zeros((0, 8, 3)), *[np.zeros(0)] * 3]
     return Checked._make([*columns, remark])
