@@ -136,7 +136,7 @@ def test_jobs_in_processes() -> None:
 
 @pytest.mark.experiment
 def test_a_small_run(tmp_path: Path) -> None:
-    done = started(bench_hard.experiment.main, "--classes", "box", "scaled", "--repeats", 2, "--out", tmp_path)
+    done = started(bench_hard.experiment.main, "--classes", "box", "scaled", "--repeats", 4, "--out", tmp_path)
     results = runs.Results(done.folder)
     assert {row.group for row in results.rows} == {"hullx.sweep float64", "scipy nnls", bench_hard.ALL_CALLS}
     assert all(row.value == 1 and row.n == 4 for row in results.select(quantity=bench_hard.SOLVED, group=bench_hard.ALL_CALLS))
