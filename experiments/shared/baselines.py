@@ -11,6 +11,7 @@ own tolerance.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import jax
@@ -18,16 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import scipy.optimize
-import scipy.sparse
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF
 
+from experiments.shared import optional_peers
+from experiments.shared.optional_peers import Solve
 from hullx.solvers.projected_gradient import jaxopt_solver, loss
-
-Solve = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # Steps of a first-order method between two checks of its gap.
 STEPS = 100
+# Steps of optax.nnls, which has no stopping rule.
+NNLS_STEPS = 10_000
 ROWS = 8192
 
 
@@ -52,39 +54,6 @@ def nnls(query: np.ndarray, points: np.ndarray) -> np.ndarray:
     target = np.append(np.zeros(points.shape[1]), height)
     solution, _ = scipy.optimize.nnls(np.vstack([rows.T, np.full(len(rows), height)]), target, maxiter=10 * len(rows))
     return solution / solution.sum()
-
-
-def quadratic(name: str) -> Solve:
-    """A quadratic-programming solver by its name in qpsolvers (Caron et al.), with tolerances of 1e-9 if it has any."""
-    import qpsolvers  # pyright: ignore[reportMissingImports]
-
-    tight = {
-        "clarabel": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-9, "tol_feas": 1e-9},
-        "osqp": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iter": 1_000_000},
-        "piqp": {"eps_abs": 1e-9, "eps_rel": 1e-9},
-        "proxqp": {"eps_abs": 1e-9, "max_iter": 100_000},
-        "daqp": {},
-    }[name]
-
-    def solve(query: np.ndarray, points: np.ndarray) -> np.ndarray:
-        rows = points.astype(np.float64) - query
-        rows /= np.linalg.norm(rows, axis=1).max()
-        n, d = rows.shape
-        if name == "daqp":  # a dense dual solver: needs the n × n matrix, made definite
-            gram = rows @ rows.T + 1e-8 * np.eye(n)
-            found = qpsolvers.solve_qp(gram, np.zeros(n), A=np.ones((1, n)), b=np.ones(1), lb=np.zeros(n), solver=name)
-        else:  # unknowns (a, r) with r = Xᵀa: no n × n matrix
-            cost = scipy.sparse.csc_matrix(scipy.sparse.diags_array(np.append(np.zeros(n), np.ones(d))))
-            blocks = [[rows.T, -scipy.sparse.eye_array(d)], [np.ones((1, n)), None]]
-            equations = scipy.sparse.csc_matrix(scipy.sparse.bmat(blocks))
-            bounds = np.append(np.zeros(n), np.full(d, -np.inf))
-            right = np.append(np.zeros(d), 1.0)
-            found = qpsolvers.solve_qp(cost, np.zeros(n + d), A=equations, b=right, lb=bounds, solver=name, **tight)
-        if found is None:
-            raise ArithmeticError(f"{name} found no solution")
-        return found[:n]
-
-    return solve
 
 
 def projected_gradient(rtol: float) -> Solve:
@@ -136,16 +105,41 @@ def _first_order(start: Callable, step: Callable, rtol: float) -> Solve:
     return solve
 
 
-COMPILED = PROJECTED_GRADIENT, OPTAX = "jaxopt ProjectedGradient", "optax projected momentum"
+def optax_nnls(query: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Optax's non-negative least squares by an accelerated projected gradient (Polyak 2015), with a row of ones."""
+    rows, target = optional_peers.with_ones(query, points)
+    solution = np.asarray(_optax_nnls(jnp.asarray(rows), jnp.asarray(target)))
+    return solution / solution.sum()
 
 
-def solvers(rtol: float) -> dict[str, Callable[[], Solve]]:
-    """A function that makes each solver, by its name in the table."""
+@jax.jit
+def _optax_nnls(rows: jax.Array, target: jax.Array) -> jax.Array:
+    return optax.nnls(rows, target, NNLS_STEPS)
+
+
+STOP_AT_GAP = PROJECTED_GRADIENT, OPTAX = "jaxopt ProjectedGradient", "optax projected momentum"
+OPTAX_NNLS, JAX_NNLS = "optax nnls", "jaxnnls"
+COMPILED = (*STOP_AT_GAP, OPTAX_NNLS, JAX_NNLS)
+DENSE = "daqp (qpsolvers)", OPTAX_NNLS, JAX_NNLS  # these build an n × n matrix
+PROGRAMS = "piqp", "clarabel", "osqp", "daqp", "proxqp"
+
+
+def solvers(rtol: float, *, tight: bool = False) -> dict[str, Callable[[], Solve]]:
+    """A function that makes each solver, by its name in the table; it raises ImportError if that is not installed.
+
+    Args:
+        rtol: certified gap at which the first-order methods stop.
+        tight: whether the others use the smallest tolerances that they reach, instead of 1e-9.
+    """
     return {
         "scipy nnls": lambda: nnls,
-        **{f"{name} (qpsolvers)": lambda name=name: quadratic(name) for name in ("piqp", "clarabel", "osqp", "daqp", "proxqp")},
+        **{f"{name} (qpsolvers)": partial(optional_peers.quadratic, name, tight=tight) for name in PROGRAMS},
         PROJECTED_GRADIENT: lambda: projected_gradient(rtol),
         OPTAX: lambda: optax_gradient(rtol),
+        OPTAX_NNLS: lambda: optax_nnls,
+        JAX_NNLS: optional_peers.jax_nnls,
+        "moreau": partial(optional_peers.moreau, tight=tight),
+        "mlsynth active set": optional_peers.mlsynth,
     }
 
 
