@@ -201,14 +201,15 @@ def record_rates(run: runs.Run[Config], data: str, sets: list[str], scores: dict
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """Whether hull distance is as good as each other score, and whether it misses mixtures."""
     (data,), networks = results.names("data"), results.config["networks"]
+    area, group = results.estimate(AUROC, group=f"{hull_name(PIXELS)}, {MIXED}"), hull_name(PIXELS)
+    images = 2 * area.n  # familiar ones, and the sources of unfamiliar ones
     for hull, other, source in pairs(tuple(results.config["neighbours"])):
         apart = results.estimate(GAIN, group=f"{hull} − {other}")
-        more: dict[str, Any] = {"data": data, "group": hull, "images": results.total(UNDECIDED, group=hull_name(PIXELS))[1]}
+        more: dict[str, Any] = {"data": data, "group": hull, "images": images}
         more |= {"networks": 0 if hull == hull_name(PIXELS) else networks, "note": "difference of AUROC, mean over sets"}
         name, verdict = f"{hull}: as good a score as {other}", runs.above(apart, -MARGIN)
         yield runs.Claim.of(apart, name, source, f"above −{MARGIN:.0%}", verdict, **more)
-    area, group = results.estimate(AUROC, group=f"{hull_name(PIXELS)}, {MIXED}"), hull_name(PIXELS)
-    name, about = f"{group}: misses mixtures of two images", {"data": data, "group": group, "images": 2 * area.n}
+    name, about = f"{group}: misses mixtures of two images", {"data": data, "group": group, "images": images}
     yield runs.Claim.of(area, name, GEOMETRY, "AUROC below 50%", runs.below(area, 0.5), **about)
 
 

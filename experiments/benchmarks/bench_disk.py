@@ -63,7 +63,8 @@ def sweep_in_process(folder: Path, config: Config) -> dict[str, float]:
     points, queries = folder / "points.npy", folder / "queries.npy"
     try:
         write_points(folder, config)
-        command = [sys.executable, "-m", "experiments.disk_sweep", str(points), str(queries)]
+        program = "from experiments.disk_sweep import main; main()"
+        command = [sys.executable, "-c", program, str(points), str(queries)]
         done = subprocess.run(command, capture_output=True, text=True)
     finally:
         points.unlink(missing_ok=True)
