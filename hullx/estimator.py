@@ -72,6 +72,8 @@ class HullDomain(BaseEstimator):
 
     A row is inside if a mixture of training rows reproduces it. The distance of a row outside has a certified bracket.
 
+    A fitted model holds its hull on JAX's default device, prepared (`hullx.prepare`).
+
     Every training row is inside, so this is no outlier detector of its own training set, and does not have scikit-learn's tag
     for these. In a grid search, `scoring` can be a function: `lambda model, X, y: roc_auc_score(y, model.score_samples(X))`.
 

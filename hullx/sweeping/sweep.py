@@ -53,7 +53,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     Gives the same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not
     differentiable, with threads, a coarse start, progress and resume folders.
     Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
-    `hullx.data.load` are), and on a CPU about 0.5 GB for compiled programs and scores.
+    `hullx.data.load` are), and on a CPU about 0.5 GB for compiled programs and scores. Of points on disk only chunks of 0.25 GB
+    are in memory and, in 384 dimensions or more, at most 0.8 GB for the coarse start.
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
