@@ -36,8 +36,8 @@ BYTES, FEWEST = 3 * 2**28, 64
 PIECE = 256
 
 
-class Directions(NamedTuple):
-    """Points in the directions of largest variance.
+class CoarsePoints(NamedTuple):
+    """Points in the directions of largest variance, as a source of their own.
 
     - source: the points in these directions.
     - basis: the directions, orthonormal, (d, k) float32.
@@ -56,11 +56,11 @@ def coarse(hull: Hull) -> Coarse | None:
     if hull.points.shape[1] < WORTHWHILE:
         return None
     sample = np.asarray(hull.placed[: int(hull.n) : max(1, int(hull.n) // SAMPLE)])
-    directions = basis(sample, DIMENSION)
+    directions = principal_basis(sample, DIMENSION)
     return Coarse(jnp.asarray(directions), *_project(hull.placed, directions, hull.half_squares))
 
 
-def basis(sample: np.ndarray, count: int) -> np.ndarray:
+def principal_basis(sample: np.ndarray, count: int) -> np.ndarray:
     """An orthonormal basis of most of the variance of placed rows, (d, count) float32.
 
     Randomized subspace iteration. Source: Halko, Martinsson and Tropp (2011), "Finding structure with randomness",
@@ -72,21 +72,21 @@ def basis(sample: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-def directions_of(hull: Hull) -> Directions | None:
+def coarse_of_hull(hull: Hull) -> CoarsePoints | None:
     """The points of a hull in its principal directions, or None if it has none."""
     if hull.coarse is None:
         return None
     directions, rows, squares = hull.coarse
-    return _directions(np.asarray(directions), rows, squares, jax.tree.map(np.asarray, hull.frame), int(hull.n))
+    return _coarse_points(np.asarray(directions), rows, squares, jax.tree.map(np.asarray, hull.frame), int(hull.n))
 
 
-def directions_of_chunks(chunks: Chunks, frame: Frame) -> Directions | None:
+def coarse_of_chunks(chunks: Chunks, frame: Frame) -> CoarsePoints | None:
     """Points on disk in their principal directions, in one pass; None in low dimension, and if they need too much memory."""
     count = min(DIMENSION, BYTES // (4 * chunks.padded))
     if count < FEWEST or chunks.dimension < 2 * count:
         return None
     sample = chunks.rows(np.linspace(0, chunks.count - 1, min(chunks.count, SAMPLE)).astype(np.int64))
-    directions = basis(np.asarray(frame.place(sample), np.float32), count)
+    directions = principal_basis(np.asarray(frame.place(sample), np.float32), count)
     rows, squares = aligned((chunks.padded, count)), np.full(chunks.padded, np.inf, np.float32)
     for start, chunk in chunks:
         for first in range(0, len(chunk), PIECE):
@@ -94,13 +94,13 @@ def directions_of_chunks(chunks: Chunks, frame: Frame) -> Directions | None:
             np.matmul(frame.place(chunk[first : first + PIECE]).astype(np.float32), directions, out=rows[here])
             squares[here] = np.square(rows[here]).sum(1) / 2
     squares[chunks.count :] = np.inf
-    return _directions(directions, jnp.asarray(rows), jnp.asarray(squares), frame, chunks.count)
+    return _coarse_points(directions, jnp.asarray(rows), jnp.asarray(squares), frame, chunks.count)
 
 
-def _directions(basis: np.ndarray, rows: Array, squares: Array, frame: Frame, n: int) -> Directions:
+def _coarse_points(basis: np.ndarray, rows: Array, squares: Array, frame: Frame, n: int) -> CoarsePoints:
     # In units of the points' frame, so raw and placed rows are one array. No bound computed here is used.
     here = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(frame.scale), jnp.asarray(frame.radius))
-    return Directions(DeviceSource(Hull(rows, rows, squares, n, here)), basis, frame, n)
+    return CoarsePoints(DeviceSource(Hull(rows, rows, squares, n, here)), basis, frame, n)
 
 
 @jax.jit
@@ -110,7 +110,7 @@ def _project(placed: Array, directions: Array, squares: Array) -> tuple[Array, A
 
 
 def coarse_start(
-    queries: np.ndarray, directions: Directions, goal: Goal, tally: Tally, excluded: np.ndarray | None = None
+    queries: np.ndarray, coarse_points: CoarsePoints, goal: Goal, tally: Tally, excluded: np.ndarray | None = None
 ) -> Start:
     """Supports, weights and candidates of the projections in the principal directions, as a start of the search.
 
@@ -120,7 +120,7 @@ def coarse_start(
         tally: called with (0, 0) between batches, so that it can end the search.
         excluded: (m,), rows that do not belong to the hulls, or None.
     """
-    source, basis, frame, n = directions
+    source, basis, frame, n = coarse_points
     pieces = np.array_split(queries, len(queries) // PIECE + 1)
     with np.errstate(over="ignore", invalid="ignore"):  # placed queries may exceed float32's range; they start at any point
         placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])

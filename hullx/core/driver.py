@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from hullx.core.coarse_start import Directions, coarse_start, directions_of
+from hullx.core.coarse_start import CoarsePoints, coarse_of_hull, coarse_start
 from hullx.core.hull import Hull
 from hullx.core.parallel import run_in_threads
 from hullx.core.queue import Start, Work, run_queue
@@ -33,20 +33,20 @@ class Problem(NamedTuple):
 
     - source: the points.
     - n, d: their number and dimension.
-    - directions: the points in their principal directions, for a coarse start, or None.
+    - coarse: the points in their principal directions, for a coarse start, or None.
     - setup: the solver's settings.
     """
 
     source: HostSource
     n: int
     d: int
-    directions: Directions | None = None
+    coarse: CoarsePoints | None = None
     setup: Setup = Setup()
 
 
 def on_device(hull: Hull, setup: Setup) -> Problem:
     """The problem of a prepared hull, on its device."""
-    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], directions_of(hull), setup)
+    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], coarse_of_hull(hull), setup)
 
 
 def quiet(done: int, certified: int) -> None:
@@ -75,7 +75,7 @@ def solve(
         return empty(0, problem.d, queries.dtype)
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
     # A single query is limited by reading the points, which one program reads least often.
-    few = start is None and (m == 1 or (few and problem.directions is None))
+    few = start is None and (m == 1 or (few and problem.coarse is None))
 
     def run(part: slice, tally: Tally) -> Projection:
         left_out = None if excluded is None else excluded[part]
@@ -115,8 +115,8 @@ def _solve_part(
         if not over.all():
             run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
         return result
-    if start is None and problem.directions is not None:
-        start = coarse_start(queries, problem.directions, goal, tally, excluded)
+    if start is None and problem.coarse is not None:
+        start = coarse_start(queries, problem.coarse, goal, tally, excluded)
     run_queue(queries, Work(source, stages, goal, keep, tally), start=start, excluded=excluded)
     return result
 

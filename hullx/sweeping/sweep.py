@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from hullx.core import driver
-from hullx.core.coarse_start import coarse, directions_of_chunks
+from hullx.core.coarse_start import coarse, coarse_of_chunks
 from hullx.core.driver import Problem
 from hullx.core.hull import Hull
 from hullx.core.queue import Start
@@ -129,8 +129,8 @@ def _problem(points: Input, mesh: Mesh | None) -> Problem:
     if mesh is not None:
         return Problem(MeshSource(chunks, mesh), points.n, points.dimension)
     source = DiskSource(chunks)
-    directions = directions_of_chunks(chunks, source.frame) if several else None
-    return Problem(source, points.n, points.dimension, directions)
+    low = coarse_of_chunks(chunks, source.frame) if several else None
+    return Problem(source, points.n, points.dimension, low)
 
 
 def _start(earlier: Projection) -> Start:
