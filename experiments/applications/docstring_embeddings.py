@@ -96,6 +96,8 @@ def divide(rng: np.random.Generator, library: Texts, others: Texts, count: int) 
     for texts in ([library[name] for name in held], list(others.values())):
         new = [list(dict.fromkeys(text for text in each if text not in known)) for each in texts]
         one = list(dict.fromkeys(each[rng.integers(len(each))] for each in new if each))
+        if len(one) < count:
+            raise DataError(f"docstrings: got {len(one)} files with new texts, expected {count}: lower --queries")
         drawn.append([one[i] for i in rng.permutation(len(one))[:count]])
     return Parts(train, *drawn)
 

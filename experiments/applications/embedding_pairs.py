@@ -73,6 +73,8 @@ def _labels(file: Path, count: int) -> np.ndarray:
         raise DataError(f"{file} cannot be read as .npy ({reason}): write the labels with numpy.save") from error
     if labels.shape != (count,):
         raise ArgumentError(f"{file.name}: got labels of shape {labels.shape}, expected ({count},), one per test row")
+    if labels.dtype.kind not in "iubSU":
+        raise ArgumentError(f"{file.name}: got labels of dtype {labels.dtype}, expected integers or strings")
     return labels
 
 

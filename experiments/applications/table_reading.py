@@ -18,6 +18,7 @@ EMBEDDED = "iris", "wine", "breast_cancer", "diabetes"
 CATEGORIES = 20
 # Fewest rows of a table, and of a class: each fold and each bootstrap needs some.
 FEWEST, FEWEST_OF_CLASS = 50, 10
+LARGEST = 1e100  # of numbers whose squares and their sums are floats
 
 
 class Table(NamedTuple):
@@ -101,6 +102,8 @@ def prepared(name: str, rows: np.ndarray, target: np.ndarray, columns: Sequence[
     rows, target = rows[kept], target[kept]
     if len(rows) < FEWEST:
         raise DataError(f"{name}: {len(rows)} rows have no missing or infinite value, expected at least {FEWEST}: fill more in")
+    if max(np.abs(rows).max(), 0 if text else np.abs(target.astype(float)).max()) > LARGEST:
+        raise DataError(f"{name}: got a number beyond ±{LARGEST:g}, whose square overflows: rescale the column")
     low, high = column_ranges(rows)
     varies, values = high > low, np.unique(target)
     if not varies.any() or len(values) < 2:
@@ -127,6 +130,8 @@ def _cells(path: Path) -> dict[str, np.ndarray]:
             header, *rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row] or [[]]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"--csv: {path} cannot be read ({error}): give a CSV file in UTF-8") from error
+    if not header:
+        raise DataError(f"{path.name}: got an empty file, expected names in the first line, and rows")
     ragged = next((row for row in rows if len(row) != len(header)), None)
     if not rows or ragged is not None or len({*header}) < len(header):
         said = "no rows" if not rows else "two columns of one name" if ragged is None else f"a row of {len(ragged)} cells"

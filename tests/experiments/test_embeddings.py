@@ -133,6 +133,7 @@ def test_labels_stay_with_their_rows(files: Files) -> None:
         ("train", None, "train.npy: there is no such file"),
         ("labels", np.zeros(29), "labels.npy: got labels of shape (29,), expected (30,), one per test row"),
         ("labels", None, "labels.npy cannot be read as .npy"),
+        ("labels", np.full(30, np.nan), "labels.npy: got labels of dtype float64, expected integers or strings"),
     ],
 )
 def test_bad_files_get_one_sentence(name: str, array: np.ndarray | None, message: str, files: Files, tmp_path: Path) -> None:
