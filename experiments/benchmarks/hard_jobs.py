@@ -85,7 +85,8 @@ def run_peer(name: str, problems: list[Problem], limit: float, rtol: float) -> C
                 remark = ends
                 break
             try:
-                said = ours.recv() if ours.poll(max(ends - time.perf_counter(), 0)) else None
+                left = ends - time.perf_counter()
+                said = ours.recv() if left > 0 and ours.poll(left) else None
             except EOFError:
                 said, remark = None, "its process died"
             if said is None:

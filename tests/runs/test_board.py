@@ -43,7 +43,9 @@ def test_curves_are_named_by_words_and_members() -> None:
 
 def test_files_are_written(tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX", reason="pip install 'hullx[tensorboard]'")
-    find_board()(tmp_path / "board").draw({"step": 1, "loss": 0.5})
+    board = find_board()(tmp_path / "board")
+    board.draw({"step": 1, "loss": 0.5})
+    board.writer.close()  # ends its thread, which the next test would disturb
     assert list((tmp_path / "board").glob("events.out.tfevents*"))
 
 
