@@ -6,7 +6,7 @@ et al. 2018), maximum softmax (Hendrycks and Gimpel 2017), energy (Liu et al. 20
 training images alone; nothing is tuned. k = 1 is added, because the hull distance is at most that to the nearest image.
 
     python -m experiments.ood                               digits, 10 MLPs, seconds, no download
-    python -m experiments.ood cpu                           MNIST, 10,000 images, 10 LeNets; CIFAR-10: six minutes
+    python -m experiments.ood cpu                           MNIST, 10,000 images, 10 LeNets; CIFAR-10: minutes
     python -m experiments.ood paper                         MNIST in full, 20 LeNets; CIFAR-10
 
 Half of the test images are the familiar ones. The other half is the source of unfamiliar ones, of equal number in each set:
