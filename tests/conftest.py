@@ -39,7 +39,7 @@ install_import_hook(
 
 from hullx.data import load
 
-# The memory maps of compiled programs; Linux allows 65,530 in a process, jit(project) takes 1,300, and the one too many is a
+# Memory maps of compiled programs. Linux allows 65,530 in a process, and jit(project) takes 1,300; more end the process with a
 # segmentation fault.
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000

@@ -4,7 +4,7 @@
     python -m experiments.bench_disk cpu                    1,000,000 points of 768 numbers (3 GB), 1,000 queries
 
 Points and queries are drawn from one Gaussian law, in rotated axes. Its standard deviations fall as 1/i, much as those of
-embeddings do. The points are a float32 `.npy` file, opened as a memory map. The sweep runs in a process of its own: its seconds
+embeddings do. The points are a float32 `.npy` file, opened as a memory map. The sweep runs in a separate process: its seconds
 include compilation, and its memory is the process's peak. "Floor" is the time of two passes over the file, each with one
 float32 product of all queries with all points.
 """
@@ -58,7 +58,7 @@ def write_points(folder: Path, config: Config) -> None:
 
 
 def sweep_in_process(folder: Path, config: Config) -> dict[str, float]:
-    """Write points, sweep them in a process of its own, and delete them: what `disk_sweep` prints."""
+    """Write points, sweep them in a separate process, and delete them: what `disk_sweep` prints."""
     folder.mkdir(parents=True, exist_ok=True)
     points, queries = folder / "points.npy", folder / "queries.npy"
     try:

@@ -20,9 +20,9 @@ hullx solves the 8 queries of a problem as one batch, at rtol = 10^-6, and its s
 one, in float64, at the smallest tolerances that they reach (`optional_peers.TIGHT`); those that compile solve the first query
 once before. Peers that are not installed are left out: `pip install -e '.[bench]'` and `pip install jaxnnls moreau mlsynth`.
 
-    python -m experiments.bench_hard                    hullx.sweep and SciPy's nnls, small problems: 20 seconds
-    python -m experiments.bench_hard cpu                72 problems in each class, hullx and peers: six minutes
-    python -m experiments.bench_hard paper              144 problems in each class, all peers, a minute for each: two hours
+    python -m experiments.bench_hard                    hullx.sweep and SciPy's nnls, small problems: under a minute
+    python -m experiments.bench_hard cpu                72 problems in each class, hullx and peers: not timed yet
+    python -m experiments.bench_hard paper              144 problems in each class, all peers, a minute for each: not timed yet
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def record_class(
         record, count = partial(run.record, data=name, group=solver), len(job.seconds)
         dtype, proved = HULLX[solver][1] if solver in HULLX else np.float64, Bounds(*np.moveaxis(job.bounds, 2, 0))
         fine = solved(proved, spreads[:count, None], dtype)
-        # Accurate, whoever proves it: by the largest lower bound that any answer proves.
+        # Right by the largest lower bound that any solver's answer proves.
         right = solved(proved._replace(lower=best[:count]), spreads[:count, None], dtype)
         record(SOLVED, fine.all(1))
         record(RIGHT, right.all(1))

@@ -1,4 +1,4 @@
-"""One sweep over points on disk, in a process of its own, for `bench_disk`: its seconds, its memory, and its floor."""
+"""One sweep over points on disk, in a separate process, for `bench_disk`: its seconds, its memory, and its floor."""
 
 from __future__ import annotations
 

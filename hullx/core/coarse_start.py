@@ -83,17 +83,17 @@ def coarse_of_hull(hull: Hull) -> CoarsePoints | None:
 def coarse_of_chunks(chunks: Chunks, frame: Frame) -> CoarsePoints | None:
     """Points on disk in their principal directions, in one pass; None in low dimension, and if they need too much memory."""
     count = min(DIMENSION, BYTES // (4 * chunks.padded))
-    if count < FEWEST or chunks.dimension < 2 * count:
+    if count < FEWEST or chunks.dimension < WORTHWHILE:
         return None
     sample = chunks.rows(np.linspace(0, chunks.count - 1, min(chunks.count, SAMPLE)).astype(np.int64))
     directions = principal_basis(np.asarray(frame.place(sample), np.float32), count)
-    rows, squares = aligned((chunks.padded, count)), np.full(chunks.padded, np.inf, np.float32)
+    rows, squares = aligned((chunks.padded, count)), np.empty(chunks.padded, np.float32)
     for start, chunk in chunks:
         for first in range(0, len(chunk), PIECE):
             here = slice(start + first, start + min(first + PIECE, len(chunk)))
             np.matmul(frame.place(chunk[first : first + PIECE]).astype(np.float32), directions, out=rows[here])
             squares[here] = np.square(rows[here]).sum(1) / 2
-    squares[chunks.count :] = np.inf
+    squares[chunks.count :] = np.inf  # as `Hull.half_squares` of padding
     return _coarse_points(directions, jnp.asarray(rows), jnp.asarray(squares), frame, chunks.count)
 
 

@@ -98,7 +98,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         jax.enable_x64(True),
         show_progress(title, len(checked_input.queries), "queries", shown=bool(progress)) as report,
     ):
-        problem = _problem(checked_input, mesh)
+        several = warm_start is None and len(checked_input.queries) > FEW
+        problem = _problem(checked_input, mesh, several)
         limit = step_limit(checked_input.n, checked_input.dimension) if max_iter is None else max_iter
         earlier, goal = None if warm_start is None else _start(warm_start), Goal(rtol, limit)
 
@@ -118,9 +119,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         return in_batches(Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally)
 
 
-def _problem(points: Input, mesh: Mesh | None) -> Problem:
-    """The problem with points on a mesh, on disk, or on the default device."""
-    several = len(points.queries) > FEW
+def _problem(points: Input, mesh: Mesh | None, several: bool) -> Problem:
+    """The problem with points on a mesh, on disk, or on the default device; for several queries, with a coarse start."""
     if mesh is None and not points.chunked:
         hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
         hull = in_dtype(hull, points.dtype)
