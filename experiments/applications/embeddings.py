@@ -87,7 +87,7 @@ class Config(runs.Config):
 
 CPU = Config(data=(Sample("mnist:60000:500"),), network="lenet", epochs=2, docstrings=True, rtol=1e-4)
 PRESETS = {
-    "smoke": Config(components=(2, 4, 16, 32)),
+    "smoke": Config(components=(2, 4)),
     "cpu": CPU,
     "paper": replace(CPU, data=(Sample("mnist"), Sample("cifar10")), network="cnn", epochs=30),
 }

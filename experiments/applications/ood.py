@@ -5,7 +5,7 @@ Hull distance is measured in pixels, in the last hidden layer, and there with fe
 et al. 2018), maximum softmax (Hendrycks and Gimpel 2017), energy (Liu et al. 2020) and ViM (Wang et al. 2022). All use familiar
 training images alone; nothing is tuned. k = 1 is added, because the hull distance is at most that to the nearest image.
 
-    python -m experiments.ood                               digits, 10 MLPs, seconds, no download
+    python -m experiments.ood                               digits, 3 MLPs, seconds, no download
     python -m experiments.ood cpu                           MNIST, 10,000 images, 10 LeNets; CIFAR-10: minutes
     python -m experiments.ood paper                         MNIST in full, 20 LeNets; CIFAR-10
 
@@ -85,7 +85,7 @@ class Config(runs.Config):
 
 GREY = (Sample("cifar10:1"),)
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(data=Sample("digits:300:100"), networks=3),
     "cpu": Config(data=Sample("mnist:10000:1000"), others=GREY, network="lenet", epochs=5),
     "paper": Config(data=Sample("mnist"), others=GREY, network="lenet", networks=20, epochs=20),
 }

@@ -81,7 +81,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(repetitions=2),
     "cpu": Config(tables=EMBEDDED, explained=600),
     "paper": Config(tables=EMBEDDED, repetitions=100, explained=600),
 }

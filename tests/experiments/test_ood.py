@@ -174,7 +174,7 @@ def test_what_cannot_be_measured_gets_one_line(arguments: tuple[str, ...], messa
 @pytest.mark.experiment
 def test_the_experiment(tmp_path: Path) -> None:
     results = runs.Results(started(ood.experiment.main, "--out", tmp_path).folder)
-    assert results.total("undecided") == (0, (1 + 2 * 10) * 7 * 80)
+    assert results.total("undecided") == (0, (1 + 2 * 3) * 7 * 50)
     assert {path.name for path in (results.folder / "figures").glob("*.png")} == {"auroc.png", "images.png"}
     gains = [row.value for row in results.select(quantity=ood.GAIN)]
     assert len(gains) == 10

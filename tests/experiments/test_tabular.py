@@ -132,7 +132,7 @@ def test_tabular(tmp_path: Path) -> None:
     share = counts["share"][counts["kind"] == tabular.ROWS]
     assert (np.diff(share) > 0).all()
     assert share[-1] == results.estimate(tabular.OUTSIDE, group=tabular.ROWS).value
-    assert results.total("undecided", group=tabular.ROWS) == (0, 1500)
+    assert results.total("undecided", group=tabular.ROWS) == (0, 300)
     assert results.claims[-1]["verdict"] == runs.UNSETTLED  # one table
     figures = {path.name for path in (results.folder / "figures").glob("*.png")}
     assert figures == {"features.png", "losses.png", "iris-features.png"}
