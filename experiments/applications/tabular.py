@@ -81,7 +81,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(repetitions=2),
+    "smoke": Config(repetitions=2, explained=30),
     "cpu": Config(tables=EMBEDDED, explained=600),
     "paper": Config(tables=EMBEDDED, repetitions=100, explained=600),
 }
