@@ -7,7 +7,7 @@
 The products are in float32, but the certificate is more precise. A float32 score has an error of at most γ_d ‖x‖. So the best
 candidates are scored again from the raw points (`core.precision`), and all other points enter with the bound of their score.
 If the face next to a query has more points than there are candidates, that bound leaves the query undecided. In extended
-precision all points are therefore scored precisely.
+precision all points are therefore scored precisely, unless the candidates suffice (`scores.worst_violators`).
 """
 
 from __future__ import annotations

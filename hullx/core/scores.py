@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
+from hullx import certificate
 from hullx.core.hull import Frame
 from hullx.core.precision.slices import EXTENDED
 from hullx.numerics.loops import loop_start
@@ -20,6 +21,8 @@ from hullx.types import Array
 # Scores are first reduced to maxima over groups of rows, so that top_k sorts a sixteenth of them (measured: twice as fast at
 # n = 60,000 as top_k on all).
 GROUP = 16
+# At least this many points per candidate: with fewer, all are scored in extended precision, without a first selection.
+FEW = 16
 # Maximum bytes of points in float64 at once.
 CHUNK_BYTES = 2**26
 # Maximum bytes of slices at once.
@@ -34,10 +37,10 @@ def nearness(
 
 
 def scores_in_double(frame: Frame, points: Float[Array, "n d"], vectors: Float[Array, "b d"]) -> Float[Array, "b n"]:
-    """⟨x_j, v⟩ of raw points for each v, in float64, by chunks of points."""
+    """⟨x_j, v⟩ of raw points for each v, in its dtype (float64 if that is available), by chunks of points."""
 
     def scores(rows: Array) -> Array:
-        return jnp.matmul(frame.place(rows.astype(jnp.float64)), vectors.T, precision="highest")
+        return jnp.matmul(frame.place(rows.astype(vectors.dtype)), vectors.T, precision="highest")
 
     return in_chunks(points, max(CHUNK_BYTES // (8 * points.shape[1]), 1), scores).T
 
@@ -54,6 +57,9 @@ def worst_violators(
 ) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
     """The points that violate each query's slab most (or come nearest to that), in extended precision.
 
+    A product in the arithmetic's own dtype scores all points. Only those with the highest scores are scored in extended
+    precision, unless the error of the product could hide a larger violation.
+
     Args:
         points: raw, n ≥ count.
         queries: raw.
@@ -61,17 +67,38 @@ def worst_violators(
         excluded, n: as for `without`.
 
     Returns:
-        Violations (minus `Slices.slack`) in descending order, and rows.
+        Violations (minus `Slices.slack`) in descending order, and rows; the first violation is the largest of all points.
     """
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    size = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1)
+    size, d = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1), points.shape[1]
 
-    def one(query: Array, along: Any, excluded: Array | None) -> tuple[Array, Array]:
-        found = in_chunks(points, size, lambda rows: EXTENDED.slack(frame, query, rows.astype(wide), along))
-        values, rows = lax.top_k(without(-found[None], None if excluded is None else excluded[None], n)[0], count)
+    def violation(rows: Array, query: Array, along: Any) -> Array:
+        return -EXTENDED.slack(frame, query, rows.astype(wide), along)
+
+    def of_all(query: Array, along: Any, excluded: Array | None) -> tuple[Array, Array]:
+        found = in_chunks(points, size, lambda rows: violation(rows, query, along))
+        values, rows = lax.top_k(without(found[None], None if excluded is None else excluded[None], n)[0], count)
         return values, rows
 
-    return jax.vmap(one)(queries.astype(wide), along, excluded)
+    if len(points) < FEW * count:
+        return jax.vmap(of_all)(queries.astype(wide), along, excluded)
+    scores, candidates = top(without(scores_in_double(frame, points, along.slices.sum(1)), excluded, n), count)
+    # Twice the error of a score: γ covers placing the row, rounding the residual to one number, and the sum. The residual's
+    # largest entry is about 1, so its length is at most √d.
+    lost = certificate.underflow(d, d, frame.scale, frame.centre.dtype, wide) * d**0.5
+    error = 2 * certificate.score_error(d + 16, 1.01 * frame.radius * along.length.high, wide) + 2 * lost
+
+    def one(given: tuple[Any, ...]) -> tuple[Array, Array]:
+        query, along, excluded, scores, rows, error = given
+        found = jnp.where(scores > -jnp.inf, violation(points[rows], query, along), -jnp.inf)
+        values, order = lax.top_k(found, count)
+        # Violations are scores minus a constant, so no other point's violation is larger than this.
+        others = scores[-1] - scores[order[0]] + values[0] + error
+        # Without a residual, as for queries that are not active, there is no bound.
+        enough = (others < values[0]) | (along.length.high < 0.25)
+        return lax.cond(enough, lambda: (values, rows[order].astype(jnp.int32)), lambda: of_all(query, along, excluded))
+
+    return lax.map(one, (queries.astype(wide), along, excluded, scores, candidates, error))
 
 
 def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Array, "b"], along: Any) -> Float[Array, "b"]:
@@ -100,7 +127,17 @@ def in_chunks(points: Float[Array, "n d"], size: int, function: Callable[[Array]
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The `count` largest scores of each query, in descending order, and their columns; exact, in two steps."""
+    """The `count` largest scores of each query, in descending order, and their columns; exact, in two steps.
+
+    In float64 (whose top_k takes six times as long on a CPU) the differences from the largest score are ordered in float32. So
+    the columns are those of the largest scores up to 6e-8 of that difference, and scores are raised, by as little, to a bound
+    of all others.
+    """
+    if scores.dtype == jnp.float64:
+        largest = jnp.maximum(scores.max(1, keepdims=True), jnp.finfo(jnp.float64).min)  # −∞ if all rows are excluded
+        gaps, columns = top((scores - largest).astype(jnp.float32), count)
+        bound = largest + gaps[:, -1:].astype(jnp.float64) * (1 - 2.0**-22)
+        return jnp.maximum(jnp.take_along_axis(scores, columns, 1), bound), columns
     # Without the barriers, XLA recomputes parts of this for each use (measured in loops: twice as slow overall). One barrier
     # around both arrays makes XLA abort when it partitions top_k over devices.
     values, columns = _top(scores, count)

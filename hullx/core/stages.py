@@ -21,8 +21,10 @@ from hullx.types import Array
 # much in compilation.
 FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
-# The stages with more precision: the first capacity, its growth from stage to stage, and extra rows.
-FIRST_LATER, GROWTH_LATER, EXTRA_LATER = 128, 4, 128
+# The stages with more precision: the first capacity, and its growth from stage to stage. Extra rows of pools: in extended
+# precision, half as many take half the time near a hull, and 32 leave more queries undecided.
+FIRST_LATER, GROWTH_LATER = 128, 4
+EXTRA_FLOAT64, EXTRA_EXTENDED = 128, 64
 # The last stage may have up to this factor more slots, which saves one more stage.
 LAST_STAGE_FACTOR = 1.5
 # Under tracing: the capacity of one small stage, and extra rows of a second one for any support.
@@ -119,10 +121,8 @@ def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[
     grown = [FIRST_LATER]
     while grown[-1] < most:
         grown.append(GROWTH_LATER * grown[-1])
-    for method in (Method.FLOAT64, Method.EXTENDED):
-        found += [
-            Stage(size, size + EXTRA_LATER, method, min(batch, SMALLEST_BATCH), most) for size in _capacities(grown, most)
-        ]
+    for method, extra in ((Method.FLOAT64, EXTRA_FLOAT64), (Method.EXTENDED, EXTRA_EXTENDED)):
+        found += [Stage(size, size + extra, method, min(batch, SMALLEST_BATCH), most) for size in _capacities(grown, most)]
     return [_fit(stage, independent, rows) for stage in found]
 
 
@@ -157,7 +157,7 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
         found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
     extended = most == first if setup.extended is None else setup.extended
     if extended:
-        found.append(Stage(most, most + EXTRA_LATER, Method.EXTENDED, later, most))
+        found.append(Stage(most, most + EXTRA_EXTENDED, Method.EXTENDED, later, most))
     return [_fit(stage, independent, rows) for stage in found]
 
 

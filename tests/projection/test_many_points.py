@@ -1,0 +1,41 @@
+"""lower ≤ true distance ≤ distance, in rational arithmetic, where extended precision scores only some of many points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from judge import Verdict, judged
+from near_faces import Near, near
+
+import hullx
+from hullx.core import driver, stages
+from hullx.core.scores import FEW
+from hullx.core.stages import Method
+
+INNER = 1200
+
+
+def with_inner_points(problem: Near, seed: int) -> Near:
+    """The problem with points near its facets, most of them inside, so that the hull has as many points as selection needs."""
+    rng, points = np.random.default_rng(seed), problem.points.astype(np.float64)
+    weights = rng.dirichlet(np.full(len(points), 0.05), INNER)
+    inner = points.mean(0) + rng.choice([1 - 1e-3, 1 - 1e-9, 1], (INNER, 1)) * (weights @ points - points.mean(0))
+    return Near(problem.queries, np.concatenate([problem.points, inner.astype(problem.points.dtype)]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_brackets_hold(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = stages.host_stages(INNER, 3, rows=INNER, batch=8, setup=stages.Setup())
+    last = [stage for stage in plan if stage.method is Method.EXTENDED]
+    assert all(FEW * stage.candidates <= INNER for stage in last)
+    found = Verdict()
+    for seed in range(3):
+        problem = with_inner_points(near(seed, 3, dtype), seed)
+        found = found.plus(judged(problem, hullx.sweep(*problem, progress=False)))
+    monkeypatch.setattr(driver, "host_stages", lambda *_, **__: last)
+    for seed in range(3, 5):
+        problem = with_inner_points(near(seed, 3, dtype), seed)
+        found = found.plus(judged(problem, hullx.sweep(*problem, progress=False)))
+    assert found.above == found.below == found.loose == 0
+    assert found.queries > 100
+    assert found.share < 0.1
