@@ -76,7 +76,7 @@ def solve(
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
     # A single query is limited by reading the points, which one program reads least often.
     few = start is None and (m == 1 or (few and problem.coarse is None))
-    if few and excluded is None:
+    if few and isinstance(source, DeviceSource) and excluded is None:
         excluded = np.full(m, -1, np.int32)  # with and without excluded rows, small problems share programs
 
     def run(part: slice, tally: Tally) -> Projection:
