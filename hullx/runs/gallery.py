@@ -51,10 +51,11 @@ def keep(folder: Path, results: Path) -> Path:
 
 
 def stale(folder: Path) -> list[Path]:
-    """The kept results below a folder that come from other code than their experiment has now."""
+    """The kept results below a folder that come from other code than their experiment has now, or from unknown code."""
     found = []
-    for path in sorted(folder.rglob(f"results/*/{PROVENANCE}")):
-        known = json.loads(path.read_text())
+    for path in sorted(folder.rglob(f"results/*/{RESULTS}")):
+        file = path.with_name(PROVENANCE)
+        known = json.loads(file.read_text()) if file.exists() else {}
         if "code" not in known or known["code"] != code_hash(known["module"]):
             found.append(path.parent)
     return found

@@ -36,6 +36,9 @@ def test_the_gallery_is_made_from_kept_files(tmp_path: Path) -> None:
     known = json.loads((kept / "provenance.json").read_text())
     (kept / "provenance.json").write_text(json.dumps(known | {"code": "another"}))
     assert hullx_runs("stale", tmp_path).out == f"{kept}\n1 kept results come from other code\n"
+    (kept / "provenance.json").unlink()  # as runs of earlier versions
+    assert hullx_runs("stale", tmp_path).out == f"{kept}\n1 kept results come from other code\n"
+    (kept / "provenance.json").write_text(json.dumps(known))
     (kept / "plain.csv").write_text("x,y\n1,2\n")
     page = tmp_path / "README.md"
     places = [
