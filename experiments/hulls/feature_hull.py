@@ -151,9 +151,9 @@ def figures(results: runs.Results) -> plotting.Figures:
                 found = np.array([results.estimate(quantity, group=group, seed="")[:3] for group in groups])
                 bars, look = np.abs(found[:, 1:] - found[:, :1]).T, {"color": colour, "marker": "o", "markersize": 4}
                 place.errorbar(np.arange(len(groups)), found[:, 0], bars, label=state, capsize=2, **look)
-                place.set(ylabel=quantity.replace("÷", "distance ÷"), ylim=(0, 1.02 if place is column[0] else None))
                 place.set_xticks(np.arange(len(groups)), [group.split(", ", 2)[2].replace(" (", "\n(") for group in groups])
-        column[0].set_title(name)
+        column[0].set(title=name, ylabel="share outside in all networks", ylim=(0, 1.02))
+        column[1].set(ylabel="distance ÷ mean pairwise distance", ylim=(0, None))
         column[1].legend()
     yield "layers", drawn
     title = f"{short}: test images in the last hidden layer of one network"
