@@ -137,7 +137,7 @@ def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Arra
         queries: raw, (b, d).
         directions: (b, d), of length 1.
         upper: upper bounds of the distances, (b,).
-        scores: computed scores of the candidates, in descending order; no other point has a larger one.
+        scores: computed scores of the candidates; no other point has a larger one than the last.
         rows: number of points, including padding.
     """
     if scores.shape[1] >= rows:

@@ -67,7 +67,8 @@ def worst_violators(
         excluded, n: as for `without`.
 
     Returns:
-        Violations (minus `Slices.slack`) in descending order, and rows; the first violation is the largest of all points.
+        Violations (minus `Slices.slack`) in descending order, and rows. The first violation is the largest of all points,
+        unless the residual is shorter than 1/4, where `Slices.lower_bound` is 0.
     """
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     size, d = max(SLICE_BYTES // (8 * wide.itemsize * points.shape[1]), 1), points.shape[1]
@@ -92,10 +93,9 @@ def worst_violators(
         query, along, excluded, scores, rows, error = given
         found = jnp.where(scores > -jnp.inf, violation(points[rows], query, along), -jnp.inf)
         values, order = lax.top_k(found, count)
-        # Violations are scores minus a constant, so no other point's violation is larger than this.
-        others = scores[-1] - scores[order[0]] + values[0] + error
-        # Without a residual, as for queries that are not active, there is no bound.
-        enough = (others < values[0]) | (along.length.high < 0.25)
+        # Every other point's score is below the best point's by more than the errors of both. Without a residual, as for
+        # queries that are not active, there is no bound.
+        enough = (scores[-1] + error < scores[order[0]]) | (along.length.high < 0.25)
         return lax.cond(enough, lambda: (values, rows[order].astype(jnp.int32)), lambda: of_all(query, along, excluded))
 
     return lax.map(one, (queries.astype(wide), along, excluded, scores, candidates, error))
@@ -123,15 +123,15 @@ def in_chunks(points: Float[Array, "n d"], size: int, function: Callable[[Array]
 
     shape = jax.eval_shape(function, points[:chunk])
     empty = jnp.zeros((n, *shape.shape[1:]), shape.dtype)
-    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points))
+    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points, function(points[:1])))
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:
-    """The `count` largest scores of each query, in descending order, and their columns; exact, in two steps.
+    """The `count` largest scores of each query, and their columns, in two steps; the last value bounds all other scores.
 
-    In float64 (whose top_k takes six times as long on a CPU) the differences from the largest score are ordered in float32. So
-    the columns are those of the largest scores up to 6e-8 of that difference, and scores are raised, by as little, to a bound
-    of all others.
+    In float32 exact, and in descending order. In float64, whose top_k takes six times as long on a CPU, differences from the
+    largest score are ordered in float32: columns are those of the largest scores up to 6e-8 of that difference, and scores are
+    raised to the bound, by at most 4e-7 of it. Differences must be below float32's maximum.
     """
     if scores.dtype == jnp.float64:
         largest = jnp.maximum(scores.max(1, keepdims=True), jnp.finfo(jnp.float64).min)  # −∞ if all rows are excluded

@@ -32,6 +32,8 @@ def test_top_in_float64_bounds_all_other_scores(spread: float, rng: np.random.Ge
         scores = 0.7 + spread * rng.normal(size=(4, rows))
         scores[1, : rows // 2] = -np.inf  # as excluded rows and padding
         scores[2] = -np.inf
+        scores[3] = 1e-8 * spread * rng.normal(size=rows)  # equal in float32, as differences from 1
+        scores[3, 0] = 1
         values, columns = map(np.asarray, jax.jit(top, static_argnums=1)(jnp.asarray(scores), 40))
         assert all(len(set(row)) == 40 for row in columns)
         assert np.isneginf(values[2]).all()
