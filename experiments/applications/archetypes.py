@@ -12,7 +12,7 @@ within 1%. It is below NMF (its parts need not resemble data, and its weights ne
 per image).
 
     python -m experiments.archetypes                        300 digits, seconds, no download
-    python -m experiments.archetypes cpu                    digits and 5,000 images of MNIST, 10 archetypes, 17 minutes
+    python -m experiments.archetypes cpu                    digits and 1,000 images of MNIST, 10 archetypes, many minutes
     python -m experiments.archetypes paper                  more starts, 20,000 images of MNIST
 """
 
