@@ -24,7 +24,7 @@ Fixed before the run:
   mean over tables. Fewer than ten tables settle nothing about tables.
 The share outside cannot fall when features are added, so its growth has no verdict.
 
-    python -m experiments.tabular                           iris, 20 seconds, no download
+    python -m experiments.tabular                           wine, 20 seconds, no download
     python -m experiments.tabular cpu                       four tables, 2 minutes
     python -m experiments.tabular paper                     100 repetitions instead of 10
     python -m experiments.tabular cpu --csv FILE --target COLUMN
@@ -81,7 +81,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(repetitions=2, explained=30),
+    "smoke": Config(tables=("wine",), repetitions=2, explained=30),
     "cpu": Config(tables=EMBEDDED, explained=600),
     "paper": Config(tables=EMBEDDED, repetitions=100, explained=600),
 }

@@ -1,8 +1,8 @@
 """What do derivatives of hull distances cost, compared with the value alone?
 
 The value and each derivative take turns, so a drifting machine speed does not bias their ratio. The table has the median of
-the ratios of neighbouring calls. Expected on every problem: value and gradient of the distance cost at most 1.2 × the value, a
-Jacobian-vector product of the point at most 1.5 × the point.
+the ratios of neighbouring calls: 11 pairs, or as many as fit into two seconds. Expected on every problem: value and gradient
+of the distance cost at most 1.2 × the value, a Jacobian-vector product of the point at most 1.5 × the point.
 
     python -m experiments.bench_derivatives             digits, a minute
     python -m experiments.bench_derivatives cpu         and MNIST at two sizes, in both precisions, 12 minutes
@@ -34,12 +34,16 @@ class Config(runs.Config):
     Attributes:
         data: data sets with numbers of points and queries, such as digits:1437:64.
         dtypes: dtypes of the data and of all arithmetic.
-        repeats: number of calls of each function.
+        repeats: least number of pairs of calls; fast calls go on for `SECONDS`.
     """
 
     data: tuple[Sample, ...] = (Sample("digits:1437:16"),)
     dtypes: tuple[str, ...] = ("float32",)
     repeats: int = 11
+
+
+# Fast calls vary most, so they are repeated for this long, at most `MOST` times.
+SECONDS, MOST = 2, 201
 
 
 PRESETS = {
@@ -97,6 +101,8 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
                         record("milliseconds for the value", 1000 * seconds)
                     record(derivative, ratios)
                     report(done * len(MEASURED) + i + 1)
+            # Each program takes memory maps, and a process has 65,530.
+            jax.clear_caches()
 
 
 def compare(
@@ -112,7 +118,8 @@ def compare(
     pair = jax.jit(ours), jax.jit(value)
     for function in pair:
         time_call(function)
-    seconds = np.array([[time_call(function) for function in pair] for _ in range(repeats)])
+    count = int(np.clip(SECONDS / sum(time_call(function) for function in pair), repeats, max(repeats, MOST)))
+    seconds = np.array([[time_call(function) for function in pair] for _ in range(count)])
     return seconds[:, 1], seconds[:, 0] / seconds[:, 1]
 
 

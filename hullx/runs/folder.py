@@ -183,7 +183,7 @@ def start(module: str, preset: str, config: C, out: Path, *, tensorboard: bool =
     folder = _new(out / module.rpartition(".")[2], f"{preset}-{datetime.now():%Y%m%d-%H%M%S}")
     settings = dataclasses.asdict(config)  # pyright: ignore[reportArgumentType]
     write_json(folder / CONFIG, {"module": module, "preset": preset, "settings": settings})
-    write_json(folder / PROVENANCE, provenance() | {"code": code_hash(module)})
+    write_json(folder / PROVENANCE, provenance() | {"code": code_hash(module, preset)})
     return Run(folder, config, board=board and board(folder / "tensorboard"))
 
 

@@ -56,7 +56,8 @@ def stale(folder: Path) -> list[Path]:
     for path in sorted(folder.rglob(f"results/*/{RESULTS}")):
         file = path.with_name(PROVENANCE)
         known = json.loads(file.read_text()) if file.exists() else {}
-        if "code" not in known or known["code"] != code_hash(known["module"]):
+        preset = path.parent.name.partition("-")[2]
+        if "code" not in known or known["code"] != code_hash(known["module"], preset):
             found.append(path.parent)
     return found
 

@@ -71,6 +71,6 @@ def _earlier(module: str, preset: str, out: Path) -> tuple[Path | None, Path | N
             known = run.json(PROVENANCE)
         except ResumeError:  # killed while the folder was created
             continue
-        if run.json(CONFIG)["preset"] == preset and known.get("code") == code_hash(module):
+        if run.json(CONFIG)["preset"] == preset and known.get("code") == code_hash(module, preset):
             finished, unfinished = (path.parent, None) if "seconds" in known else (finished, path.parent)
     return finished, unfinished

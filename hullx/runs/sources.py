@@ -13,14 +13,15 @@ from types import ModuleType
 from hullx.runs.modules import module_named
 
 
-def code_hash(name: str) -> str | None:
+def code_hash(name: str, preset: str) -> str | None:
     """A hash of a module's code and of all modules of its package that it imports; None if there is no such module.
 
-    Comments, docstrings, layout and functions named `figures` do not count, for no number depends on them. Modules of other
-    packages, such as hullx, do not count either.
+    Comments, docstrings, layout, functions named `figures` and other presets do not count, for no number depends on them.
+    Modules of other packages, such as hullx, do not count either.
 
     Args:
         name: of a module, such as "experiments.pixel_hull", that can be imported.
+        preset: the key of the settings used, in a dictionary named PRESETS.
     """
     try:
         first = module_named(name)
@@ -32,7 +33,7 @@ def code_hash(name: str) -> str | None:
         file = getattr(module, "__file__", None)
         if file is None or module.__name__ in seen:
             continue
-        seen[module.__name__] = tree = _what_computes(ast.parse(Path(file).read_bytes()))
+        seen[module.__name__] = tree = _what_computes(ast.parse(Path(file).read_bytes()), preset)
         waiting += _imported(module, tree)
     state = hashlib.blake2b(digest_size=16)
     # The module itself comes first: its name is __main__ while it runs, and its own name later.
@@ -58,10 +59,14 @@ def _imported(module: ModuleType, tree: ast.Module) -> Iterator[ModuleType]:
                 yield sys.modules[name]
 
 
-def _what_computes(tree: ast.Module) -> ast.Module:
-    """A module without docstrings and figures."""
+def _what_computes(tree: ast.Module, preset: str) -> ast.Module:
+    """A module without docstrings, figures and other presets."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PRESETS" and isinstance(node.value, ast.Dict):
+            entries = zip(node.value.keys, node.value.values, strict=True)
+            chosen = [(key, value) for key, value in entries if not isinstance(key, ast.Constant) or key.value == preset]
+            node.value = ast.Dict([key for key, _ in chosen], [value for _, value in chosen])
     tree.body = [node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name == "figures")]
     return tree
