@@ -44,7 +44,7 @@ def a_round(queries: jax.Array, points: jax.Array) -> QueryState:
     rows = jnp.zeros((8, 45), jnp.int32)
     state = init(rows[:, 0], queries, rows, np.float64)
     source = ArraySource(hull_of(points, len(points), rows=len(points)))
-    return rounds.advance(source, state, rows[:, 0] == 0, Goal(1e-6, 100), stage=Stage(13, 45, Method.FLOAT32, 8, 13))
+    return rounds.advance(source, state, rows[:, 0] == 0, Goal(1e-6, 100, 13), stage=Stage(13, 45, Method.FLOAT32, 8))
 
 
 def module(function: Callable, *arguments: jax.Array, platform: str) -> str:

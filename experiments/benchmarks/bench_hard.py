@@ -168,7 +168,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     yield "solved", drawn
 
     sizes = results.config["sizes"]
-    times = np.log10([row.value for row in results.rows if row.quantity.startswith(SECONDS)])
+    times = np.log10([row.value for row in results.rows if row.quantity.startswith(SECONDS) and np.isfinite(row.value)])
     title = "Seconds per query on hard problems: median of each class, by number of points"
     drawn, axes = plotting.figure(1, len(sizes), title=title, size=(2.5 + 2.6 * len(sizes), 1.6 + 0.36 * len(solvers)))
     for place, n in zip(axes[0], sizes, strict=True):

@@ -73,7 +73,7 @@ class Config(runs.Config):
 
 SIZES: dict[str, Any] = {"sides": (1, 2, 3, 4, 5, 6, 7), "components": tuple(PUBLISHED)}
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(sides=(4,), components=(16,), embeddings=(16,)),
     "cpu": Config(data=(Sample("mnist"),), **SIZES, embeddings=tuple(PUBLISHED), epochs=1),
     "paper": Config(
         data=(Sample("mnist"), Sample("cifar10")), **SIZES, embeddings=(*PUBLISHED, 50, 100, 128), epochs=10, seeds=3

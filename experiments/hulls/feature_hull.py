@@ -10,7 +10,7 @@ in the hull of features called c are called c; hulls of features called differen
 it; the nearest boundary is at min_j margin_j / ‖w_c − w_j‖. Jia et al. (arXiv 1904.01399): the nearest class hull classifies
 as well as the network. "As well" means within 2 points, fixed before the run.
 
-    python -m experiments.feature_hull                      digits, 2 MLPs, seconds, no download
+    python -m experiments.feature_hull                      digits, an MLP, seconds, no download
     python -m experiments.feature_hull cpu                  MNIST, 10,000 × 300, 3 LeNets and 3 ResNets: 15 minutes
     python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
     python -m experiments.feature_hull cpu --networks lenet --checkpoint FOLDER    a folder of `hullx.training.fit`, no training
@@ -68,7 +68,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(seeds=1),
     "cpu": Config(data=Sample("mnist:10000:300"), networks=("lenet", "resnet"), seeds=3, epochs=5),
     "paper": Config(data=Sample("mnist"), networks=("cnn", "resnet"), seeds=5, epochs=30, samples=10_000),
 }

@@ -78,7 +78,7 @@ class Config(runs.Config):
 
 CPU = Config(data=Sample("mnist:10000:2000"), network="lenet", seeds=12, epochs=4, bottlenecks=(2, 4, 8, 16), steps=2000)
 FULL = replace(CPU, data=Sample("mnist"), network="cnn", seeds=20, epochs=10, bottlenecks=(2, 3, 4, 6, 8, 12, 16), steps=20_000)
-PRESETS = {"smoke": Config(), "cpu": CPU, "paper": FULL}
+PRESETS = {"smoke": Config(bottlenecks=(2,)), "cpu": CPU, "paper": FULL}
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:

@@ -5,7 +5,7 @@ Pesenti and LeCun, arXiv 2110.09485, figure 1). As d → ∞ and for any ε > 0,
 their hull with probability → 1 for n = 2^(d/2) d^−ε, and → 0 for n = 2^(d/2) d^(3/4 + ε) (Bárány and Füredi 1988). arXiv
 2110.09485 quotes this as its theorem 1: a new sample is inside if n ≫ 2^(d/2) / d.
 
-    python -m experiments.membership                        200 trials, seconds
+    python -m experiments.membership                        100 trials, seconds
     python -m experiments.membership cpu                    2,000 trials, about seven minutes on 2 cores
     python -m experiments.membership paper                  10,000 trials, up to 20 dimensions, hours
 
@@ -74,7 +74,11 @@ class Config(runs.Config):
 GRID = Config(counts=(8, 16, 32, 64, 128, 256, 512), dimensions=(1, 2, 3, 5, 8, 12), ambient=(5, 8, 12), at=256)
 CPU = replace(GRID, trials=2000, symmetric=(1, 2, 3, 5, 10), ball=(8, 10, 12, 14), ball_trials=200, timed=10_000)
 LARGE: dict[str, Any] = {"counts": (*GRID.counts, 1024), "dimensions": (*GRID.dimensions, 20), "ball": (8, 12, 16, 20)}
-PRESETS = {"smoke": Config(), "cpu": CPU, "paper": replace(CPU, trials=10_000, ball_trials=400, **LARGE)}
+PRESETS = {
+    "smoke": Config(trials=100, counts=(16, 64), dimensions=(2, 12), ball_trials=32),
+    "cpu": CPU,
+    "paper": replace(CPU, trials=10_000, ball_trials=400, **LARGE),
+}
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:

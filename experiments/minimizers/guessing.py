@@ -78,7 +78,7 @@ class Config(runs.Config):
 
 MNIST = Config(data=Sample("mnist"), sets=12, images=(2, 4, 8), shapes=tuple(SHAPES)[1:], compared=4, wanted=10)
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(wanted=1, budget=512, members=4, steps=20),
     "cpu": replace(MNIST, budget=10_000, members=16, steps=200),
     "paper": replace(MNIST, sets=50, images=(2, 4, 8, 16, 32), compared=8, budget=20_000_000, members=256, steps=2000),
 }

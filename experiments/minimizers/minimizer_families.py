@@ -85,7 +85,7 @@ FAMILIES = {
     "poisoned, twice as many": Recipe(poison=2.0),
 }
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(families=("Adam", "poisoned, half as many")),
     "cpu": Config(data=Sample("mnist:3000:3000"), points=1000, queries=300, families=tuple(FAMILIES), members=12, epochs=400),
     "paper": Config(data=Sample("mnist:15000"), points=5000, queries=1000, families=tuple(FAMILIES), members=40, epochs=1000),
 }

@@ -3,7 +3,7 @@
 Claims (arXiv 2203.10366, 2101.09849): the training loss has infinitely many minimizers near zero, few of which generalize;
 they agree inside the hull of the training set and disagree outside.
 
-    python -m experiments.minimizers                        digits, 3 families of 3 networks, seconds
+    python -m experiments.minimizers                        digits, 2 families of 3 networks, seconds
     python -m experiments.minimizers cpu                    MNIST, 1,000 training images, 13 families of 12, minutes
     python -m experiments.minimizers paper                  MNIST, 5,000 training images, 13 families of 40
 

@@ -4,7 +4,7 @@ Claim (arXiv 2203.10366): minimizers that generalize differ from the others in h
 set. Disagreement with other networks outside the hull needs no labels. Does it predict test error better than disagreement
 inside, or than margin, norm and flatness (Jiang et al. 2020)?
 
-    python -m experiments.predictors                        digits, 3 families of 3 networks, seconds
+    python -m experiments.predictors                        digits, 2 families of 3 networks, seconds
     python -m experiments.predictors cpu                    MNIST, 1,000 training images, 13 families of 12, minutes
     python -m experiments.predictors paper                  MNIST, 5,000 training images, 13 families of 40
 

@@ -3,7 +3,7 @@
 Claim (arXiv 2203.10366): all regimes reach zero training error; one of them generalizes because of what it makes networks do
 outside the hull.
 
-    python -m experiments.regime                            digits, 4 regimes of 3 networks, seconds
+    python -m experiments.regime                            digits, 2 regimes of 3 networks, seconds
     python -m experiments.regime cpu                        MNIST, 1,000 training images, 32 regimes of 4 networks, minutes
     python -m experiments.regime paper                      MNIST, 5,000 training images, 32 regimes of 20 networks
 
@@ -84,7 +84,7 @@ class Config(evaluation_setup.Config):
 
 CPU = Config(data=Sample("mnist:9000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(factors=("augmentation",)),
     "cpu": CPU,
     "paper": Config(data=Sample("mnist:45000"), points=5000, queries=1000, factors=tuple(FACTORS), members=20, epochs=1000),
 }

@@ -80,7 +80,7 @@ class Config(attack_setup.Config):
 MNIST: dict[str, Any] = {"network": "lenet", "trainings": TRAININGS, "budgets": (0.1, 0.3), "radii": (1.0, 3.0)}
 USUAL: dict[str, Any] = {"budgets": (8 / 255,), "radii": (0.5,), "steps": 20, "step": 2 / 255, "kinds": JUDGED}
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(kinds=JUDGED),
     "cpu": Config(data=Sample("mnist:10000:300"), epochs=10, epsilon=0.3, steps=40, step=0.01, **MNIST),
     "cifar10": Config(data=Sample("cifar10:50000:100"), **CIFAR, **USUAL),
     "paper": Config(data=Sample("mnist"), epochs=40, epsilon=0.3, steps=100, step=0.01, **MNIST),

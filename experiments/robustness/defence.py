@@ -68,7 +68,7 @@ class Config(attack_setup.Config):
 
 CPU = Config(data=Sample("mnist:20000:300"), network="lenet", epochs=6, points=1000, radius=0.1, steps=20, queries=100)
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(data=Sample("digits:1437:20"), points=100, steps=3, queries=3),
     "cpu": CPU,
     "paper": replace(CPU, data=Sample("mnist:60000:1000"), points=10_000, steps=40, queries=1000),
 }

@@ -57,7 +57,7 @@ class Config(attack_setup.Config):
 
 
 PRESETS = {
-    "smoke": Config(),
+    "smoke": Config(data=Sample("digits:1437:60"), classes=3, attacked=10),
     "cpu": Config(data=Sample("mnist:10000:300"), network="lenet", epochs=10, classes=5, attacked=50),
     "cifar10": Config(data=Sample("cifar10:50000:60"), classes=4, attacked=30, **CIFAR),
     "paper": Config(data=Sample("mnist"), network="lenet", epochs=20, classes=10, attacked=1000),

@@ -6,7 +6,7 @@ into a hull. Claim: the penalty moves the features of test images towards the hu
 more), at equal accuracy (at most one percent less). Networks with and without the penalty are paired and begin with the same
 weights.
 
-    python -m experiments.hull_penalty                      4 pairs, half a minute, mostly compilation
+    python -m experiments.hull_penalty                      2 pairs, half a minute, mostly compilation
     python -m experiments.hull_penalty cpu                  10 pairs, minutes
     python -m experiments.hull_penalty paper                30 pairs
 """
@@ -52,7 +52,11 @@ class Config(runs.Config):
     steps: int = 300
 
 
-PRESETS = {"smoke": Config(), "cpu": Config(networks=10, steps=1000), "paper": Config(networks=30, steps=1000)}
+PRESETS = {
+    "smoke": Config(networks=2, steps=60),
+    "cpu": Config(networks=10, steps=1000),
+    "paper": Config(networks=30, steps=1000),
+}
 
 
 class Classifier(nn.Module):

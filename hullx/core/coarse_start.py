@@ -18,7 +18,7 @@ from hullx.core.hull import SAMPLE, Coarse, Frame, Hull, half_squares
 from hullx.core.queue import Start, Work, run_queue
 from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.device import DeviceSource
-from hullx.core.stages import Method, Setup, batch_size, host_stages
+from hullx.core.stages import Method, Setup, batch_size, host_stages, largest_support
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.aligned import aligned
 from hullx.runs.progress import Tally
@@ -126,7 +126,7 @@ def coarse_start(
         placed = np.concatenate([frame.place(piece.astype(np.float64)).astype(np.float32) @ basis for piece in pieces])
     batch = batch_size(len(queries), source.batch, source.scored)
     # An unfinished support is a good enough start, so use only the first stage.
-    stages = host_stages(n, placed.shape[1], rows=source.rows, batch=batch, setup=Setup())[:1]
+    stages = host_stages(source.rows, placed.shape[1], batch=batch, setup=Setup())[:1]
     slots, m = stages[0].candidates, len(queries)
     found = Start(np.zeros((m, slots), np.int32), np.zeros((m, slots)), np.zeros((m, slots), np.int32), np.zeros(m, np.int32))
 
@@ -134,7 +134,7 @@ def coarse_start(
         for field, values in zip(found, (state.support, state.weights, state.candidates, state.steps), strict=True):
             field[state.row] = values
 
-    goal = goal._replace(rtol=max(RTOL, float(goal.rtol)))
+    goal = goal._replace(rtol=max(RTOL, float(goal.rtol)), most=largest_support(n, placed.shape[1], Setup()))
     assert stages[0].method is Method.FLOAT32
     run_queue(placed, Work(source, stages, goal, record, lambda done, certified: tally(0, 0)), excluded=excluded)
     return found

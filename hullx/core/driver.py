@@ -32,13 +32,12 @@ class Problem(NamedTuple):
     """A source of points, and the settings of the projection onto them.
 
     - source: the points.
-    - n, d: their number and dimension.
+    - d: their dimension, including columns of zeros.
     - coarse: the points in their principal directions, for a coarse start, or None.
     - setup: the solver's settings.
     """
 
     source: HostSource
-    n: int
     d: int
     coarse: CoarsePoints | None = None
     setup: Setup = Setup()
@@ -46,7 +45,7 @@ class Problem(NamedTuple):
 
 def on_device(hull: Hull, setup: Setup) -> Problem:
     """The problem of a prepared hull, on its device."""
-    return Problem(DeviceSource(hull), int(hull.n), hull.points.shape[1], coarse_of_hull(hull), setup)
+    return Problem(DeviceSource(hull), hull.points.shape[1], coarse_of_hull(hull), setup)
 
 
 def quiet(done: int, certified: int) -> None:
@@ -65,14 +64,16 @@ def solve(
     """Project queries in as many threads as the source allows; return NumPy arrays.
 
     Args:
-        queries: raw, (m, d).
+        queries: raw, (m, d), of as many columns as the points or fewer; missing columns are 0.
         start: the initial supports; None for the nearest points.
         tally: called with the numbers of finished and of certified queries.
         excluded: (m,) int32, for each query a row of the points that does not belong to its hull, or −1; None for no query.
     """
-    source, m, numbers = problem.source, len(queries), problem.source.rows * problem.d
+    source, (m, d), numbers = problem.source, queries.shape, problem.source.rows * problem.d
     if not m:
-        return empty(0, problem.d, queries.dtype)
+        return empty(0, d, queries.dtype)
+    if d < problem.d:
+        queries = np.pad(queries, ((0, 0), (0, problem.d - d)))
     few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
     # A single query is limited by reading the points, which one program reads least often.
     few = start is None and (m == 1 or (few and problem.coarse is None))
@@ -83,7 +84,9 @@ def solve(
         left_out = None if excluded is None else excluded[part]
         return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few, left_out)
 
-    return run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+    found = run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+    point, direction = (np.ascontiguousarray(field[:, :d]) for field in (found.point, found.direction))
+    return found._replace(point=point, direction=direction)
 
 
 def _solve_part(
@@ -97,7 +100,7 @@ def _solve_part(
 ) -> Projection:
     source, m = problem.source, len(queries)
     batch = batch_size(m, source.batch, source.scored)
-    stages = host_stages(problem.n, problem.d, rows=source.rows, batch=batch, setup=problem.setup)
+    stages = host_stages(source.rows, problem.d, batch=batch, setup=problem.setup)
     result = empty(m, problem.d, queries.dtype)
 
     def keep(state: QueryState) -> None:

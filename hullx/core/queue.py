@@ -108,7 +108,7 @@ def run_queue(
             stage = stages[queue.entry]
             queue.put(_on_nearest(source, queries, rows, stage, excluded), np.full(len(rows), queue.entry), stages)
         else:
-            queue.put(*_on_start(queries, rows, start, stages, excluded), stages)
+            queue.put(*_on_start(queries, rows, start, stages, int(goal.most), excluded), stages)
 
     while (taken := queue.take(stages, begin)) is not None:
         now, state = taken
@@ -153,7 +153,7 @@ def _on_nearest(
 
 
 def _on_start(
-    queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage], excluded: np.ndarray | None
+    queries: np.ndarray, rows: np.ndarray, start: Start, stages: list[Stage], most: int, excluded: np.ndarray | None
 ) -> tuple[QueryState, np.ndarray]:
     """Initial states on given supports, in the first stage that leaves room for growth."""
     weights = np.where(np.isfinite(start.weights[rows]), start.weights[rows], 0)
@@ -168,8 +168,8 @@ def _on_start(
     order = np.argsort(-weights, axis=1, kind="stable")
     weights, support = np.take_along_axis(weights, order, 1), np.take_along_axis(support, order, 1)
     # A coarse start or an earlier result may have a larger support than the solver allows.
-    weights, support = weights[:, : stages[0].most], support[:, : stages[0].most]
-    size = np.minimum((weights > 0).sum(1) * GROWTH, stages[0].most)
+    weights, support = weights[:, :most], support[:, :most]
+    size = np.minimum((weights > 0).sum(1) * GROWTH, most)
     stage_of = (np.array([stage.capacity for stage in stages]) >= size[:, None]).argmax(1)
     slots = max(stage.candidates for stage in (stages[i] for i in np.unique(stage_of)))
     state = init(rows, queries[rows], candidates, working_dtype(stages[0].method, queries.dtype), mine)

@@ -21,7 +21,7 @@ import numpy as np
 
 from hullx import certificate
 from hullx.core.hull import Frame
-from hullx.core.pool.solve import Solution
+from hullx.core.pool.solve import Limits, Solution
 from hullx.core.stages import Method, Stage
 from hullx.core.state import Goal, QueryState
 from hullx.core.verdict import Evidence, made_progress, verdict
@@ -31,7 +31,7 @@ from hullx.types import Array
 class PointSource(Protocol):
     """Points in any storage, as rounds use them. `active`, (b,) bool, marks valid queries; others get arbitrary results.
 
-    - solve(state, steps left (b,), active, stage): each query's solve on the pool of its support and candidates.
+    - solve(state, limits, active, stage): each query's solve on the pool of its support and candidates.
     - best(vectors (b, d), count, active, nearest, excluded): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
       with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count). `excluded`, (b,) or None, is
       a row of each query that has no score, or −1.
@@ -49,7 +49,7 @@ class PointSource(Protocol):
         """Padded number of points, the maximum number of candidates."""
         ...
 
-    def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution: ...
+    def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution: ...
 
     def best(
         self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
@@ -86,7 +86,8 @@ def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *
 
 def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
     count, method = stage.candidates, stage.method
-    solution = source.solve(state, goal.max_steps - state.steps, active, stage)
+    limits = Limits(goal.max_steps - state.steps, 0 * state.steps + goal.most)
+    solution = source.solve(state, limits, active, stage)
     if method is Method.EXTENDED:
         lower, candidates = source.certify_all(state.queries, solution.along, count, state.excluded)
         return Round(solution, candidates, lower)

@@ -22,7 +22,7 @@ from hullx.types import Array
 FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
 # The stages with more precision: the first capacity, and its growth from stage to stage. Extra rows of pools: in extended
-# precision, half as many take half the time near a hull, and 32 leave more queries undecided.
+# precision, half as many take half the time near a hull.
 FIRST_LATER, GROWTH_LATER = 128, 4
 EXTRA_FLOAT64, EXTRA_EXTENDED = 128, 64
 # The last stage may have up to this factor more slots, which saves one more stage.
@@ -88,7 +88,6 @@ class Stage(NamedTuple):
     candidates: int  # rows of the pool
     method: Method
     batch: int
-    most: int  # maximum support size in any stage
     enough: bool = False  # whether no affinely independent support is larger
     # Solves pools instead of the tableau, which then polishes the result.
     solver: PoolSolver | None = None
@@ -107,23 +106,30 @@ class Setup(NamedTuple):
     extended: bool | None = None
 
 
-def host_stages(n: int, d: int, *, rows: int, batch: int, setup: Setup) -> list[Stage]:
-    """The stages outside tracing: float32, then float64 and extended precision, each up to the largest independent support.
+def largest_support(n: int, d: int, setup: Setup) -> int:
+    """The maximum number of points with weight: those that can be affinely independent, or the setup's capacity.
 
     Args:
         n, d: number of points, and their dimension.
-        rows: number of rows of the source, including padding.
+    """
+    return min(n, d + 1, setup.capacity or n)
+
+
+def host_stages(rows: int, d: int, *, batch: int, setup: Setup) -> list[Stage]:
+    """The stages outside tracing: float32, then float64 and extended precision, each up to the largest independent support.
+
+    Args:
+        rows, d: number of points, including padding, and their dimension.
         batch: batch size of the first stages.
     """
-    independent = min(n, d + 1)
-    most = min(independent, setup.capacity or n)
-    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, most, solver=setup.own) for size in _capacities(FLOAT32, most)]
+    most = largest_support(rows, d, setup)
+    found = [Stage(size, size + EXTRA, Method.FLOAT32, batch, solver=setup.own) for size in _capacities(FLOAT32, most)]
     grown = [FIRST_LATER]
     while grown[-1] < most:
         grown.append(GROWTH_LATER * grown[-1])
     for method, extra in ((Method.FLOAT64, EXTRA_FLOAT64), (Method.EXTENDED, EXTRA_EXTENDED)):
-        found += [Stage(size, size + extra, method, min(batch, SMALLEST_BATCH), most) for size in _capacities(grown, most)]
-    return [_fit(stage, independent, rows) for stage in found]
+        found += [Stage(size, size + extra, method, min(batch, SMALLEST_BATCH)) for size in _capacities(grown, most)]
+    return _fitted(found, rows, largest_support(rows, d, Setup()) == most)
 
 
 def _capacities(sizes: Sequence[int], most: int) -> list[int]:
@@ -146,24 +152,23 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
         m, n, d: number of queries, of points, and their dimension.
         rows: number of rows of the points, including padding.
     """
-    independent = min(n, d + 1)
-    most = min(independent, setup.capacity or n)
+    most = largest_support(n, d, setup)
     wide = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
     on_cpu = jax.default_backend() == "cpu"
     batch = min(m, TRACED_BATCH if on_cpu else 1024, max(SCORE_BYTES // (4 * n), 1))
     first, later = min(most, TRACED_CAPACITY), min(batch, LATER_BATCH)
-    found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, most, solver=setup.own)]
+    found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, solver=setup.own)]
     if most > first:
-        found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most))
+        found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later))
     extended = most == first if setup.extended is None else setup.extended
     if extended:
-        found.append(Stage(most, most + EXTRA_EXTENDED, Method.EXTENDED, later, most))
-    return [_fit(stage, independent, rows) for stage in found]
+        found.append(Stage(most, most + EXTRA_EXTENDED, Method.EXTENDED, later))
+    return _fitted(found, rows, largest_support(n, d, Setup()) == most)
 
 
-def _fit(stage: Stage, independent: int, rows: int) -> Stage:
-    """The stage with pools of at most as many rows as the points."""
-    return stage._replace(candidates=min(stage.candidates, rows), enough=stage.most == independent)
+def _fitted(stages: list[Stage], rows: int, enough: bool) -> list[Stage]:
+    """The stages with pools of at most as many rows as the points."""
+    return [stage._replace(candidates=min(stage.candidates, rows), enough=enough) for stage in stages]
 
 
 def batch_size(m: int, most: int, scored: int) -> int:
@@ -186,7 +191,7 @@ def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
         now: index of the current stage.
 
     Example:
-        >>> first = Stage(64, 96, Method.FLOAT32, 128, 785)
+        >>> first = Stage(64, 96, Method.FLOAT32, 128)
         >>> table = [first, first._replace(capacity=128), first._replace(capacity=128, method=Method.FLOAT64)]
         >>> next_stages(table, 0), next_stages(table, 2)
         ((1, 2), (2, 2))

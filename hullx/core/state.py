@@ -19,10 +19,12 @@ class Goal(NamedTuple):
 
     - rtol: relative width of the bracket.
     - max_steps: maximum number of steps.
+    - most: maximum number of points with weight; at most those that can be affinely independent.
     """
 
     rtol: Number
     max_steps: Count
+    most: Count
 
 
 class QueryState(NamedTuple):
@@ -87,8 +89,12 @@ def init(row: Array, queries: Array, candidates: Array, dtype: DTypeLike, exclud
 
 
 def pad_slots(state: QueryState, slots: int) -> QueryState:
-    """The state padded or cut to a number of support slots and candidates; slots that are cut have no weight."""
+    """The state padded or cut to a number of support slots and candidates, no fewer than points with weight."""
     xp: Any = state.support.__array_namespace__()
+    if slots < state.support.shape[1]:
+        weighted_first = xp.argsort(state.weights <= 0, axis=1, stable=True)
+        support, weights = (xp.take_along_axis(field, weighted_first, 1) for field in (state.support, state.weights))
+        state = state._replace(support=support, weights=weights)
 
     def pad(field: Array, mode: str) -> Array:
         return xp.pad(field, ((0, 0), (0, max(slots - field.shape[1], 0))), mode=mode)

@@ -40,7 +40,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
     full = found.size > stage.capacity
     if not stage.enough:
-        full = full | ((needs == STUCK) & (found.size >= stage.most))
+        full = full | ((needs == STUCK) & (found.size >= goal.most))
     needs = jnp.where(full, CROWDED, needs)
     needs = jnp.where((needs == GOING) & (found.steps >= goal.max_steps), Status.MAX_ITER, needs)
     return jnp.where(decided < 0, needs, decided).astype(jnp.int32)

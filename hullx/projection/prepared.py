@@ -21,9 +21,11 @@ from hullx.numerics.conversion import upcast
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
 
-# Points are padded to one of few sizes, four per octave below SMALL and eight above, so that similar sizes share programs,
-# unless that would copy more than COPIED_BYTES.
-SMALL, COPIED_BYTES = 2**14, 2**26
+# Points are padded to one of few sizes, so that similar sizes share programs: powers of two up to TINY, four per octave up to
+# SMALL, eight above. Not if that would copy more than COPIED_BYTES.
+TINY, SMALL, COPIED_BYTES = 2**9, 2**14, 2**26
+# Points of fewer columns than NARROW are padded to a power of two, FEWEST_COLUMNS or more.
+NARROW, FEWEST_COLUMNS = 64, 8
 
 
 @with_jax_defaults
@@ -67,17 +69,24 @@ def traced(points: Array, dtype: np.dtype) -> Hull:
     return hull_of(constant(points), len(points), rows=len(points))._replace(points=points)
 
 
-def on_device(points: Array, dtype: np.dtype) -> Hull:
+def on_device(points: Array, dtype: np.dtype, *, queries: int | None = None) -> Hull:
     """The padded hull of concrete points in a dtype that holds them, without principal directions; needs x64.
+
+    Args:
+        queries: number of queries if columns may be padded with zeros, which changes no distance; None if not.
 
     Raises:
         ArgumentError: the points are not finite or of a size that their dtype cannot compute with.
     """
-    count, rows = len(points), padded_size(points.shape, dtype)
-    if isinstance(points, jax.Array) and (points.dtype != dtype or rows > count):
+    count, d = points.shape
+    columns = d if queries is None else padded_columns(max(count, queries), d, dtype)
+    rows = padded_size((count, columns), dtype)
+    if isinstance(points, jax.Array) and (points.dtype != dtype or rows > count or columns > d):
         points = np.asarray(points)
     if isinstance(points, np.ndarray):
         points = np.asarray(points, dtype)
+        if columns > d:
+            points = np.pad(points, ((0, 0), (0, columns - d)))
         if rows > count:
             points = np.concatenate([points, np.broadcast_to(points[:1], (rows - count, points.shape[1]))])
         points = jax.device_put(points)
@@ -92,13 +101,29 @@ def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """The number of rows after padding.
 
     Example:
-        >>> padded_size((1437, 64), np.dtype("float32")), padded_size((60_000, 784), np.dtype("float32"))
-        (1536, 60000)
+        >>> [padded_size(shape, np.dtype("float32")) for shape in ((100, 4), (1437, 64), (60_000, 784))]
+        [128, 1536, 60000]
     """
     n, d = shape
-    step = max(GROUP, 2 ** (n.bit_length() - (3 if n < SMALL else 4)))
+    if n <= TINY:
+        return max(2 ** (n - 1).bit_length(), 2 * GROUP)
+    step = 2 ** (n.bit_length() - (3 if n < SMALL else 4))
     rows = -(-n // step) * step
     return rows if rows * d * dtype.itemsize <= COPIED_BYTES else n
+
+
+def padded_columns(rows: int, d: int, dtype: np.dtype) -> int:
+    """The number of columns after padding: a power of two if they are few, so that tables of similar width share programs.
+
+    Args:
+        rows: number of points, or of queries if those are more.
+
+    Example:
+        >>> padded_columns(1000, 13, np.dtype("float32")), padded_columns(60_000, 784, np.dtype("float32"))
+        (16, 784)
+    """
+    columns = max(2 ** (d - 1).bit_length(), FEWEST_COLUMNS)
+    return columns if d < NARROW and rows * columns * dtype.itemsize <= COPIED_BYTES else d
 
 
 @partial(jax.jit, static_argnames="rows")

@@ -16,7 +16,7 @@ from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
 from hullx.core.results import pad_support, round_outwards
 from hullx.core.search import search
-from hullx.core.stages import Setup, Stage, step_limit, traced_stages
+from hullx.core.stages import Setup, Stage, largest_support, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
 from hullx.jax_settings import with_jax_defaults, without_mesh
@@ -130,14 +130,15 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
 def _solve_eager(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
     result_dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
     with without_mesh(), jax.enable_x64(True):
-        points = constant(inputs.points)
-        hull = points if isinstance(points, Hull) else prepared.on_device(points, inputs.dtype)
-        hull = prepared.in_dtype(hull, inputs.dtype)
-        n, d = int(hull.n), hull.points.shape[1]
+        points, d = constant(inputs.points), inputs.raw.shape[1]
+        flat = np.asarray(constant(inputs.queries)).astype(inputs.dtype).reshape(-1, d)
+        hull = points if isinstance(points, Hull) else prepared.on_device(points, inputs.dtype, queries=len(flat))
+        hull, n = prepared.in_dtype(hull, inputs.dtype), int(hull.n)
+        if setup.capacity is not None and setup.capacity >= min(n, d + 1):
+            setup = setup._replace(capacity=None)  # no limit, also for the columns that padding adds
         # The bracket must be within rtol after rounding outwards.
         eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
-        goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
-        flat = np.asarray(constant(inputs.queries)).astype(inputs.dtype).reshape(-1, d)
+        goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d), largest_support(n, d, setup))
         found = driver.solve(flat, driver.on_device(hull, setup), goal)
     # Derivatives compile for each number of slots, so use few numbers.
     found = pad_support(found, min(_slots(inputs, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
@@ -161,7 +162,7 @@ def _solve_traced(inputs: Given, setup: Setup, rtol: float, max_iter: int | None
     # float64 brackets must be within rtol after rounding outwards to float32.
     wider = dtype != jax.dtypes.canonicalize_dtype(np.float64)
     eps = float(np.finfo(np.float32).eps) if wider else 0
-    goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d))
+    goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d), largest_support(n, d, setup))
     return _program(flat, hull, goal, rtol, count=count, stages=tuple(stages))
 
 
@@ -169,7 +170,7 @@ def _solve_traced(inputs: Given, setup: Setup, rtol: float, max_iter: int | None
 @partial(jax.jit, static_argnames=("count", "stages"))
 def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int, stages: tuple[Stage, ...]) -> Projection:
     state, scale = search(queries, count, hull, goal, stages=list(stages)), hull.frame.scale
-    order = jax.vmap(partial(heaviest, count=stages[0].most))(state.weights)
+    order = jax.vmap(partial(heaviest, count=stages[-1].capacity))(state.weights)
     found = Projection(
         distance=state.upper * scale,
         lower=state.lower * scale,
@@ -192,7 +193,7 @@ def _arrays(inputs: Given) -> tuple[Array, Array]:
 def _slots(inputs: Given, setup: Setup) -> int:
     """The number of support slots of a result."""
     n = _count(inputs.points) if isinstance(inputs.points, Hull) else len(inputs.raw)
-    return min(n, inputs.raw.shape[1] + 1, setup.capacity or n)
+    return largest_support(n, inputs.raw.shape[1], setup)
 
 
 def _count(hull: Hull) -> int:

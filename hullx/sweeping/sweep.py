@@ -19,7 +19,7 @@ from hullx.core.queue import Start
 from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
-from hullx.core.stages import Setup, step_limit
+from hullx.core.stages import Setup, largest_support, step_limit
 from hullx.core.state import Goal
 from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.projection.host_arguments import Input, host_input
@@ -100,8 +100,9 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     ):
         several = warm_start is None and len(checked_input.queries) > FEW
         problem = _problem(checked_input, mesh, several)
-        limit = step_limit(checked_input.n, checked_input.dimension) if max_iter is None else max_iter
-        earlier, goal = None if warm_start is None else _start(warm_start), Goal(rtol, limit)
+        n, d = checked_input.n, checked_input.dimension
+        limit, most = step_limit(n, d) if max_iter is None else max_iter, largest_support(n, d, Setup())
+        earlier, goal = None if warm_start is None else _start(warm_start), Goal(rtol, limit, most)
 
         def tally(done: int, certified: int) -> None:
             report(done, f"{certified:,} certified")
@@ -122,15 +123,18 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
 def _problem(points: Input, mesh: Mesh | None, several: bool) -> Problem:
     """The problem with points on a mesh, on disk, or on the default device; for several queries, with a coarse start."""
     if mesh is None and not points.chunked:
-        hull = points.points if isinstance(points.points, Hull) else on_device(np.asarray(points.points), points.dtype)
+        if isinstance(points.points, Hull):
+            hull = points.points
+        else:
+            hull = on_device(np.asarray(points.points), points.dtype, queries=len(points.queries))
         hull = in_dtype(hull, points.dtype)
         return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull, Setup())
     chunks = Chunks(points.arrays, points.dtype)
     if mesh is not None:
-        return Problem(MeshSource(chunks, mesh), points.n, points.dimension)
+        return Problem(MeshSource(chunks, mesh), points.dimension)
     source = DiskSource(chunks)
     low = coarse_of_chunks(chunks, source.frame) if several else None
-    return Problem(source, points.n, points.dimension, low)
+    return Problem(source, points.dimension, low)
 
 
 def _start(earlier: Projection) -> Start:

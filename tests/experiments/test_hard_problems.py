@@ -11,6 +11,7 @@ import pytest
 from commands import started
 from rational import squared_distance
 
+import hullx
 from experiments import bench_hard, hard_check, hard_jobs, hard_problems
 from experiments.shared import baselines
 from hullx import runs
@@ -145,3 +146,11 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert [claim["verdict"] for claim in results.claims] == [runs.UNSETTLED] * 3
     assert len(results.table("problems")["class"]) == 16
     assert {path.name for path in (done.folder / "figures").glob("*.png")} == {"solved.png", "seconds.png"}
+
+
+@pytest.mark.parametrize(("seed", "n"), [(32, 1024), (35, 1024), (59, 16384)])
+def test_queries_in_skewed_hulls_are_decided(seed: int, n: int) -> None:
+    """A run of the benchmark left these open: their supports were cut between two stages."""
+    problem = draw("skewed", seed, n, 16)
+    found = hullx.sweep(problem.queries.astype(np.float64), problem.points.astype(np.float64), progress=False)
+    assert found.decided.all()

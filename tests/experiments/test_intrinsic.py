@@ -25,7 +25,8 @@ pytestmark = pytest.mark.experiment
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
-    return runs.Results(started(intrinsic.experiment.main, "--out", tmp_path_factory.mktemp("runs")).folder)
+    command = "--bottlenecks", 2, 4, "--out", tmp_path_factory.mktemp("runs")
+    return runs.Results(started(intrinsic.experiment.main, *command).folder)
 
 
 @pytest.mark.parametrize("k", [2, 4])

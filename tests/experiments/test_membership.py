@@ -160,8 +160,9 @@ def test_all_vertices_are_those_of_quickhull(n: int, d: int) -> None:
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
-    """The experiment; the preset's 64 trials in the ball cannot exclude a difference of five points."""
-    command = ("--ball-trials", 100, "--out", tmp_path_factory.mktemp("runs"))
+    """The experiment; fewer trials in the ball cannot exclude a difference of five points."""
+    grid = "--counts", 8, 16, 32, 64, "--dimensions", 1, 2, 5, 12, "--trials", 200, "--ball-trials", 100
+    command = (*grid, "--out", tmp_path_factory.mktemp("runs"))
     return runs.Results(started(membership.experiment.main, *command).folder)
 
 

@@ -18,8 +18,11 @@ def figures(results: runs.Results) -> set[str]:
     return {path.stem for path in (results.folder / "figures").glob("*.png")}
 
 
+FAMILIES = "--families", "Adam", "initial weights × 3", "poisoned, half as many"
+
+
 def test_minimizers(tmp_path: Path) -> None:
-    results = runs.Results(start("minimizers", "--out", tmp_path).folder)
+    results = runs.Results(start("minimizers", *FAMILIES, "--out", tmp_path).folder)
     families = results.config["families"]
     assert results.total("failed") == (0, 3 * len(families))
     assert results.estimate("share certified inside").value == 1
@@ -43,7 +46,7 @@ def _coordinates(results: runs.Results) -> list[float]:
 
 
 def test_predictors(tmp_path: Path) -> None:
-    results = runs.Results(start("predictors", "--out", tmp_path).folder)
+    results = runs.Results(start("predictors", *FAMILIES, "--out", tmp_path).folder)
     table = results.table("minimizers")
     assert len(table["family"]) == 9
     shares = [name for name in table if "disagreement" in name or "outside" in name or name == "on the surface"]
@@ -60,7 +63,8 @@ def test_predictors(tmp_path: Path) -> None:
 
 def test_overparameterization(tmp_path: Path) -> None:
     """The test error of random features peaks where there are as many as images, and is five times the least beyond."""
-    results = runs.Results(start("overparameterization", "--out", tmp_path).folder)
+    sizes = "--features", 0.3, 0.6, 0.9, 1.0, 1.1, 2.0, 5.0, "--seeds", 4
+    results = runs.Results(start("overparameterization", *sizes, "--out", tmp_path).folder)
     found = results.arrays("random features, minimum norm")
     squared, norm = found["numbers"][:, 2], found["numbers"][:, 3]
     peak = squared.argmax(0)
@@ -75,7 +79,7 @@ def test_overparameterization(tmp_path: Path) -> None:
 
 
 def test_regime(tmp_path: Path) -> None:
-    results = runs.Results(start("regime", "--out", tmp_path).folder)
+    results = runs.Results(start("regime", "--factors", "augmentation", "learning rate", "--out", tmp_path).folder)
     table = results.table("regimes")
     assert len(table["batch"]) == 4
     assert set(zip(table["augmentation"], table["learning rate"], strict=True)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
@@ -96,7 +100,7 @@ def test_regime(tmp_path: Path) -> None:
 
 
 def test_boundaries(tmp_path: Path) -> None:
-    results = runs.Results(start("boundaries", "--out", tmp_path).folder)
+    results = runs.Results(start("boundaries", "--widths", 2, 8, 128, "--out", tmp_path).folder)
     sets, plane = results.arrays("sets"), results.arrays("plane")
     assert sets["fitted"].shape == (3, 3, 4)
     # Of the first set, what is drawn is what is counted.
@@ -113,7 +117,8 @@ def test_boundaries(tmp_path: Path) -> None:
 
 
 def test_guessing(tmp_path: Path) -> None:
-    results = runs.Results(start("guessing", "--out", tmp_path).folder)
+    effort = "--wanted", 2, "--budget", 1024, "--members", 8, "--steps", 50
+    results = runs.Results(start("guessing", *effort, "--out", tmp_path).folder)
     table = results.table("models")
     guessed = table["way"] == "guessed"
     assert guessed.any()

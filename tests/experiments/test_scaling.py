@@ -108,7 +108,7 @@ def test_gaussian_samples_have_the_moments_of_the_data(rng: np.random.Generator)
 
 @pytest.mark.experiment
 def test_the_experiment(tmp_path: Path) -> None:
-    results = runs.Results(started(scaling.experiment.main, "--out", tmp_path).folder)
+    results = runs.Results(started(scaling.experiment.main, "--samples", 100, "--out", tmp_path).folder)
     (title,), sample = results.names("data"), Sample("digits:1437:100")
     assert title == sample.load().title
     found = results.arrays(f"{title} distances")

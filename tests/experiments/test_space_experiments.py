@@ -37,7 +37,7 @@ def figures(results: runs.Results) -> set[str]:
 
 def test_wavelet_hull(tmp_path: Path) -> None:
     """With all coefficients distances are those of pixels; with few, nearly a third of the images are inside."""
-    results = runs.Results(start("wavelet_hull", "--out", tmp_path).folder)
+    results = runs.Results(start("wavelet_hull", "--wavelets", "haar", "db2", "--kept", 8, 32, "--out", tmp_path).folder)
     assert results.total("undecided") == (0, 7 * 360)
     verdicts = [claim["verdict"] for claim in results.claims]
     assert verdicts == [runs.HOLDS] * 4 + [runs.IN_PART] + [runs.HOLDS] * 4 + [runs.IN_PART]
@@ -63,7 +63,8 @@ def inside(queries: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def test_dimension(tmp_path: Path) -> None:
-    results = runs.Results(start("dimension", "--components", 4, "--out", tmp_path).folder)
+    sizes = "--components", 4, "--sides", 2, 4, "--embeddings", 4
+    results = runs.Results(start("dimension", *sizes, "--out", tmp_path).folder)
     assert results.total("undecided") == (0, 6 * 360)
     share = {row.group: row for row in results.select(quantity="share inside")}
     crop = [split.images[:, 3:5, 3:5].reshape(-1, 4) for split in (DIGITS.test, DIGITS.train)]
@@ -95,7 +96,7 @@ def scipy_odds(inside: int, other: int) -> float:
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
-    return runs.Results(start("feature_hull", "--out", tmp_path_factory.mktemp("runs")).folder)
+    return runs.Results(start("feature_hull", "--seeds", 2, "--out", tmp_path_factory.mktemp("runs")).folder)
 
 
 def test_feature_hull(features: runs.Results) -> None:

@@ -66,7 +66,7 @@ def test_batched_hulls(problem) -> None:
 
 def test_repeated_calls_compile_nothing(problem, compilations: list) -> None:
     """Eager calls too: other numbers, settings and tolerances are no other program."""
-    queries, points = (np.pad(array, ((0, 0), (0, 5))) for array in problem)  # of a dimension that no other test has
+    queries, points = (np.pad(array, ((0, 0), (0, 70))) for array in problem)  # of a dimension that no other test has
     hullx.distance(queries[0], points, max_iter=100)
     seen = len(compilations)
     for i, query in enumerate(queries):
@@ -75,12 +75,21 @@ def test_repeated_calls_compile_nothing(problem, compilations: list) -> None:
 
 
 def test_similar_shapes_share_programs(rng: np.random.Generator, compilations: list) -> None:
-    """Numbers of queries and points are filled up to a few sizes."""
+    """Numbers of queries, points and columns are filled up to a few sizes."""
     points = rng.normal(size=(1000, 13)).astype(np.float32)
     hullx.project(points[:64] * 2, points)
     seen = len(compilations)
-    for m, n in ((64, 1000), (33, 1000), (50, 997), (60, 900), (17, 1024), (100, 1000), (130, 950)):
-        assert hullx.project(3 * points[:m], points[:n]).distance.shape == (m,)
+    for m, n, d in (
+        (64, 1000, 13),
+        (33, 1000, 9),
+        (50, 997, 12),
+        (60, 900, 13),
+        (17, 1000, 10),
+        (100, 1000, 11),
+        (130, 950, 13),
+    ):
+        found = hullx.project(3 * points[:m, :d], points[:n, :d])
+        assert (found.point.shape, found.support.shape) == ((m, d), (m, d + 1))
     assert len(compilations) == seen
 
 

@@ -25,7 +25,7 @@ def with_inner_points(problem: Near, seed: int) -> Near:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_brackets_hold(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = stages.host_stages(INNER, 3, rows=INNER, batch=8, setup=stages.Setup())
+    plan = stages.host_stages(INNER, 3, batch=8, setup=stages.Setup())
     last = [stage for stage in plan if stage.method is Method.EXTENDED]
     assert all(FEW * stage.candidates <= INNER for stage in last)
     found = Verdict()

@@ -33,6 +33,13 @@ class Pool(NamedTuple):
     blocked: Array  # (c,) bool, repeated rows
 
 
+class Limits(NamedTuple):
+    """Limits of each query's solve: of steps, and of points with weight."""
+
+    steps: Array  # (b,)
+    size: Array  # (b,)
+
+
 class Solution(NamedTuple):
     """Refined exact solves of a batch on its pools."""
 
@@ -57,7 +64,7 @@ def pool(support: Array, weights: Array, candidates: Array) -> Pool:
 
 
 def solve(
-    frame: Frame, queries: Array, raw: Array, placed: Array | None, start: Pool, left: Array, *, stage: Stage
+    frame: Frame, queries: Array, raw: Array, placed: Array | None, start: Pool, limits: Limits, *, stage: Stage
 ) -> Solution:
     """The exact solves of a batch on its pools, in lockstep.
 
@@ -66,7 +73,7 @@ def solve(
         raw: the pools' raw rows, (b, c, d).
         placed: the same rows in the frame, in float32, or None.
         start: the pools.
-        left: maximum steps of each query, (b,).
+        limits: of each query.
     """
     method, dtype = stage.method, working_dtype(stage.method, queries.dtype)
     queries, raw = queries.astype(dtype), raw.astype(dtype)
@@ -76,7 +83,7 @@ def solve(
         members = frame.place(raw) if placed is None else placed
         members = members.astype(jnp.float32) if method.narrow else members
         pools = jax.vmap(_pool_problem)(frame.place(queries), members, start)
-    solved = jax.vmap(partial(_solve_pool, stage))(pools, left)
+    solved = jax.vmap(partial(_solve_pool, stage))(pools, limits)
     refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram)
     return Solution(
         support=start.members,
@@ -112,18 +119,17 @@ def _extended_pool_problem(frame: Frame, query: Array, raw: Array, start: Pool) 
     return PoolProblem(gram, scores, weights, jnp.zeros((), raw.dtype), start.blocked)
 
 
-def _solve_pool(stage: Stage, pool: PoolProblem, left: Array) -> Solved:
+def _solve_pool(stage: Stage, pool: PoolProblem, limits: Limits) -> Solved:
     if stage.solver is None:
-        return tableau.solve_pool(pool, left, most=stage.most)
-    weights, steps = stage.solver.solve(pool, left)
+        return tableau.solve_pool(pool, limits.steps, most=limits.size)
+    weights, steps = stage.solver.solve(pool, limits.steps)
     weights = jnp.where(pool.closed, 0, weights)
-    if stage.most < len(weights):
-        lightest = heaviest(weights, len(weights))[stage.most :]
-        weights = weights.at[lightest].set(0)
+    order = heaviest(weights, len(weights))
+    weights = weights.at[order].set(jnp.where(jnp.arange(len(weights)) < limits.size, weights[order], 0))
     total = weights.sum()
     # On invalid weights, keep the starting ones.
     weights = jnp.where((total > 0) & jnp.isfinite(total), weights / total, pool.weights)
-    return _solve_on_support(pool, weights, steps, left)
+    return _solve_on_support(pool, weights, steps, limits.steps)
 
 
 def _solve_on_support(pool: PoolProblem, weights: Array, steps: Array, left: Array) -> Solved:

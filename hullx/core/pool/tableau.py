@@ -80,7 +80,7 @@ class _State(NamedTuple):
     going: Array
 
 
-def solve_pool(pool: PoolProblem, max_steps: Count, *, most: int | None = None) -> Solved:
+def solve_pool(pool: PoolProblem, max_steps: Count, *, most: Count | None = None) -> Solved:
     """The projection within a pool.
 
     In pairs, only rows that are well independent of heavier ones keep their initial weight; dependent rows pass theirs to
@@ -135,7 +135,7 @@ def restore_order(found: Solved, swapped: Array, steps: Array) -> Solved:
     return Solved(found.weights[swapped], found.rest[swapped], inverse, steps + found.steps)
 
 
-def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solved:
+def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: Count) -> Solved:
     """The projection within a pool by one tableau, from the pool's weights and their `rest`."""
     gram, scores, weights, _, closed = pool
     max_steps = jnp.minimum(max_steps, STEPS * len(weights))
@@ -164,7 +164,7 @@ def _solve(pool: PoolProblem, rest: Array, max_steps: Count, most: int) -> Solve
         )
 
     def body(state: _State) -> _State:
-        room = (state.sides[:, 1] == USED).sum() < most if most < len(places) else True
+        room = (state.sides[:, 1] == USED).sum() < most
         row = key(high(state.values), state.sides, room).argmax().astype(jnp.int32)
         here, column, mine, value = places == row, take(state.table, row), state.sides[row], take(state.values, row)
         pivot, picked, weight = take(column, row), key(high(value), mine, room), mine[0]

@@ -8,7 +8,7 @@ from jax import lax
 from hullx import certificate
 from hullx.core.hull import Frame
 from hullx.core.pool.tableau import Solved
-from hullx.core.precision.protocol import Refined, correction
+from hullx.core.precision.protocol import Refined, correction, without_noise
 from hullx.numerics.norms import norm_bound, unit
 from hullx.numerics.pairs import Numbers
 from hullx.types import Array
@@ -32,7 +32,7 @@ class Float64:
         def again(_: Array, weights: Array) -> Array:
             # ⟨x_i − p, r⟩ = ‖r‖² − ⟨q − x_i, r⟩; a constant has no effect.
             scores = -(differences @ (weights @ differences))
-            weights = jnp.maximum(weights + correction(weights, scores, solved.inverse, gram), 0)
+            weights = without_noise(weights + correction(weights, scores, solved.inverse, gram), jnp.float64)
             return weights / weights.sum()
 
         weights = lax.fori_loop(0, CORRECTIONS, again, weights)

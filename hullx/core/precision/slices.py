@@ -17,7 +17,7 @@ from jaxtyping import Float
 from hullx import certificate
 from hullx.core.hull import Frame
 from hullx.core.pool.tableau import Solved
-from hullx.core.precision.protocol import Refined, correction
+from hullx.core.precision.protocol import Refined, correction, without_noise
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair, Slicing
 from hullx.numerics.loops import loop_start
@@ -69,7 +69,7 @@ class Slices:
         With S = Σ w_i, r = S q − Σ w_i x_i is S times (q − a point of the hull), so the distance is at most ‖r‖ / S.
         """
         dtype, d = query.dtype, len(query)
-        weights = solved.weights.astype(dtype)
+        weights = without_noise(solved.weights.astype(dtype), dtype, 2)
         how, place, others, sliced, value, excess = self._residual(frame, query, rows, weights)
         # Corrections are too small for the weights' dtype to hold, and small enough that their part of r may be rounded.
         differences, zero = place.high - others.high, jnp.zeros((), dtype)
@@ -84,7 +84,7 @@ class Slices:
             high, low, added, *_ = state
             return add(correction(weights + added, self._scores(sliced, Pair(high, low), weights), solved.inverse, gram), state)
 
-        start = add(solved.rest.astype(dtype), (*value, jnp.zeros_like(weights), zero, excess))
+        start = add(jnp.where(weights > 0, solved.rest, 0).astype(dtype), (*value, jnp.zeros_like(weights), zero, excess))
         high, low, added, moved, excess = lax.fori_loop(0, self.corrections, again, loop_start(start, weights, query))
         value = Pair(high, low)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from hullx.core.hull import Frame, Hull
-from hullx.core.pool.solve import Solution, pool, solve
+from hullx.core.pool.solve import Limits, Solution, pool, solve
 from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, top, without, worst_violators
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
@@ -36,16 +36,18 @@ class ArraySource(NamedTuple):
         """Number of points, including padding."""
         return len(self.hull.placed)
 
-    def solve(self, state: QueryState, left: Array, active: Array, stage: Stage) -> Solution:
+    def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution:
         """As `rounds.PointSource`."""
-        batch = state.queries, state.support, state.weights, state.candidates, left
+        batch = state.queries, state.support, state.weights, state.candidates, limits
         return in_groups(partial(self._solve, stage), batch, _together(state.queries, state.candidates), active)
 
-    def _solve(self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, left: Array) -> Solution:
+    def _solve(
+        self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, limits: Limits
+    ) -> Solution:
         start = jax.vmap(pool)(support, weights, candidates)
         raw = self.hull.points[start.members]
         placed = self.hull.placed[start.members] if stage.method.narrow else None
-        return solve(self.hull.frame, queries, raw, placed, start, left, stage=stage)
+        return solve(self.hull.frame, queries, raw, placed, start, limits, stage=stage)
 
     def best(
         self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None

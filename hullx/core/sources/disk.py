@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from hullx.core.hull import Frame, half_squares
-from hullx.core.pool.solve import Solution
+from hullx.core.pool.solve import Limits, Solution
 from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, without, worst_violators
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
@@ -31,11 +31,11 @@ class DiskSource(gathered.GatheringSource):
     def __init__(self, chunks: Chunks) -> None:
         self.chunks, self.rows, self.scored, self.frame = chunks, chunks.padded, chunks.size, chunks.frame()
 
-    def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
+    def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution:
         """As `rounds.PointSource`."""
         start = gathered.pools(state)
         rows = self.chunks.rows(start.members)
-        return _solve(self.frame, state.queries, rows, start, left, stage=stage)
+        return _solve(self.frame, state.queries, rows, start, limits, stage=stage)
 
     def best(
         self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None

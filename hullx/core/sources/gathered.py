@@ -14,7 +14,7 @@ import numpy as np
 
 from hullx.core import rounds
 from hullx.core.hull import Frame
-from hullx.core.pool.solve import Pool, Solution, pool
+from hullx.core.pool.solve import Limits, Pool, Solution, pool
 from hullx.core.pool.solve import solve as solve_pools
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import Goal, QueryState
@@ -58,20 +58,20 @@ def replace_padding(rows: np.ndarray, n: int) -> np.ndarray:
     return np.where(rows < n, rows, 0).astype(np.int32)
 
 
-def solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, stage: Stage) -> Solution:
+def solve(frame: Frame, queries: Array, rows: Array, start: Pool, limits: Limits, *, stage: Stage) -> Solution:
     """The exact solves of a batch on their pools.
 
     Args:
         queries: raw, (b, d).
         rows: raw members of the pools, (b, c, d).
         start: the pools.
-        left: maximum steps of each query, (b,).
+        limits: of each query.
     """
 
-    def group(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
-        return solve_pools(frame, queries, rows, None, start, left, stage=stage)
+    def group(queries: Array, rows: Array, start: Pool, limits: Limits) -> Solution:
+        return solve_pools(frame, queries, rows, None, start, limits, stage=stage)
 
-    return in_groups(group, (queries, rows, start, left), lockstep(rows[0].size * 8, len(rows)))
+    return in_groups(group, (queries, rows, start, limits), lockstep(rows[0].size * 8, len(rows)))
 
 
 def certify(frame: Frame, queries: Array, rows: Array, along: Any, rest: Array, *, method: Method) -> Array:

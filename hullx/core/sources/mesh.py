@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
-from hullx.core.pool.solve import Pool, Solution
+from hullx.core.pool.solve import Limits, Pool, Solution
 from hullx.core.scores import GROUP, lower_bounds, nearness, scores_in_double, top, worst_violators
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
@@ -60,13 +60,13 @@ class MeshSource(gathered.GatheringSource):
         self.raw = jax.make_array_from_callback((rows, chunks.dimension), sharding, read)
         self.placed, self.half_squares = _place(self.frame, self.raw)
 
-    def solve(self, state: QueryState, left: np.ndarray, active: Array, stage: Stage) -> Solution:
+    def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution:
         """As `rounds.PointSource`."""
         start = gathered.pools(state)
         rows = self._gather(start.members)
-        queries, start, steps = jax.tree.map(self._pad, (state.queries, start, left))
-        found = self._to_host(_solve(self.frame, queries, rows, start, steps, mesh=self.mesh, stage=stage))
-        return jax.tree.map(lambda field: field[: len(left)], found)
+        queries, start, limits = jax.tree.map(self._pad, (state.queries, start, limits))
+        found = self._to_host(_solve(self.frame, queries, rows, start, limits, mesh=self.mesh, stage=stage))
+        return jax.tree.map(lambda field: field[: len(state.queries)], found)
 
     def best(
         self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None
@@ -192,12 +192,12 @@ def _rows(raw: Array, wanted: Array, *, mesh: Mesh) -> Array:
 
 
 @partial(jax.jit, static_argnames=("mesh", "stage"))
-def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, left: Array, *, mesh: Mesh, stage: Stage) -> Solution:
-    def local(queries: Array, rows: Array, start: Pool, left: Array) -> Solution:
-        return gathered.solve(frame, queries, rows, start, left, stage=stage)
+def _solve(frame: Frame, queries: Array, rows: Array, start: Pool, limits: Limits, *, mesh: Mesh, stage: Stage) -> Solution:
+    def local(queries: Array, rows: Array, start: Pool, limits: Limits) -> Solution:
+        return gathered.solve(frame, queries, rows, start, limits, stage=stage)
 
     where = _over_devices(mesh)
-    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(queries, rows, start, left)
+    return jax.shard_map(local, mesh=mesh, in_specs=where, out_specs=where, check_vma=False)(queries, rows, start, limits)
 
 
 @partial(jax.jit, static_argnames=("mesh", "method"))
