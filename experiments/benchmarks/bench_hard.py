@@ -21,7 +21,7 @@ one, in float64, at the smallest tolerances that they reach (`optional_peers.TIG
 once before. Peers that are not installed are left out: `pip install -e '.[bench]'` and `pip install jaxnnls moreau mlsynth`.
 
     python -m experiments.bench_hard                    hullx.sweep and SciPy's nnls, small problems: under a minute
-    python -m experiments.bench_hard cpu                72 problems in each class, hullx and peers: not timed yet
+    python -m experiments.bench_hard cpu                72 problems in each class, hullx and peers, 12 minutes
     python -m experiments.bench_hard paper              144 problems in each class, all peers, a minute for each: not timed yet
 """
 

@@ -55,7 +55,7 @@ class Config(runs.Config):
 
 FEW = (10, 20, 50, 100, 200, 300, 500)
 PRESETS = {
-    "smoke": Config(wavelets=("haar",), kept=(8,)),
+    "smoke": Config(wavelets=("haar",)),
     "cpu": Config(data=(Sample("mnist:60000:1000"), Sample("cifar10:10000:300")), kept=FEW),
     "paper": Config(data=(Sample("mnist"), Sample("cifar10")), kept=FEW),
 }
