@@ -1,7 +1,7 @@
 """How fast is training compared with the same steps by hand, and do networks reach the known accuracies?
 
     python -m experiments.bench_training                digits: an MLP, and 32 of them together, half a minute
-    python -m experiments.bench_training cpu            and steps of larger networks, and a CNN on MNIST, 7 minutes
+    python -m experiments.bench_training cpu            and steps of larger networks, and a CNN on MNIST, 12 minutes
 
 Expected: an epoch's scan takes at most 1.3 × as long as a jitted step written by hand. 32 small MLPs together are no slower
 than in turn. An MLP has ≥ 97% of the digits' test images right, the CNN ≥ 99.0% of MNIST's after three epochs.
