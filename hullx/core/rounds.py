@@ -86,7 +86,7 @@ def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *
 
 def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
     count, method = stage.candidates, stage.method
-    limits = Limits(goal.max_steps - state.steps, 0 * state.steps + goal.most)
+    limits = Limits(goal.max_steps - state.steps, 0 * state.steps + goal.most)  # each one number per query
     solution = source.solve(state, limits, active, stage)
     if method is Method.EXTENDED:
         lower, candidates = source.certify_all(state.queries, solution.along, count, state.excluded)

@@ -119,7 +119,7 @@ def host_stages(rows: int, d: int, *, batch: int, setup: Setup) -> list[Stage]:
     """The stages outside tracing: float32, then float64 and extended precision, each up to the largest independent support.
 
     Args:
-        rows, d: number of points, including padding, and their dimension.
+        rows, d: number of points and their dimension, both including padding.
         batch: batch size of the first stages.
     """
     most = largest_support(rows, d, setup)

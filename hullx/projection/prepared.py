@@ -105,10 +105,8 @@ def padded_size(shape: tuple[int, ...], dtype: np.dtype) -> int:
         [128, 1536, 60000]
     """
     n, d = shape
-    if n <= TINY:
-        return max(2 ** (n - 1).bit_length(), 2 * GROUP)
     step = 2 ** (n.bit_length() - (3 if n < SMALL else 4))
-    rows = -(-n // step) * step
+    rows = max(2 ** (n - 1).bit_length(), 2 * GROUP) if n <= TINY else -(-n // step) * step
     return rows if rows * d * dtype.itemsize <= COPIED_BYTES else n
 
 

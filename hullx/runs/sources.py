@@ -16,8 +16,8 @@ from hullx.runs.modules import module_named
 def code_hash(name: str, preset: str) -> str | None:
     """A hash of a module's code and of all modules of its package that it imports; None if there is no such module.
 
-    Comments, docstrings, layout, functions named `figures` and other presets do not count, for no number depends on them.
-    Modules of other packages, such as hullx, do not count either.
+    Comments, docstrings, layout, functions named `figures` and other entries of the dictionary PRESETS do not count, for no
+    number depends on them. Modules of other packages, such as hullx, do not count either.
 
     Args:
         name: of a module, such as "experiments.pixel_hull", that can be imported.

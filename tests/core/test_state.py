@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hullx.core.state import init, pad_slots
+from hullx.core.state import QueryState, init, pad_slots
 
 
 def test_a_cut_keeps_every_point_with_weight(rng: np.random.Generator) -> None:
@@ -17,10 +17,10 @@ def test_a_cut_keeps_every_point_with_weight(rng: np.random.Generator) -> None:
     state = state._replace(support=rng.permuted(np.tile(np.arange(40), (20, 1)), axis=1), weights=weights)
     cut = pad_slots(state, 9)
     assert cut.support.shape == cut.weights.shape == cut.candidates.shape == (20, 9)
-    for before, after in zip(rows, rows, strict=True):
-        assert held(state, before) == held(cut, after)
+    for row in rows:
+        assert held(state, row) == held(cut, row)
 
 
-def held(state: object, row: int) -> dict[int, float]:
-    support, weights = (np.asarray(getattr(state, name))[row] for name in ("support", "weights"))
+def held(state: QueryState, row: int) -> dict[int, float]:
+    support, weights = np.asarray(state.support)[row], np.asarray(state.weights)[row]
     return {int(point): float(weight) for point, weight in zip(support, weights, strict=True) if weight}

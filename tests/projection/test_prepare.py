@@ -83,6 +83,7 @@ def test_sizes_of_sets_are_few() -> None:
     assert len(sizes) < 100
     for n in (1, 17, 1000, 20_001, 100_003, 10**7):
         assert n <= padded_size((n, 8), np.dtype(np.float32)) <= max(32, (2 if n <= 512 else 1.25) * n)
+    assert padded_size((3, 10**8), np.dtype(np.float32)) == 3  # large copies cost more than a program
 
 
 def test_starts_of_very_different_size(rng: np.random.Generator) -> None:

@@ -96,17 +96,13 @@ def _conjugate_gradients(used: Array, scores: Pair, inverse: Pair, gram: Pair) -
     return high(lax.fori_loop(0, GRADIENTS, again, loop_start(start, scores.high, gram.high))[0])
 
 
-def without_noise(weights: Float[Array, "k"], dtype: DTypeLike, digits: int = 1) -> Float[Array, "k"]:
-    """The weights, or 0 where they are below the rounding of their sum, 1.
+def without_noise(weights: Float[Array, "k"], dtype: DTypeLike, power: int = 1) -> Float[Array, "k"]:
+    """The weights, or 0 where they are below eps^power / 4 of the dtype, the rounding of their sum 1.
 
-    Points that enter through rounding get such weights. They move no coordinate but those where all other points are 0, as in
-    pixels; there they hide that a combination reproduces the query. A weight that is as small in truth is found with more
-    precision.
-
-    Args:
-        digits: of the arithmetic, in multiples of the dtype's.
+    Points that enter through rounding get such weights. Where all other points are 0, as pixels often are, they alone decide a
+    coordinate, and hide that a combination reproduces the query. A query that needs so small a weight needs more precision.
     """
-    return jnp.where(weights > float(jnp.finfo(dtype).eps) ** digits / 4, weights, 0)
+    return jnp.where(weights > float(jnp.finfo(dtype).eps) ** power / 4, weights, 0)
 
 
 def correction(weights: Float[Array, "k"], scores: Numbers, inverse: Numbers, gram: Numbers) -> Float[Array, "k"]:
