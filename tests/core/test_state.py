@@ -17,7 +17,7 @@ def test_a_cut_keeps_every_point_with_weight(rng: np.random.Generator) -> None:
     state = state._replace(support=rng.permuted(np.tile(np.arange(40), (20, 1)), axis=1), weights=weights)
     cut = pad_slots(state, 9)
     assert cut.support.shape == cut.weights.shape == cut.candidates.shape == (20, 9)
-    for row in rows:
+    for row in range(20):
         assert held(state, row) == held(cut, row)
 
 
