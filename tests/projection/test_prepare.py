@@ -18,22 +18,24 @@ def problem(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return 3 * rng.normal(size=(5, 3)), rng.normal(size=(40, 3))
 
 
-def check_same(found: hullx.Projection, expected: hullx.Projection) -> None:
-    """Up to rounding: points that are not prepared are padded with columns of zeros."""
-    tolerance = 16 * np.finfo(np.asarray(expected.distance).dtype).eps
+def check_same(found: hullx.Projection, expected: hullx.Projection, *, padded: bool) -> None:
+    """The same numbers; up to rounding if points that are not prepared are padded with columns of zeros."""
+    tolerance = 16 * np.finfo(np.asarray(expected.distance).dtype).eps if padded else 0
     for name in ("distance", "lower", "point", "direction"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("columns", [3, 8])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("x64", [False, True])
-def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool) -> None:
-    queries, points = (part.astype(dtype) for part in problem)
+def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool, columns: int) -> None:
+    queries, points = (np.pad(part, ((0, 0), (0, columns - 3))).astype(dtype) for part in problem)
     with jax.enable_x64(x64):
         hull, expected = hullx.prepare(points), hullx.project(queries, points)
-        check_same(hullx.project(queries, hull), expected)
+        check_same(hullx.project(queries, hull), expected, padded=columns < 8)
         np.testing.assert_array_equal(hullx.distance(queries, hull), hullx.project(queries, hull).distance)
-        check_same(hullx.sweep(queries, hull, progress=False), hullx.sweep(queries, points, progress=False))
+        swept = (hullx.sweep(queries, each, progress=False) for each in (hull, points))
+        check_same(*swept, padded=columns < 8)
         if x64 or dtype is np.float32:
             found = jax.jit(hullx.project)(queries, hull)
             np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-6)
@@ -115,3 +117,16 @@ def test_a_hull_placed_in_float32_pays_for_its_underflow(rng: np.random.Generato
         for found in (hullx.project(query, hull), jax.jit(hullx.project)(query, hull), hullx.project(query, hull, max_iter=1)):
             assert found.lower <= truth * (1 + 1e-9)
             assert truth <= found.distance * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("capacity", [4, 5, 7, 40])
+def test_a_capacity_for_any_independent_support_is_none(rng: np.random.Generator, capacity: int) -> None:
+    """Also where columns and rows are padded: the same statuses and slots."""
+    points = rng.normal(size=(40, 3)).astype(np.float32)
+    weights = np.stack([rng.dirichlet(np.full(40, 0.03)) for _ in range(30)])
+    queries = (weights @ points.astype(np.float64)).astype(np.float32)
+    expected = hullx.project(queries, points)
+    found = hullx.project(queries, points, solver=hullx.solvers.ActiveSet(capacity=capacity))
+    np.testing.assert_array_equal(found.status, expected.status)
+    assert expected.decided.all()
+    assert found.weights.shape == (30, 4)
