@@ -15,6 +15,9 @@ POINTS = 30
 HAIRS = 10.0 ** np.arange(-16.0, 0.5)
 OFFSETS = (0.0, 1.0, 1e4, 1e8)
 
+# Points that `with_inner_points` adds.
+INNER = 1200
+
 
 class Near(NamedTuple):
     """Queries and points, rounded to a dtype."""
@@ -68,3 +71,11 @@ def _near(seed: int, dimension: int, dtype: type, count: int = QUERIES) -> Near:
     queries[inside] = rng.dirichlet(np.full(POINTS, 0.3), int(inside.sum())) @ faces.points
     shift, scale = OFFSETS[seed % len(OFFSETS)] * rng.normal(size=dimension), 2.0 ** rng.integers(-60, 60)
     return Near(*(((part + shift) * scale).astype(dtype) for part in (queries, faces.points)))
+
+
+def with_inner_points(problem: Near, seed: int) -> Near:
+    """The problem with points near its facets, most of them inside, so that the hull has as many points as selection needs."""
+    rng, points = np.random.default_rng(seed), problem.points.astype(np.float64)
+    weights = rng.dirichlet(np.full(len(points), 0.05), INNER)
+    inner = points.mean(0) + rng.choice([1 - 1e-3, 1 - 1e-9, 1], (INNER, 1)) * (weights @ points - points.mean(0))
+    return Near(problem.queries, np.concatenate([problem.points, inner.astype(problem.points.dtype)]))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float, Int
+from jaxtyping import BFloat16, Float, Int
 
 from hullx.numerics.norms import gamma, power_of_two
 from hullx.types import Array
@@ -60,6 +60,7 @@ class Hull(NamedTuple):
     - n: number of points.
     - frame: the coordinates of `placed`; its radius is NaN if the points are not finite.
     - coarse: for a coarse start in high dimension, or None.
+    - rounded: for products in bfloat16, `core.rounded.round_rows`, or None.
     """
 
     points: Float[Array, "p d"]
@@ -68,6 +69,7 @@ class Hull(NamedTuple):
     n: Int[Array, ""] | int
     frame: Frame
     coarse: Coarse | None = None
+    rounded: BFloat16[Array, "w k"] | None = None
 
 
 def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) -> Hull:

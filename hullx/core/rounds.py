@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from hullx import certificate
 from hullx.core.hull import Frame
@@ -25,7 +26,11 @@ from hullx.core.pool.solve import Limits, Solution
 from hullx.core.stages import Method, Stage
 from hullx.core.state import Goal, QueryState
 from hullx.core.verdict import Evidence, made_progress, verdict
+from hullx.numerics.loops import loop_start
 from hullx.types import Array
+
+# Queries that are scored again in float32 at a time. Fewer queries than MATRIX are scored faster without a rounded copy.
+FEW, MATRIX = 32, 8
 
 
 class PointSource(Protocol):
@@ -47,6 +52,11 @@ class PointSource(Protocol):
     @property
     def rows(self) -> int:
         """Padded number of points, the maximum number of candidates."""
+        ...
+
+    @property
+    def precise(self) -> PointSource:
+        """The same points without a rounded copy (`core.rounded`), from which `best` computes upper bounds of scores."""
         ...
 
     def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution: ...
@@ -73,6 +83,7 @@ def nearest(source: PointSource, queries: Array, *, count: int, excluded: Array 
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     with np.errstate(over="ignore"):  # the placed query may exceed float32's range
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
+    source = _suited(source, placed)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True, excluded=excluded)[1]
 
 
@@ -85,17 +96,61 @@ def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *
 
 
 def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
-    count, method = stage.candidates, stage.method
-    limits = Limits(goal.max_steps - state.steps, 0 * state.steps + goal.most)  # each one number per query
+    count, method, source = stage.candidates, stage.method, _suited(source, state.queries)
+    each = 0 * state.steps  # one number per query
+    limits = Limits(goal.max_steps - state.steps, each + goal.most, each + goal.rtol)
     solution = source.solve(state, limits, active, stage)
     if method is Method.EXTENDED:
         lower, candidates = source.certify_all(state.queries, solution.along, count, state.excluded)
         return Round(solution, candidates, lower)
-    along = solution.direction.astype(method.scores)
-    scores, candidates = source.best(along, count, active, nearest=False, excluded=state.excluded)
-    rest = bound_of_others(source.frame, state.queries, solution.direction, solution.upper, scores, rows=source.rows)
-    lower = source.certify(state.queries, candidates, solution.along, rest, active, method)
+    given = Scored(state.queries, state.excluded, solution.direction, solution.along, solution.upper)
+    lower, rest, candidates = _score(source, given, active, stage)
+    if method.narrow and source.precise is not source:
+        doubtful = active & (lower >= rest) & (solution.upper - lower > goal.rtol * solution.upper)
+        lower, candidates = _score_precisely(source.precise, given, doubtful, (lower, candidates), stage)
     return Round(solution, candidates, lower)
+
+
+def _suited(source: PointSource, queries: Array) -> PointSource:
+    return source if len(queries) >= MATRIX else source.precise
+
+
+class Scored(NamedTuple):
+    """What a score of all points needs of a solution, one per query."""
+
+    queries: Array
+    excluded: Array | None
+    direction: Array
+    along: Any
+    upper: Array
+
+
+def _score(source: PointSource, given: Scored, active: Array, stage: Stage) -> tuple[Array, Array, Array]:
+    """Lower bounds, the part of them that bounds all points but the candidates, and the candidates."""
+    count, method = stage.candidates, stage.method
+    vectors = given.direction.astype(method.scores)
+    scores, candidates = source.best(vectors, count, active, nearest=False, excluded=given.excluded)
+    rest = bound_of_others(source.frame, given.queries, given.direction, given.upper, scores, rows=source.rows)
+    return source.certify(given.queries, candidates, given.along, rest, active, method), rest, candidates
+
+
+def _score_precisely(
+    source: PointSource, given: Scored, doubtful: Array, found: tuple[Array, Array], stage: Stage
+) -> tuple[Array, Array]:
+    """Lower bounds and candidates of the doubtful queries, a few at a time, and the found ones of all others."""
+    few = min(FEW, len(doubtful))
+
+    def turn(state: tuple[Array, tuple[Array, Array]]) -> tuple[Array, tuple[Array, Array]]:
+        doubtful, found = state
+        which, now = lax.top_k(doubtful.astype(jnp.float32), few)
+        part = jax.tree.map(lambda field: field[now], given)
+        lower, _, candidates = _score(source, part, which > 0, stage)
+        old = tuple(field[now] for field in found)
+        new = jnp.where(which > 0, lower, old[0]), jnp.where(which[:, None] > 0, candidates, old[1])
+        found = tuple(field.at[now].set(value) for field, value in zip(found, new, strict=True))
+        return doubtful.at[now].set(False), found
+
+    return lax.while_loop(lambda state: state[0].any(), turn, loop_start((doubtful, found), given.queries))[1]
 
 
 @partial(jax.jit, static_argnames="stage")  # also where the host calls it

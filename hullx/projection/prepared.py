@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Float
 
 from hullx.arguments import Numbers, check_numbers, finite_and_max, is_concrete
-from hullx.core.coarse_start import coarse
+from hullx.core.coarse_start import for_many_queries
 from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
@@ -33,8 +33,9 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
     Each call with points first places them in a frame, which takes longer than projecting one query. A prepared hull does this
-    once. Outside jit, for points of 384 coordinates or more, it also holds their coordinates in the 192 directions of largest
-    variance, for a coarse start of the search.
+    once. Outside jit, for points of 384 coordinates or more, it also holds their coordinates in the 252 directions of largest
+    variance, for a coarse start of the search, and on processors with matrix units for bfloat16 (AMX) a rounded copy of half
+    the size, which they score several times as fast.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 
@@ -58,8 +59,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     check_points(points)
     if is_concrete(points):
         with jax.enable_x64(True):
-            hull = on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32)))
-            return hull._replace(coarse=coarse(hull))
+            return for_many_queries(on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32))))
     return traced(points, jax.dtypes.canonicalize_dtype(jnp.promote_types(points.dtype, jnp.float32)))
 
 

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 
 from hullx.core import driver
-from hullx.core.coarse_start import coarse, coarse_of_chunks
+from hullx.core.coarse_start import coarse_of_chunks, for_many_queries
 from hullx.core.driver import Problem
 from hullx.core.hull import Hull
 from hullx.core.queue import Start
@@ -53,8 +53,9 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     Gives the same answers as `hullx.project`, by the same rounds, for whole data sets: NumPy arrays in and out, not
     differentiable, with threads, a coarse start, progress and resume folders.
     Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
-    `hullx.data.load` are), and on a CPU about 0.5 GB for compiled programs and scores. Of points on disk only chunks of 0.25 GB
-    are in memory and, in 384 dimensions or more, at most 0.8 GB for the coarse start.
+    `hullx.data.load` are) and on some processors half a copy more (`hullx.prepare`), and on a CPU about 0.5 GB for compiled
+    programs and scores. Of points on disk only chunks of 0.25 GB are in memory and, in 384 dimensions or more, at most 1.2 GB
+    for the coarse start.
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.
@@ -128,7 +129,7 @@ def _problem(points: Input, mesh: Mesh | None, several: bool) -> Problem:
         else:
             hull = on_device(np.asarray(points.points), points.dtype, queries=len(points.queries))
         hull = in_dtype(hull, points.dtype)
-        return driver.on_device(hull._replace(coarse=coarse(hull)) if several and hull.coarse is None else hull, Setup())
+        return driver.on_device(for_many_queries(hull) if several else hull, Setup())
     chunks = Chunks(points.arrays, points.dtype)
     if mesh is not None:
         return Problem(MeshSource(chunks, mesh), points.dimension)

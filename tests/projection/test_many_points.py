@@ -5,22 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from judge import Verdict, judged
-from near_faces import Near, near
+from near_faces import INNER, near, with_inner_points
 
 import hullx
 from hullx.core import driver, stages
 from hullx.core.scores import FEW
 from hullx.core.stages import Method
-
-INNER = 1200
-
-
-def with_inner_points(problem: Near, seed: int) -> Near:
-    """The problem with points near its facets, most of them inside, so that the hull has as many points as selection needs."""
-    rng, points = np.random.default_rng(seed), problem.points.astype(np.float64)
-    weights = rng.dirichlet(np.full(len(points), 0.05), INNER)
-    inner = points.mean(0) + rng.choice([1 - 1e-3, 1 - 1e-9, 1], (INNER, 1)) * (weights @ points - points.mean(0))
-    return Near(problem.queries, np.concatenate([problem.points, inner.astype(problem.points.dtype)]))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

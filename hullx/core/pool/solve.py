@@ -34,10 +34,11 @@ class Pool(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Limits of each query's solve: of steps, and of points with weight."""
+    """Limits of each query's solve: of steps, of points with weight, and the relative width of the bracket."""
 
     steps: Array  # (b,)
     size: Array  # (b,)
+    rtol: Array  # (b,)
 
 
 class Solution(NamedTuple):
@@ -84,7 +85,7 @@ def solve(
         members = members.astype(jnp.float32) if method.narrow else members
         pools = jax.vmap(_pool_problem)(frame.place(queries), members, start)
     solved = jax.vmap(partial(_solve_pool, stage))(pools, limits)
-    refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram)
+    refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram, limits.rtol)
     return Solution(
         support=start.members,
         weights=refined.weights,
@@ -94,7 +95,7 @@ def solve(
         upper=refined.upper,
         inside=refined.inside,
         steps=solved.steps,
-        entered=((solved.weights > 0) & (start.weights == 0)).any(1),
+        entered=((refined.weights > 0) & (start.weights == 0)).any(1),
     )
 
 

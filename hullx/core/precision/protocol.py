@@ -47,13 +47,14 @@ class Refined(NamedTuple):
 class Precision(Protocol):
     """Functions of one query (d,) and of rows, all raw, in the dtype of the arithmetic."""
 
-    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers, rtol: Array) -> Refined:
         """The projection on a support, from approximate weights.
 
         Args:
             rows: the support's points, (k, d).
             solved: weights, (k,), and N of the rows with weight, (k, k).
             gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of the rows.
+            rtol: the wanted relative width of the bracket.
         """
         ...
 

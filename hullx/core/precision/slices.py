@@ -63,7 +63,7 @@ class Slices:
     slices: int
     corrections: int
 
-    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers) -> Refined:
+    def refine(self, frame: Frame, query: Array, rows: Array, solved: Solved, gram: Numbers, rtol: Array) -> Refined:
         """As `Precision`.
 
         With S = Σ w_i, r = S q − Σ w_i x_i is S times (q − a point of the hull), so the distance is at most ‖r‖ / S.

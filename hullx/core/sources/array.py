@@ -11,6 +11,7 @@ from jax import lax
 
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Limits, Solution, pool, solve
+from hullx.core.rounded import rounded_nearness, upper_scores
 from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, top, without, worst_violators
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
@@ -30,6 +31,11 @@ class ArraySource(NamedTuple):
     def frame(self) -> Frame:
         """The hull's frame."""
         return self.hull.frame
+
+    @property
+    def precise(self) -> ArraySource:
+        """As `rounds.PointSource`."""
+        return self if self.hull.rounded is None else ArraySource(self.hull._replace(rounded=None))
 
     @property
     def rows(self) -> int:
@@ -55,16 +61,14 @@ class ArraySource(NamedTuple):
         """As `rounds.PointSource`; padding rows become row 0, or the best row where rows are excluded."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
-            scores = without(scores_in_double(hull.frame, hull.points, vectors), excluded, hull.n)
+            scores = without(scores_in_double(hull.frame, hull.points, vectors), _none_of(vectors, excluded), hull.n)
             values, rows = top(scores, min(count, len(hull.points)))
             missing = ((0, 0), (0, count - rows.shape[1]))
             values, rows = jnp.pad(values, missing, mode="edge"), jnp.pad(rows, missing, mode="edge")
             return values, replace_excluded(self._replace_padding(rows), excluded)
 
-        offset = hull.half_squares if nearest else jnp.zeros((), vectors.dtype)
-
         def score(vectors: Array, excluded: Array | None) -> tuple[Array, Array]:
-            values, rows = top(without(nearness(vectors, hull.placed, offset), excluded, hull.n), count)
+            values, rows = top(without(self._scores(vectors, nearest), excluded, hull.n), count)
             return values, replace_excluded(self._replace_padding(rows), excluded)
 
         def score_few() -> tuple[Array, Array]:
@@ -73,7 +77,7 @@ class ArraySource(NamedTuple):
             values, rows = (jnp.pad(each, missing)[back] for each in found)
             return values, rows
 
-        if nearest or len(vectors) <= FEW:
+        if nearest or len(vectors) <= FEW or hull.rounded is not None:
             return score(vectors, excluded)
         # Active queries first.
         _, order = lax.top_k(active.astype(jnp.float32), len(vectors))
@@ -93,14 +97,26 @@ class ArraySource(NamedTuple):
     def certify_all(self, queries: Array, along: Any, count: int, excluded: Array | None = None) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
         frame, points, n = self.hull.frame, self.hull.points, self.hull.n
+        left_out = _none_of(queries, excluded)
         several = min(count, len(points))
-        violation, rows = worst_violators(frame, points, queries, along, count=several, excluded=excluded, n=n)
+        violation, rows = worst_violators(frame, points, queries, along, count=several, excluded=left_out, n=n)
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
         rows = replace_excluded(self._replace_padding(rows), excluded)
         return lower_bounds(frame, queries, violation[:, 0], along), rows
 
+    def _scores(self, vectors: Array, nearest: bool) -> Array:
+        hull = self.hull
+        if hull.rounded is not None:
+            return rounded_nearness(hull.rounded, vectors) if nearest else upper_scores(hull.rounded, vectors)
+        return nearness(vectors, hull.placed, hull.half_squares if nearest else jnp.zeros((), vectors.dtype))
+
     def _replace_padding(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)
+
+
+def _none_of(queries: Array, excluded: Array | None) -> Array:
+    """The excluded rows, or none for each query, so that padding, copies of row 0 among the raw points, has no scores."""
+    return jnp.full(len(queries), -1, jnp.int32) if excluded is None else excluded
 
 
 def _together(queries: Array, candidates: Array) -> int:

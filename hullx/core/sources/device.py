@@ -53,7 +53,8 @@ class DeviceSource:
 
     def advance(self, state: QueryState, active: Array, goal: Goal, stage: Stage) -> QueryState:
         """`rounds.advance`."""
-        return self._run(stage, partial(_advance, self.source, state, active, goal, stage=stage))
+        source = self.source if stage.method.narrow else self.source.precise  # so that all hulls share these programs
+        return self._run(stage, partial(_advance, source, state, active, goal, stage=stage))
 
     def search(self, queries: Array, count: int, goal: Goal, stage: Stage, excluded: Array | None = None) -> QueryState:
         """All rounds of one stage in one program (`core.search`)."""

@@ -6,7 +6,7 @@ points, which it merges.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,11 @@ class GatheringSource:
     """The base class of a `rounds.PointSource` whose rounds are several programs."""
 
     batch, threads = 1024, 1
+
+    @property
+    def precise(self) -> Self:
+        """As `rounds.PointSource`: there is no rounded copy."""
+        return self
 
     def nearest(self: rounds.PointSource, queries: np.ndarray, count: int, excluded: np.ndarray | None = None) -> Array:
         """`rounds.nearest`."""

@@ -1,0 +1,108 @@
+"""Scores from points rounded to bfloat16 are upper bounds, and sweeps that use them keep their promise."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from operator import mul
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from judge import Verdict, judged
+from near_faces import near, with_inner_points
+
+import hullx
+from hullx.core import rounds
+from hullx.core.hull import Hull
+from hullx.core.rounded import round_rows, rounded_nearness, upper_scores
+
+
+def with_rounded_copy(points: np.ndarray) -> Hull:
+    hull = hullx.prepare(points)
+    return hull._replace(rounded=round_rows(hull.placed, hull.half_squares))
+
+
+def half_squares(points: np.ndarray) -> np.ndarray:
+    return (points.astype(np.float64) ** 2).sum(1).astype(np.float32) / 2
+
+
+def a_table(rng: np.random.Generator, n: int, d: int, spread: float) -> np.ndarray:
+    """Rows and columns of very different sizes, below 1."""
+    sizes = 10.0 ** -rng.uniform(0, spread, (n, 1)), 10.0 ** -rng.uniform(0, spread, d)
+    return (rng.uniform(-1, 1, (n, d)) * sizes[0] * sizes[1]).astype(np.float32)
+
+
+def fractions(rows: np.ndarray) -> list[list[Fraction]]:
+    return [[Fraction(float(number)) for number in row] for row in rows]
+
+
+@pytest.mark.parametrize(("d", "spread"), [(1, 0), (3, 2), (28, 0), (31, 20), (64, 5), (785, 1)])
+def test_no_score_is_above_its_bound(rng: np.random.Generator, d: int, spread: float) -> None:
+    points = a_table(rng, 61, d, spread)
+    points[0] = 0
+    # Along points, their differences and any direction.
+    along = np.concatenate([points[1:4] + 1e-30, points[4:7] - points[7:10], rng.normal(size=(3, d))]).astype(np.float64)
+    along = (along / np.linalg.norm(along, axis=1, keepdims=True)).astype(np.float32)
+    found = np.asarray(upper_scores(round_rows(jnp.asarray(points), half_squares(points)), along)).astype(np.float64)
+    exact = np.array([[sum(map(mul, x, u)) for x in fractions(points)] for u in fractions(along)])
+    assert all(Fraction(float(bound)) >= score for bound, score in zip(found.ravel(), exact.ravel(), strict=True))
+    # A rounding of 2^−8 of each factor.
+    assert (found - exact.astype(np.float64) <= 2.0**-6 * np.linalg.norm(points, axis=1) + 1e-15).all()
+
+
+def test_the_nearest_points_come_first(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(300, 40)).astype(np.float32)
+    squares = np.where(np.arange(300) < 290, half_squares(points), np.inf)  # ten rows of padding
+    scores = rounded_nearness(round_rows(jnp.asarray(points), squares), points[:20])
+    assert (scores.argmax(1) == np.arange(20)).all()
+    assert np.isfinite(scores).all()
+    assert (scores[:, 290:].max(1) < scores[:, :290].min(1)).all()
+
+
+@pytest.mark.parametrize(("dimension", "dtype"), [(3, np.float32), (10, np.float64)])
+def test_brackets_hold(dimension: int, dtype: type) -> None:
+    found = Verdict()
+    for seed in range(2):
+        problem = with_inner_points(near(seed, dimension, dtype), seed)
+        found = found.plus(judged(problem, hullx.sweep(problem.queries, with_rounded_copy(problem.points), progress=False)))
+    assert found.above == found.below == found.loose == 0
+    assert found.queries > 60
+    assert found.share < 0.1
+
+
+def test_answers_are_those_without_the_copy(digits) -> None:
+    """To the tolerance, and with one query that is in the hull and one that is excluded from its own."""
+    test, train = digits
+    queries = np.concatenate([test[:40], train[:1], train[:2].mean(0, keepdims=True)])
+    left_out = np.array([-1] * 40 + [0, -1])
+    hull = with_rounded_copy(train)
+    found = hullx.sweep(queries, hull, exclude=left_out, progress=False)
+    plain = hullx.sweep(queries, hull._replace(rounded=None), exclude=left_out, progress=False)
+    np.testing.assert_allclose(found.distance, plain.distance, rtol=2e-6, atol=1e-12)
+    np.testing.assert_array_equal(found.status, plain.status)
+    jitted = jax.jit(hullx.project)(queries[:9].astype(np.float32), with_rounded_copy(train.astype(np.float32)))
+    np.testing.assert_allclose(jitted.distance, plain.distance[:9], rtol=1e-5)
+
+
+def test_doubtful_queries_are_scored_in_float32(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than are scored at a time: most points lie so close to the face that rounded scores exclude none."""
+    points = rng.normal(size=(2000, 4)).astype(np.float32)
+    points[:, 0] = -1e-4 * rng.random(2000)
+    points[:4, 0] = 0
+    queries = np.concatenate([np.full((100, 1), 2.0), 0.1 * rng.normal(size=(100, 3))], 1).astype(np.float32)
+    scored = list[int]()
+    score = rounds._score_precisely
+
+    def counted(source, given, doubtful, found, stage):
+        jax.debug.callback(lambda count: scored.append(int(count)), doubtful.sum())
+        return score(source, given, doubtful, found, stage)
+
+    monkeypatch.setattr(rounds, "_score_precisely", counted)
+    jax.clear_caches()
+    found = hullx.sweep(queries, with_rounded_copy(points), progress=False)
+    jax.effects_barrier()
+    assert sum(scored) > 50
+    plain = hullx.sweep(queries, points, progress=False)
+    assert (found.status == 0).all()
+    np.testing.assert_allclose(found.distance, plain.distance, rtol=2e-6)
