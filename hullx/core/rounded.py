@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import BFloat16, Float
 
+from hullx.core.scores import in_chunks
 from hullx.numerics.norms import gamma
 from hullx.types import Array
 
@@ -21,6 +22,8 @@ ALIGNED = 32
 UP = 1 + 2.0**-7
 # The score of padding as nearest point: below all others, and finite, because 0 times infinity is NaN.
 FARTHEST = -1e38
+# Rows that are rounded at a time.
+CHUNK = 1024
 
 
 @jax.jit
@@ -31,8 +34,12 @@ def round_rows(placed: Float[Array, "n d"], half_squares: Float[Array, "n"]) -> 
         placed: in a frame, float32.
         half_squares: ‖x‖²/2; infinite for padding.
     """
-    d, real = placed.shape[1], jnp.isfinite(half_squares)
-    rounded = _rounded(placed)
+    return in_chunks((placed, half_squares), CHUNK, _round_some)
+
+
+def _round_some(points: tuple[Array, Array]) -> Array:
+    placed, half_squares = points
+    d, real, rounded = placed.shape[1], jnp.isfinite(half_squares), _rounded(placed)
     # Squares below the smallest normal number are flushed to 0, and so are such entries of x̂.
     tiny = d * float(jnp.finfo(jnp.float32).tiny)
     up = UP * (1 + gamma(d + 8, jnp.float32))
@@ -40,7 +47,7 @@ def round_rows(placed: Float[Array, "n d"], half_squares: Float[Array, "n"]) -> 
     nearness = jnp.where(real, -half_squares, FARTHEST)
     columns = _rounded(nearness), nearness - _rounded(nearness), jnp.where(real, norm, 0), jnp.where(real, error, 0)
     beside = jnp.pad(jnp.stack(columns, 1), ((0, 0), (0, -(d + len(columns)) % ALIGNED)))
-    return jnp.concatenate([rounded, beside], 1).astype(jnp.bfloat16)
+    return jnp.concatenate([rounded.astype(jnp.bfloat16), beside.astype(jnp.bfloat16)], 1)
 
 
 def upper_scores(rows: BFloat16[Array, "n k"], directions: Float[Array, "b d"]) -> Float[Array, "b n"]:

@@ -4,10 +4,12 @@
     advance   an exact solve on support and candidates, then one product that scores all points along the new residual:
               it certifies the query or finds its worst violators, the next candidates.
 
-The products are in float32, but the certificate is more precise. A float32 score has an error of at most γ_d ‖x‖. So the best
+The products are in float32, or in bfloat16 from a rounded copy of the points (`core.rounded`), but the certificate is more
+precise. A float32 score has an error of at most γ_d ‖x‖, and rounded points give upper bounds of the scores. So the best
 candidates are scored again from the raw points (`core.precision`), and all other points enter with the bound of their score.
 If the face next to a query has more points than there are candidates, that bound leaves the query undecided. In extended
-precision all points are therefore scored precisely, unless the candidates suffice (`scores.worst_violators`).
+precision all points are therefore scored precisely, unless the candidates suffice (`scores.worst_violators`). Queries that only
+the bound from a rounded copy leaves undecided are scored again in float32.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ class PointSource(Protocol):
     """Points in any storage, as rounds use them. `active`, (b,) bool, marks valid queries; others get arbitrary results.
 
     - solve(state, limits, active, stage): each query's solve on the pool of its support and candidates.
-    - best(vectors (b, d), count, active, nearest, excluded): in the vectors' dtype, the largest scores ⟨x_j, v⟩, or in float32
-      with `nearest` the largest −‖x_j − v‖²/2 up to a constant, and their rows, each (b, count). `excluded`, (b,) or None, is
-      a row of each query that has no score, or −1.
+    - best(vectors (b, d), count, active, nearest, excluded): in the vectors' dtype, the largest scores ⟨x_j, v⟩ (with a rounded
+      copy of the points, their largest upper bounds), or in float32 with `nearest` the largest −‖x_j − v‖²/2 up to a constant,
+      and their rows, each (b, count). `excluded`, (b,) or None, is a row of each query that has no score, or −1.
     - certify(queries, candidates, along, rest, active, method): lower bounds of the distances, (b,): the candidates scored
       again in the method's precision; `rest` bounds the slabs of all others.
     - certify_all(queries, along, count, excluded): in extended precision, lower bounds from all points but the excluded ones,
@@ -56,7 +58,7 @@ class PointSource(Protocol):
 
     @property
     def precise(self) -> PointSource:
-        """The same points without a rounded copy (`core.rounded`), from which `best` computes upper bounds of scores."""
+        """The same points without a rounded copy."""
         ...
 
     def solve(self, state: QueryState, limits: Limits, active: Array, stage: Stage) -> Solution: ...
@@ -78,8 +80,18 @@ class Round(NamedTuple):
     lower: Array  # (b,)
 
 
+class Scored(NamedTuple):
+    """What a score of all points needs of a solution, one per query."""
+
+    queries: Array
+    excluded: Array | None
+    direction: Array
+    along: Any
+    upper: Array
+
+
 def nearest(source: PointSource, queries: Array, *, count: int, excluded: Array | None = None) -> Array:
-    """Rows of the `count` points nearest to each query, up to float32 rounding: (b, count)."""
+    """Rows of the `count` points nearest to each query, up to rounding: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     with np.errstate(over="ignore"):  # the placed query may exceed float32's range
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
@@ -112,17 +124,8 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
 
 
 def _suited(source: PointSource, queries: Array) -> PointSource:
+    """The source with a rounded copy only if that is faster for so many queries."""
     return source if len(queries) >= MATRIX else source.precise
-
-
-class Scored(NamedTuple):
-    """What a score of all points needs of a solution, one per query."""
-
-    queries: Array
-    excluded: Array | None
-    direction: Array
-    along: Any
-    upper: Array
 
 
 def _score(source: PointSource, given: Scored, active: Array, stage: Stage) -> tuple[Array, Array, Array]:
@@ -161,7 +164,7 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
     better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
     before = Evidence(state.upper, state.lower, *[state.idle] * 4)
     idle = jnp.where(made_progress(before, upper, lower, solution.entered), 0, state.idle + 1)
-    size, steps = (solution.weights > 0).sum(1), state.steps + solution.steps
+    steps = state.steps + solution.steps
 
     def keep(new: Array, old: Array) -> Array:
         return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old).astype(old.dtype)
@@ -177,7 +180,7 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
         steps=steps,
         idle=idle,
     )
-    evidence = Evidence(kept.upper, kept.lower, solution.inside & better, size, idle, steps)
+    evidence = Evidence(kept.upper, kept.lower, solution.inside & better, solution.size, idle, steps)
     return kept._replace(status=verdict(evidence, stage, goal))
 
 
@@ -193,7 +196,7 @@ def bound_of_others(frame: Frame, queries: Array, directions: Array, upper: Arra
         queries: raw, (b, d).
         directions: (b, d), of length 1.
         upper: upper bounds of the distances, (b,).
-        scores: computed scores of the candidates; no other point has a larger one than the last.
+        scores: computed scores of the candidates, or upper bounds; no other point has a larger one than the last.
         rows: number of points, including padding.
     """
     if scores.shape[1] >= rows:

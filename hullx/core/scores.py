@@ -107,23 +107,27 @@ def lower_bounds(frame: Frame, queries: Float[Array, "b d"], violation: Float[Ar
     return jax.vmap(partial(EXTENDED.lower_bound, frame))(queries.astype(wide), -violation, along)
 
 
-def in_chunks(points: Float[Array, "n d"], size: int, function: Callable[[Array], Array]) -> Float[Array, "n ..."]:
+def in_chunks(points: Any, size: int, function: Callable[[Any], Array]) -> Float[Array, "n ..."]:
     """A function's values at all points, computed in chunks.
 
     Args:
+        points: one per row (n, d), or a tree of such arrays.
         size: maximum points per chunk.
         function: maps rows (k, d) to results (k, ...).
     """
-    n = len(points)
+    n = len(jax.tree.leaves(points)[0])
     chunk = min(size, n)
+
+    def rows(first: Array | int, count: int) -> Any:
+        return jax.tree.map(lambda field: lax.dynamic_slice_in_dim(field, first, count), points)
 
     def body(i: Array, found: Array) -> Array:
         first = jnp.minimum(i * chunk, n - chunk)
-        return lax.dynamic_update_slice_in_dim(found, function(lax.dynamic_slice_in_dim(points, first, chunk)), first, 0)
+        return lax.dynamic_update_slice_in_dim(found, function(rows(first, chunk)), first, 0)
 
-    shape = jax.eval_shape(function, points[:chunk])
+    shape = jax.eval_shape(function, rows(0, chunk))
     empty = jnp.zeros((n, *shape.shape[1:]), shape.dtype)
-    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, points, function(points[:1])))
+    return lax.fori_loop(0, -(-n // chunk), body, loop_start(empty, *jax.tree.leaves(points), function(rows(0, 1))))
 
 
 def top(scores: Float[Array, "b n"], count: int) -> tuple[Float[Array, "b count"], Int[Array, "b count"]]:

@@ -6,6 +6,7 @@ raw numbers (`core.precision`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +23,11 @@ from hullx.core.scores import is_repeat
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.numerics import extended
 from hullx.numerics.extended import Pair
+from hullx.numerics.pairs import Numbers
 from hullx.types import Array
+
+# Rows that are refined beyond a stage's capacity, because a support may outgrow it by a few.
+SPARE = 8
 
 
 class Pool(NamedTuple):
@@ -51,6 +56,7 @@ class Solution(NamedTuple):
     along: Any  # the directions in full precision, for `core.precision`
     upper: Array  # (b,), in the frame's units
     inside: Array  # (b,), whether the point reproduces the query
+    size: Array  # number of points with weight, including those beyond the stage's capacity
     steps: Array
     entered: Array  # whether a candidate joined the support
 
@@ -65,38 +71,58 @@ def pool(support: Array, weights: Array, candidates: Array) -> Pool:
 
 
 def solve(
-    frame: Frame, queries: Array, raw: Array, placed: Array | None, start: Pool, limits: Limits, *, stage: Stage
+    frame: Frame,
+    queries: Array,
+    rows: Callable[[Array], Array],
+    placed: Array | None,
+    start: Pool,
+    limits: Limits,
+    *,
+    stage: Stage,
 ) -> Solution:
     """The exact solves of a batch on its pools, in lockstep.
 
     Args:
         queries: raw, (b, d).
-        raw: the pools' raw rows, (b, c, d).
-        placed: the same rows in the frame, in float32, or None.
+        rows: raw rows (b, k, d) by their slots in the pools (b, k).
+        placed: all rows of the pools in the frame, (b, c, d) in float32, or None.
         start: the pools.
         limits: of each query.
     """
-    method, dtype = stage.method, working_dtype(stage.method, queries.dtype)
-    queries, raw = queries.astype(dtype), raw.astype(dtype)
+    method, dtype, slots = stage.method, working_dtype(stage.method, queries.dtype), start.members.shape[1]
+    queries, every = queries.astype(dtype), jnp.broadcast_to(jnp.arange(slots), start.members.shape)
     if method is Method.EXTENDED:
-        pools = jax.vmap(partial(_extended_pool_problem, frame))(queries, raw, start)
+        pools = jax.vmap(partial(_extended_pool_problem, frame))(queries, rows(every).astype(dtype), start)
     else:
-        members = frame.place(raw) if placed is None else placed
+        members = frame.place(rows(every).astype(dtype)) if placed is None else placed
         members = members.astype(jnp.float32) if method.narrow else members
         pools = jax.vmap(_pool_problem)(frame.place(queries), members, start)
     solved = jax.vmap(partial(_solve_pool, stage))(pools, limits)
-    refined = jax.vmap(partial(method.precision.refine, frame))(queries, raw, solved, pools.gram, limits.rtol)
+    # Rows without weight need no refinement. Of a support that outgrew the stage, the heaviest rows are refined.
+    used = jax.vmap(partial(heaviest, count=min(stage.capacity + SPARE, slots)))(solved.weights)
+    size = (solved.weights > 0).sum(1)
+    solved, gram = jax.vmap(_restricted)(solved, pools.gram, used)
+    refined = jax.vmap(partial(method.precision.refine, frame))(queries, rows(used).astype(dtype), solved, gram, limits.rtol)
+    weights = jnp.zeros(start.members.shape, refined.weights.dtype)
+    weights = jnp.put_along_axis(weights, used, refined.weights, 1, inplace=False)
     return Solution(
         support=start.members,
-        weights=refined.weights,
+        weights=weights,
         point=refined.point,
         direction=refined.direction,
         along=refined.along,
         upper=refined.upper,
         inside=refined.inside,
+        size=jnp.where(size > used.shape[1], size, (weights > 0).sum(1)),
         steps=solved.steps,
-        entered=((refined.weights > 0) & (start.weights == 0)).any(1),
+        entered=((weights > 0) & (start.weights == 0)).any(1),
     )
+
+
+def _restricted(solved: Solved, gram: Numbers, used: Array) -> tuple[Solved, Numbers]:
+    """The solve of a pool and its inner products, restricted to some rows."""
+    inverse, gram = jax.tree.map(lambda matrix: matrix[used][:, used], (solved.inverse, gram))
+    return solved._replace(weights=solved.weights[used], rest=solved.rest[used], inverse=inverse), gram
 
 
 def _pool_problem(query: Array, members: Array, start: Pool) -> PoolProblem:

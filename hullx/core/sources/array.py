@@ -51,9 +51,12 @@ class ArraySource(NamedTuple):
         self, stage: Stage, queries: Array, support: Array, weights: Array, candidates: Array, limits: Limits
     ) -> Solution:
         start = jax.vmap(pool)(support, weights, candidates)
-        raw = self.hull.points[start.members]
         placed = self.hull.placed[start.members] if stage.method.narrow else None
-        return solve(self.hull.frame, queries, raw, placed, start, limits, stage=stage)
+
+        def rows(slots: Array) -> Array:
+            return self.hull.points[jnp.take_along_axis(start.members, slots, 1)]
+
+        return solve(self.hull.frame, queries, rows, placed, start, limits, stage=stage)
 
     def best(
         self, vectors: Array, count: int, active: Array, *, nearest: bool, excluded: Array | None = None

@@ -74,7 +74,10 @@ def solve(frame: Frame, queries: Array, rows: Array, start: Pool, limits: Limits
     """
 
     def group(queries: Array, rows: Array, start: Pool, limits: Limits) -> Solution:
-        return solve_pools(frame, queries, rows, None, start, limits, stage=stage)
+        def some(slots: Array) -> Array:
+            return jnp.take_along_axis(rows, slots[..., None], 1)
+
+        return solve_pools(frame, queries, some, None, start, limits, stage=stage)
 
     return in_groups(group, (queries, rows, start, limits), lockstep(rows[0].size * 8, len(rows)))
 
