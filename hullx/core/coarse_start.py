@@ -35,6 +35,8 @@ RTOL = 1e-3
 # Of points on disk, the rows in principal directions are in memory, with their rounded copy 6 bytes a number: maximum bytes,
 # and the fewest directions worth it.
 BYTES, FEWEST = 9 * 2**27, 64
+# In more dimensions than this, float32's sums are too inexact for the bounds of a rounded copy.
+WIDEST = 2**19
 # Rows placed at a time, which limits the memory for their copies.
 PIECE = 256
 
@@ -58,20 +60,22 @@ def coarse(hull: Hull) -> Coarse:
     """The points in their principal directions."""
     sample = np.asarray(hull.placed[: int(hull.n) : max(1, int(hull.n) // SAMPLE)])
     directions = principal_basis(sample, DIMENSION)
-    return Coarse(jnp.asarray(directions), *_project(hull.placed, directions, hull.half_squares))
+    rows, squares = _project(hull.placed, directions, hull.half_squares)
+    return Coarse(jnp.asarray(directions), rows, squares, rounded_copy(rows, squares))
 
 
 def for_many_queries(hull: Hull) -> Hull:
     """The hull with what makes many queries faster in high dimension: principal directions, and a rounded copy."""
     if hull.points.shape[1] < WORTHWHILE or hull.coarse is not None:
         return hull
-    return with_rounded(hull._replace(coarse=coarse(hull)))
+    return hull._replace(coarse=coarse(hull), rounded=rounded_copy(hull.placed, hull.half_squares))
 
 
-def with_rounded(hull: Hull) -> Hull:
-    """The hull with a rounded copy of its points, where the processor multiplies bfloat16 fast."""
-    on_cpu = next(iter(hull.placed.devices())).platform == "cpu"
-    return hull._replace(rounded=round_rows(hull.placed, hull.half_squares)) if on_cpu and multiplies_bfloat16() else hull
+def rounded_copy(placed: Array, squares: Array) -> Array | None:
+    """The rows rounded for products in bfloat16, or None where the processor does not multiply it fast."""
+    on_cpu = next(iter(placed.devices())).platform == "cpu"
+    fits = placed.shape[1] <= WIDEST
+    return round_rows(placed, squares) if on_cpu and fits and multiplies_bfloat16() else None
 
 
 def principal_basis(sample: np.ndarray, count: int) -> np.ndarray:
@@ -90,8 +94,7 @@ def coarse_of_hull(hull: Hull) -> CoarsePoints | None:
     """The points of a hull in its principal directions, or None if it has none."""
     if hull.coarse is None:
         return None
-    directions, rows, squares = hull.coarse
-    return _coarse_points(np.asarray(directions), rows, squares, jax.tree.map(np.asarray, hull.frame), int(hull.n))
+    return _coarse_points(hull.coarse, jax.tree.map(np.asarray, hull.frame), int(hull.n))
 
 
 def coarse_of_chunks(chunks: Chunks, frame: Frame) -> CoarsePoints | None:
@@ -108,13 +111,15 @@ def coarse_of_chunks(chunks: Chunks, frame: Frame) -> CoarsePoints | None:
             np.matmul(frame.place(chunk[first : first + PIECE]).astype(np.float32), directions, out=rows[here])
             squares[here] = np.square(rows[here]).sum(1) / 2
     squares[chunks.count :] = np.inf  # as `Hull.half_squares` of padding
-    return _coarse_points(directions, jnp.asarray(rows), jnp.asarray(squares), frame, chunks.count)
+    rows, squares = jnp.asarray(rows), jnp.asarray(squares)
+    return _coarse_points(Coarse(jnp.asarray(directions), rows, squares, rounded_copy(rows, squares)), frame, chunks.count)
 
 
-def _coarse_points(basis: np.ndarray, rows: Array, squares: Array, frame: Frame, n: int) -> CoarsePoints:
+def _coarse_points(points: Coarse, frame: Frame, n: int) -> CoarsePoints:
     # In units of the points' frame, so raw and placed rows are one array. No bound computed here is used.
+    basis, rows, squares, rounded = points
     here = Frame(jnp.zeros_like(rows[0]), jnp.ones_like(frame.scale), jnp.asarray(frame.radius))
-    return CoarsePoints(DeviceSource(with_rounded(Hull(rows, rows, squares, n, here))), basis, frame, n)
+    return CoarsePoints(DeviceSource(Hull(rows, rows, squares, n, here, rounded=rounded)), np.asarray(basis), frame, n)
 
 
 @jax.jit

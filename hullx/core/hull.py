@@ -43,12 +43,13 @@ class Coarse(NamedTuple):
     """The points in the directions of largest variance (`core.coarse_start`).
 
     - basis: orthonormal directions, one per column.
-    - rows, half_squares: as `Hull.placed` and its half squares, in these directions.
+    - rows, half_squares, rounded: as the hull's `placed`, `half_squares` and `rounded`, in these directions.
     """
 
     basis: Float[Array, "d k"]
     rows: Float[Array, "w k"]
     half_squares: Float[Array, "w"]
+    rounded: BFloat16[Array, "w k"] | None = None
 
 
 class Hull(NamedTuple):

@@ -31,8 +31,10 @@ from hullx.core.verdict import Evidence, made_progress, verdict
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
 
-# Queries that are scored again in float32 at a time. Fewer queries than MATRIX are scored faster without a rounded copy.
-FEW, MATRIX = 32, 8
+# Queries that are scored again in float32 at a time.
+FEW = 32
+# Fewer queries than these are scored faster without a rounded copy.
+FEWEST_ROUNDED = 8
 
 
 class PointSource(Protocol):
@@ -80,8 +82,8 @@ class Round(NamedTuple):
     lower: Array  # (b,)
 
 
-class Scored(NamedTuple):
-    """What a score of all points needs of a solution, one per query."""
+class ToScore(NamedTuple):
+    """What a score of all points needs of the solutions, one per query."""
 
     queries: Array
     excluded: Array | None
@@ -95,7 +97,7 @@ def nearest(source: PointSource, queries: Array, *, count: int, excluded: Array 
     wide = jax.dtypes.canonicalize_dtype(np.float64)
     with np.errstate(over="ignore"):  # the placed query may exceed float32's range
         placed = source.frame.place(queries.astype(wide)).astype(np.float32)
-    source = _suited(source, placed)
+    source = _fastest(source, placed)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True, excluded=excluded)[1]
 
 
@@ -108,27 +110,29 @@ def advance(source: PointSource, state: QueryState, active: Array, goal: Goal, *
 
 
 def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, stage: Stage) -> Round:
-    count, method, source = stage.candidates, stage.method, _suited(source, state.queries)
+    count, method, source = stage.candidates, stage.method, _fastest(source, state.queries)
     each = 0 * state.steps  # one number per query
     limits = Limits(goal.max_steps - state.steps, each + goal.most, each + goal.rtol)
     solution = source.solve(state, limits, active, stage)
     if method is Method.EXTENDED:
         lower, candidates = source.certify_all(state.queries, solution.along, count, state.excluded)
         return Round(solution, candidates, lower)
-    given = Scored(state.queries, state.excluded, solution.direction, solution.along, solution.upper)
+    given = ToScore(state.queries, state.excluded, solution.direction, solution.along, solution.upper)
     lower, rest, candidates = _score(source, given, active, stage)
     if method.narrow and source.precise is not source:
-        doubtful = active & (lower >= rest) & (solution.upper - lower > goal.rtol * solution.upper)
+        # The bounds of queries very near the hull are 0; while rows enter, the next round goes on with the candidates.
+        useful = (rest > 0) | ~solution.entered
+        doubtful = active & useful & (lower >= rest) & (solution.upper - lower > goal.rtol * solution.upper)
         lower, candidates = _score_precisely(source.precise, given, doubtful, (lower, candidates), stage)
     return Round(solution, candidates, lower)
 
 
-def _suited(source: PointSource, queries: Array) -> PointSource:
+def _fastest(source: PointSource, queries: Array) -> PointSource:
     """The source with a rounded copy only if that is faster for so many queries."""
-    return source if len(queries) >= MATRIX else source.precise
+    return source if len(queries) >= FEWEST_ROUNDED else source.precise
 
 
-def _score(source: PointSource, given: Scored, active: Array, stage: Stage) -> tuple[Array, Array, Array]:
+def _score(source: PointSource, given: ToScore, active: Array, stage: Stage) -> tuple[Array, Array, Array]:
     """Lower bounds, the part of them that bounds all points but the candidates, and the candidates."""
     count, method = stage.candidates, stage.method
     vectors = given.direction.astype(method.scores)
@@ -138,7 +142,7 @@ def _score(source: PointSource, given: Scored, active: Array, stage: Stage) -> t
 
 
 def _score_precisely(
-    source: PointSource, given: Scored, doubtful: Array, found: tuple[Array, Array], stage: Stage
+    source: PointSource, given: ToScore, doubtful: Array, found: tuple[Array, Array], stage: Stage
 ) -> tuple[Array, Array]:
     """Lower bounds and candidates of the doubtful queries, a few at a time, and the found ones of all others."""
     few = min(FEW, len(doubtful))
@@ -149,7 +153,7 @@ def _score_precisely(
         part = jax.tree.map(lambda field: field[now], given)
         lower, _, candidates = _score(source, part, which > 0, stage)
         old = tuple(field[now] for field in found)
-        new = jnp.where(which > 0, lower, old[0]), jnp.where(which[:, None] > 0, candidates, old[1])
+        new = jnp.where(which > 0, jnp.maximum(lower, old[0]), old[0]), jnp.where(which[:, None] > 0, candidates, old[1])
         found = tuple(field.at[now].set(value) for field, value in zip(found, new, strict=True))
         return doubtful.at[now].set(False), found
 

@@ -72,10 +72,11 @@ def test_brackets_hold(dimension: int, dtype: type) -> None:
 
 
 def test_answers_are_those_without_the_copy(digits) -> None:
-    """To the tolerance, and with one query that is in the hull and one that is excluded from its own."""
+    """To the tolerance, with queries in the hull, and one that is excluded from its own."""
     test, train = digits
-    queries = np.concatenate([test[:40], train[:1], train[:2].mean(0, keepdims=True)])
-    left_out = np.array([-1] * 40 + [0, -1])
+    mixed = np.stack([train[i : i + 4].mean(0) for i in range(40)])  # more than are scored again at a time
+    queries = np.concatenate([test[:40], train[:1], mixed])
+    left_out = np.array([-1] * 40 + [0] + [-1] * 40)
     hull = with_rounded_copy(train)
     found = hullx.sweep(queries, hull, exclude=left_out, progress=False)
     plain = hullx.sweep(queries, hull._replace(rounded=None), exclude=left_out, progress=False)

@@ -11,8 +11,9 @@ import pytest
 from oracles import check_bracket, nnls_distance
 
 import hullx
-from hullx.core import coarse_start
+from hullx.core import coarse_start, stages
 from hullx.core.parallel import run_in_threads
+from hullx.core.pool.solve import SPARE
 from hullx.core.queue import Start
 from hullx.core.results import empty
 from hullx.runs import sealed
@@ -193,3 +194,14 @@ def test_faces_with_more_points_than_candidates() -> None:
     check_bracket(result, queries, points)
     for i in (*np.flatnonzero(result.outside)[:3], 54):  # the last was left open once
         np.testing.assert_allclose(result.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6, atol=1e-9)
+
+
+def test_supports_that_outgrow_their_first_stage(digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the heaviest rows of a support are refined then; the next stage finds the others again."""
+    test, train = digits
+    expected = hullx.sweep(test[:40], train, progress=False)
+    assert ((expected.weights > 0).sum(1) > 4 + SPARE).any()
+    monkeypatch.setattr(stages, "FLOAT32", (4, 64))
+    found = hullx.sweep(test[:40], train, progress=False)
+    np.testing.assert_array_equal(found.status, expected.status)
+    np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-6)

@@ -56,9 +56,9 @@ class Solution(NamedTuple):
     along: Any  # the directions in full precision, for `core.precision`
     upper: Array  # (b,), in the frame's units
     inside: Array  # (b,), whether the point reproduces the query
-    size: Array  # number of points with weight, including those beyond the stage's capacity
+    size: Array  # (b,), number of points with weight, including those that were not refined
     steps: Array
-    entered: Array  # whether a candidate joined the support
+    entered: Array  # whether a candidate joined the support, after refinement
 
 
 def pool(support: Array, weights: Array, candidates: Array) -> Pool:

@@ -15,8 +15,8 @@ from hullx.numerics.pairs import Numbers
 from hullx.types import Array
 
 # Corrections of the weights, each with new scores: each leaves a small part, on images a sixtieth, of the error that the Gram
-# matrix's rounding caused. After FEWEST, more follow while the scores of the support, before one, differ by more than ENOUGH
-# tolerances.
+# matrix's rounding caused. After FEWEST more follow, up to MOST, if the support's scores before the last correction differed by
+# more than ENOUGH tolerances.
 FEWEST, MOST, ENOUGH = 2, 4, 4.0
 
 

@@ -53,7 +53,7 @@ class Precision(Protocol):
         Args:
             rows: the support's points, (k, d).
             solved: weights, (k,), and N of the rows with weight, (k, k).
-            gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one of the rows.
+            gram: (k, k), ⟨x_i − x_0, x_j − x_0⟩, about one row of the pool.
             rtol: the wanted relative width of the bracket.
         """
         ...

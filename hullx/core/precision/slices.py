@@ -103,7 +103,7 @@ class Slices:
         off = off + eps * jnp.minimum(how.rest * d**0.5 / along.factor, length)
         off = off + extended.product_error(along.length.high, along.length.high, d, dtype, how) / (safe * along.factor)
         off = off + certificate.underflow(d, len(weights), frame.scale, frame.centre.dtype, dtype)
-        # Divided by S, which is far from 1 only if a correction failed.
+        # Divided by S, which is far from 1 only if a correction failed or a support outgrew its stage.
         total = 1 + excess
         share = excess / total
         upper = (length + (along.length.low / along.factor + off * (1 + jnp.abs(share)) - length * share)) * (
