@@ -2,7 +2,7 @@
 
 Their supports nearly equal the final ones, at a fraction of the cost: 784 or 3,072 dimensions cost 3 or 12 times as much.
 (Measured on 64 test images in 192 directions: 99.7% of the final support points are among the 96 best coarse ones on MNIST, 94%
-among the 128 best on CIFAR-10. With 252 directions, a sixth fewer rounds follow on CIFAR-10.) Sketches for hulls of images are
+among the 128 best on CIFAR-10. With 252 directions, a tenth fewer rounds follow on CIFAR-10.) Sketches for hulls of images are
 due to Yousefzadeh (2021), arXiv 2102.10502; here they affect only the speed, not the answer.
 """
 
@@ -16,13 +16,12 @@ import numpy as np
 
 from hullx.core.hull import SAMPLE, Coarse, Frame, Hull, half_squares
 from hullx.core.queue import Start, Work, run_queue
-from hullx.core.rounded import round_rows
+from hullx.core.rounded import rounded_copy
 from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.device import DeviceSource
 from hullx.core.stages import Method, Setup, batch_size, host_stages, largest_support
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.aligned import aligned
-from hullx.numerics.processor import multiplies_bfloat16
 from hullx.runs.progress import Tally
 from hullx.types import Array
 
@@ -35,8 +34,6 @@ RTOL = 1e-3
 # Of points on disk, the rows in principal directions are in memory, with their rounded copy 6 bytes a number: maximum bytes,
 # and the fewest directions worth it.
 BYTES, FEWEST = 9 * 2**27, 64
-# In more dimensions than this, float32's sums are too inexact for the bounds of a rounded copy.
-WIDEST = 2**19
 # Rows placed at a time, which limits the memory for their copies.
 PIECE = 256
 
@@ -69,13 +66,6 @@ def for_many_queries(hull: Hull) -> Hull:
     if hull.points.shape[1] < WORTHWHILE or hull.coarse is not None:
         return hull
     return hull._replace(coarse=coarse(hull), rounded=rounded_copy(hull.placed, hull.half_squares))
-
-
-def rounded_copy(placed: Array, squares: Array) -> Array | None:
-    """The rows rounded for products in bfloat16, or None where the processor does not multiply it fast."""
-    on_cpu = next(iter(placed.devices())).platform == "cpu"
-    fits = placed.shape[1] <= WIDEST
-    return round_rows(placed, squares) if on_cpu and fits and multiplies_bfloat16() else None
 
 
 def principal_basis(sample: np.ndarray, count: int) -> np.ndarray:

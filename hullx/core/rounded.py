@@ -14,6 +14,7 @@ from jaxtyping import BFloat16, Float
 
 from hullx.core.scores import in_chunks
 from hullx.numerics.norms import gamma
+from hullx.numerics.processor import multiplies_bfloat16
 from hullx.types import Array
 
 # Widths of the product are multiples of ALIGNED, the entries in a row of a matrix unit's tile.
@@ -22,8 +23,17 @@ ALIGNED = 32
 UP = 1 + 2.0**-7
 # The score of padding as nearest point: below all others, and finite, because 0 times infinity is NaN.
 FARTHEST = -1e38
+# In more dimensions than this, sums in float32 are too inexact for these bounds.
+WIDEST = 2**19
 # Rows that are rounded at a time.
 CHUNK = 1024
+
+
+def rounded_copy(placed: Array, half_squares: Array) -> Array | None:
+    """`round_rows` where the processor multiplies bfloat16 fast, else None."""
+    on_cpu = next(iter(placed.devices())).platform == "cpu"
+    fits = placed.shape[1] <= WIDEST
+    return round_rows(placed, half_squares) if on_cpu and fits and multiplies_bfloat16() else None
 
 
 @jax.jit

@@ -128,7 +128,7 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
 
 
 def _fastest(source: PointSource, queries: Array) -> PointSource:
-    """The source with a rounded copy only if that is faster for so many queries."""
+    """The source, without its rounded copy if few queries are scored faster so."""
     return source if len(queries) >= FEWEST_ROUNDED else source.precise
 
 
