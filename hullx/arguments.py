@@ -99,12 +99,26 @@ def check_share(name: str, value: Any, *, remedy: str) -> None:
         ArgumentTypeError: the value is not a number.
         ArgumentError: the number is outside [0, 1) or NaN.
     """
+    _check_number(name, value, 1.0, "0 or more and less than 1", remedy)
+
+
+def check_width(name: str, value: Any, *, remedy: str) -> None:
+    """Check that a number is at least 0 and finite, unless it is a tracer.
+
+    Raises:
+        ArgumentTypeError: the value is not a number.
+        ArgumentError: the number is negative, infinite or NaN.
+    """
+    _check_number(name, value, float("inf"), "0 or more, and finite", remedy)
+
+
+def _check_number(name: str, value: Any, end: float, expected: str, remedy: str) -> None:
     if not is_concrete(value):
         return
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or np.ndim(value):
         raise ArgumentTypeError(f"{name}: got {_shown(value)}, expected one number: {remedy}")
-    if not 0 <= float(value) < 1:
-        raise ArgumentError(f"{name}: got {value}, expected 0 or more and less than 1: {remedy}")
+    if not 0 <= float(value) < end:
+        raise ArgumentError(f"{name}: got {value}, expected {expected}: {remedy}")
 
 
 def check_count(name: str, value: Any, *, least: int = 1, none: str = "") -> None:

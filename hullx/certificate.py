@@ -181,23 +181,38 @@ def reproduces(
     return (jnp.abs(residual) <= eps_data * magnitude + (2 * terms + 4) * eps * spread + 2 * lost).all()
 
 
+def within(upper: Array, lower: Array, rtol: Number, atol: Number) -> Array:
+    """Whether a bracket is within tolerance: upper − lower ≤ rtol · upper + atol.
+
+    Args:
+        upper, lower: of the bracket, of any shape; NaN is not within tolerance.
+        rtol, atol: 0 or more. With atol = 0, a bracket within tolerance excludes 0.
+
+    Example:
+        >>> upper, lower = jnp.array([1.0, 1e-9, 0.0]), jnp.array([1.0, 0.0, 0.0])
+        >>> within(upper, lower, 1e-6, 0.0), within(upper, lower, 1e-6, 1e-3)
+        (Array([ True, False, False], dtype=bool), Array([ True,  True,  True], dtype=bool))
+    """
+    return ((lower > 0) | (atol > 0)) & (upper - lower <= rtol * upper + atol)
+
+
 def status(
-    upper: Float[Array, "..."], lower: Float[Array, "..."], inside: Bool[Array, "..."], rtol: Number
+    upper: Float[Array, "..."], lower: Float[Array, "..."], inside: Bool[Array, "..."], rtol: Number, atol: Number = 0.0
 ) -> Int[Array, "..."]:
     """CONVERGED or INSIDE if the bracket decides the query, NONFINITE if the bracket is not finite, else −1.
 
     Args:
         upper, lower: of the bracket.
         inside: whether the point reproduces the query (`reproduces`); used only if no positive bound is proved.
-        rtol: CONVERGED means upper − lower ≤ rtol · upper.
+        rtol, atol: CONVERGED means that the bracket is within tolerance (`within`).
 
     Example:
         >>> upper, lower = jnp.array([1.0, 1e-9, 1.0, 1e-9]), jnp.array([1.0, 0.0, 0.5, 5e-10])
         >>> status(upper, lower, jnp.array([False, True, False, True]), 1e-6)
         Array([ 0,  1, -1, -1], dtype=int32)
     """
-    decided = jnp.where(inside & (lower <= 0), Status.INSIDE, -1)
-    decided = jnp.where((upper > 0) & (upper - lower <= rtol * upper), Status.CONVERGED, decided)
+    decided = jnp.where(within(upper, lower, rtol, atol), Status.CONVERGED, -1)
+    decided = jnp.where(inside & (lower <= 0), Status.INSIDE, decided)
     return jnp.where(jnp.isfinite(upper) & jnp.isfinite(lower), decided, Status.NONFINITE).astype(jnp.int32)
 
 

@@ -16,7 +16,7 @@ from hullx.errors import ArgumentError
 from hullx.extras import require
 from hullx.geometry import neighbours
 from hullx.jax_settings import with_jax_defaults
-from hullx.projection.arguments import check_rtol
+from hullx.projection.arguments import check_tolerances
 from hullx.projection.prepared import prepare
 from hullx.sweeping import sweep
 from hullx.types import Projection, Status
@@ -123,7 +123,7 @@ class HullDomain(BaseEstimator):
             ValueError: the rows are not a finite table of numbers.
         """
         rows: Any = validate_data(self, X, dtype=FLOATS)
-        check_rtol(self.rtol)
+        check_tolerances(self.rtol)
         check_count("n_components", self.n_components, none="all columns")
         check_count("n_neighbors", self.n_neighbors, none="all rows")
         for name, most, what in (("n_components", min(rows.shape), "min(n, d)"), ("n_neighbors", len(rows), "n")):

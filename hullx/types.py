@@ -26,7 +26,7 @@ class Status(enum.IntEnum):
 
     Example:
         >>> Status(4).sentence
-        'the bracket is valid but wider than rtol, because max_iter was reached: raise it'
+        'the bracket is valid but too wide, because max_iter was reached: raise it'
     """
 
     CONVERGED = 0
@@ -43,20 +43,19 @@ class Status(enum.IntEnum):
 
 
 _SENTENCES = {
-    Status.CONVERGED: "outside the hull, and the certified bracket is within rtol",
+    Status.CONVERGED: "outside the hull, or within atol of it: the certified bracket is within tolerance",
     Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
     "lower bound is proved",
-    Status.ROUNDING: "the bracket is valid but wider than rtol, because rounding errors prevent a narrower one",
-    Status.CAPACITY: "the bracket is valid but wider than rtol, because the support exceeds the given capacity: "
-    "raise it, or omit it",
-    Status.MAX_ITER: "the bracket is valid but wider than rtol, because max_iter was reached: raise it",
+    Status.ROUNDING: "the bracket is valid but too wide, because rounding errors prevent a narrower one",
+    Status.CAPACITY: "the bracket is valid but too wide, because the support exceeds the given capacity: raise it, or omit it",
+    Status.MAX_ITER: "the bracket is valid but too wide, because max_iter was reached: raise it",
     Status.NONFINITE: "the query or the points contain NaN, infinity, or numbers so large that they overflow: "
     "clean the data, divide them by a power of two, or use float64",
 }
 
 
 def decided(status: Int[Array, "..."]) -> Bool[Array, "..."]:
-    """Whether queries are decided, within rtol or the data's rounding: CONVERGED or INSIDE."""
+    """Whether queries are decided, within tolerance or the data's rounding: CONVERGED or INSIDE."""
     return (status == Status.CONVERGED) | (status == Status.INSIDE)
 
 
@@ -109,7 +108,7 @@ class Projection(NamedTuple):
 
     @property
     def decided(self) -> Bool[Array, "..."]:
-        """Whether each query is decided, within rtol or the data's rounding: status CONVERGED or INSIDE."""
+        """Whether each query is decided, within tolerance or the data's rounding: status CONVERGED or INSIDE."""
         return decided(self.status)
 
     @property
@@ -123,7 +122,7 @@ class Projection(NamedTuple):
 
         Example:
             >>> hullx.project(jnp.array([2.0, 0.5]), square).sentence
-            'outside the hull, and the certified bracket is within rtol'
+            'outside the hull, or within atol of it: the certified bracket is within tolerance'
         """
         if not _is_concrete(self):
             return "the status is known only outside jit"
@@ -138,8 +137,8 @@ class Projection(NamedTuple):
     def summary(self) -> str:
         """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
 
-        "Outside" counts CONVERGED, "inside" INSIDE, "undecided" the rest. `outside` may also hold for an undecided query: its
-        bracket is wider than rtol but excludes 0.
+        "Outside" counts CONVERGED, "inside" INSIDE, "undecided" the rest; "within atol" counts queries with a CONVERGED bracket
+        that does not exclude 0. `outside` may also hold for an undecided query: its bracket is too wide but excludes 0.
 
         Example:
             >>> print(hullx.project(jnp.array([[2.0, 0.5], [0.5, 0.5], [3.0, 0.5]]), square).summary())
@@ -203,7 +202,9 @@ def _counts(found: Projection) -> dict[Status, int]:
 
 def _headline(found: Projection) -> str:
     counts, total, dimension = _counts(found), found.status.size, found.point.shape[-1]
-    parts = {"outside": counts.get(Status.CONVERGED, 0), "inside": counts.get(Status.INSIDE, 0)}
+    near = int(((np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)).sum())
+    converged, inside = counts.get(Status.CONVERGED, 0), counts.get(Status.INSIDE, 0)
+    parts = {"outside": converged - near, "inside": inside, "within atol": near}
     parts["undecided"] = total - sum(parts.values())
     said = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
     queries, dimensions = "query" if total == 1 else "queries", "dimension" if dimension == 1 else "dimensions"

@@ -12,13 +12,13 @@ from hullx import Status
 ROUNDING = 64
 
 
-def contradictions(problem: Near, found: hullx.Projection, rtol: float) -> dict[str, int]:
+def contradictions(problem: Near, found: hullx.Projection, rtol: float, atol: float = 0.0) -> dict[str, int]:
     """Numbers of queries whose fields break a rule, by rule, in extended precision; none where all agree.
 
     Args:
         problem: finite queries (m, d) and points (n, d).
         found: NumPy arrays, of dtypes that may differ.
-        rtol: that was asked for.
+        rtol, atol: that were asked for.
     """
     queries, points = (rows.astype(np.longdouble) for rows in problem)
     eps, eps_weights = (float(np.finfo(field.dtype).eps) for field in (found.point, found.weights))
@@ -54,7 +54,7 @@ def contradictions(problem: Near, found: hullx.Projection, rtol: float) -> dict[
         "lower is negative": lower < 0,
         "lower is above distance": lower > distance,
         "INSIDE with a positive lower bound": inside & (lower > 0),
-        "CONVERGED with a bracket wider than rtol": converged & ~(distance - lower <= rtol * distance * (1 + 1e-12)),
+        "CONVERGED with too wide a bracket": converged & ~(distance - lower <= (rtol * distance + atol) * (1 + 1e-12)),
         "outside is not lower > 0": found.outside != (lower > 0),
         "decided is not CONVERGED or INSIDE": found.decided != (inside | converged),
     }

@@ -102,6 +102,11 @@ def test_wrong_parts(name: str) -> None:
     [
         *(({"rtol": value}, ValueError, f"rtol: got {value}, expected 0 or more") for value in (1, 1.0, -1e-6, np.nan, np.inf)),
         *(({"rtol": value}, TypeError, "rtol: got .*, expected one number: 1e-6") for value in (None, "1e-6", True, [1e-6])),
+        *(
+            ({"atol": value}, ValueError, f"atol: got {value}, expected 0 or more, and finite")
+            for value in (-1e-6, np.nan, np.inf)
+        ),
+        ({"atol": [0.1]}, TypeError, "atol: got .*, expected one number: 0 asks"),
         *(({"max_iter": value}, ValueError, f"max_iter: got {value}, expected an integer of at least 1") for value in (0, -1)),
         *(
             ({"max_iter": value}, TypeError, "max_iter: got .* expected an integer of at least 1")

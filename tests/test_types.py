@@ -43,6 +43,12 @@ def test_repr_counts_queries(status: Any, dimension: int, expected: str) -> None
     assert repr(jax.tree.map(jnp.asarray, found)) == expected
 
 
+def test_repr_names_queries_that_are_only_known_to_be_near() -> None:
+    found = projection([0, 0, 1])
+    found = found._replace(lower=np.array([0.99, 0, 0], np.float32))
+    assert repr(found) == "Projection(3 queries in 2 dimensions: 1 outside, 1 inside, 1 within atol)"
+
+
 def test_repr_of_what_holds_no_numbers() -> None:
     found = projection([0, 1])
     seen = []
@@ -138,7 +144,7 @@ def test_summary() -> None:
 
 def test_summary_is_narrow() -> None:
     found = projection(np.tile(np.arange(6), 20_000))
-    found = found._replace(distance=found.distance * np.float32(1.2345678e-20), lower=found.lower * 0)
+    found = found._replace(distance=found.distance * np.float32(1.2345678e-20), lower=found.lower * np.float32(1e-22))
     assert max(map(len, found.summary().splitlines())) <= 80
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jax.typing import DTypeLike
 
+from hullx import certificate
 from hullx.core.state import QueryState, subset
 from hullx.types import Array, Number, Projection, Status
 
@@ -99,10 +100,10 @@ def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
     return Projection(*whole)
 
 
-def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Projection:
+def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Number = 0.0) -> Projection:
     """The result in a possibly narrower dtype; NONFINITE if the distance is not finite.
 
-    Rounds the bracket outwards, and keeps CONVERGED only if the bracket is still within rtol.
+    Rounds the bracket outwards, and keeps CONVERGED only if the bracket is still within tolerance.
 
     Args:
         result: NumPy or JAX arrays.
@@ -118,7 +119,8 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number) -> Project
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
     distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
     lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
-    wide = (result.status == Status.CONVERGED) & ~(distance - lower <= xp.asarray(rtol).astype(dtype) * distance)
+    tolerances = (xp.asarray(each).astype(dtype) for each in (rtol, atol))
+    wide = (result.status == Status.CONVERGED) & ~certificate.within(distance, lower, *tolerances)
     finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
     status = xp.where(finite, xp.where(wide, Status.ROUNDING, result.status), Status.NONFINITE).astype(xp.int32)
 

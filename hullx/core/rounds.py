@@ -122,7 +122,7 @@ def _round(source: PointSource, state: QueryState, active: Array, goal: Goal, st
     if method.narrow and source.precise is not source:
         # The bounds of queries very near the hull are 0; while rows enter, the next round goes on with the candidates.
         useful = (rest > 0) | ~solution.entered
-        doubtful = active & useful & (lower >= rest) & (solution.upper - lower > goal.rtol * solution.upper)
+        doubtful = active & useful & (lower >= rest) & ~certificate.within(solution.upper, lower, goal.rtol, goal.atol)
         lower, candidates = _score_precisely(source.precise, given, doubtful, (lower, candidates), stage)
     return Round(solution, candidates, lower)
 

@@ -36,7 +36,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     A bracket within tolerance takes precedence over all limits. A support larger than the capacity needs more capacity. A query
     without progress needs more precision. A query with no steps left ends.
     """
-    decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol)
+    decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol, goal.atol)
     needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
     full = found.size > stage.capacity
     if not stage.enough:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from hullx.arguments import check_count, check_share, is_concrete
+from hullx.arguments import check_count, check_share, check_width, is_concrete
 from hullx.core.hull import Hull
 from hullx.errors import ArgumentError
 from hullx.inputs import numeric_array
@@ -83,21 +83,22 @@ def constant(value: Any) -> Any:
     return jax.tree.map(lambda leaf: lax.stop_gradient(leaf) if isinstance(leaf, jax.core.Tracer) else leaf, value)
 
 
-def check_settings(solver: str | Solver, rtol: float, max_iter: int | None) -> Solver:
+def check_settings(solver: str | Solver, rtol: float, atol: float, max_iter: int | None) -> Solver:
     """Check the settings of a projection; return the solver object.
 
     Raises:
         ArgumentTypeError, ArgumentError: a setting has a wrong type or value.
     """
-    check_rtol(rtol)
+    check_tolerances(rtol, atol)
     check_count("max_iter", max_iter, none="the solver's own limit")
     return resolve(solver)
 
 
-def check_rtol(rtol: float) -> None:
-    """Check that 0 ≤ rtol < 1.
+def check_tolerances(rtol: float, atol: float = 0.0) -> None:
+    """Check that 0 ≤ rtol < 1 and 0 ≤ atol < ∞.
 
     Raises:
         ArgumentTypeError, ArgumentError: it is not.
     """
     check_share("rtol", rtol, remedy="1e-6 is a good choice")
+    check_width("atol", atol, remedy="0 asks for the relative width alone")

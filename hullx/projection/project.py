@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from hullx.jax_settings import with_jax_defaults, without_mesh
 from hullx.numerics.conversion import upcast
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, check_settings, constant, given
-from hullx.types import Array, Projection
+from hullx.types import Array, Number, Projection
 
 
 @with_jax_defaults
@@ -33,6 +34,7 @@ def project(
     *,
     solver: str | solvers.Solver = "active_set",
     rtol: float = 1e-6,
+    atol: float = 0.0,
     max_iter: int | None = None,
 ) -> Projection:
     """The projections of queries onto the convex hull of points, each with a certified bracket of its distance.
@@ -40,7 +42,7 @@ def project(
         minimise ‖Xᵀa − q‖   subject to   a ≥ 0, Σ a = 1
 
     lower ≤ true distance ≤ distance always holds, rounding included. Status.CONVERGED means
-    distance − lower ≤ rtol · distance.
+    distance − lower ≤ rtol · distance + atol.
 
     Outside jit, NumPy float64 keeps full precision for every x64 setting of JAX. Brackets are computed in float64, or with
     twice its digits if a query needs them, and rounded outwards to the dtype of the result. Supports may have any size.
@@ -59,6 +61,8 @@ def project(
         points: the points that span the hull, one per row, (n, d), or the result of `prepare`.
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
+        atol: width beside the relative one, in units of the data, 0 or more. A query known to be within atol of the hull is
+            decided, though neither outside nor inside may be proved: the fast answer to "is it farther than atol?".
         max_iter: maximum steps per query, 1 or more; None for a limit that no ordinary problem reaches.
 
     Returns:
@@ -78,8 +82,8 @@ def project(
     Reference: R. Yousefzadeh, "Deep Learning Generalization, Extrapolation, and Over-parameterization" (2022),
     arXiv 2203.10366.
     """
-    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, max_iter))
-    found, slots = _solve(inputs, setup, rtol, max_iter), _slots(inputs, setup)
+    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, atol, max_iter))
+    found, slots = _solve(inputs, setup, Tolerances(rtol, atol), max_iter), _slots(inputs, setup)
     if inputs.differentiated:
         return _attach_derivatives(found, *_arrays(inputs), slots=slots)
     return _reshape(found, inputs, slots)
@@ -92,6 +96,7 @@ def distance(
     *,
     solver: str | solvers.Solver = "active_set",
     rtol: float = 1e-6,
+    atol: float = 0.0,
     max_iter: int | None = None,
 ) -> Float[Array, "..."]:
     """The distances of queries to the convex hull of points: `project(...).distance`, with the same arguments and errors.
@@ -100,7 +105,7 @@ def distance(
     for a query in the hull (Status.INSIDE).
 
     Args:
-        queries, points, solver, rtol, max_iter: as for `project`.
+        queries, points, solver, rtol, atol, max_iter: as for `project`.
 
     Returns:
         The certified upper bounds, in units of the data, with the queries' leading shape (...).
@@ -111,14 +116,21 @@ def distance(
 
     Reference: Danskin (1967), "The Theory of Max-Min and its Application to Weapons Allocation Problems".
     """
-    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, max_iter))
-    found = _solve(inputs, setup, rtol, max_iter)
+    inputs, setup = given(queries, points), solvers.setup(check_settings(solver, rtol, atol, max_iter))
+    found = _solve(inputs, setup, Tolerances(rtol, atol), max_iter)
     return _distance(found, *_arrays(inputs)) if inputs.differentiated else _reshape(found, inputs, 1).distance
 
 
-def _solve(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+class Tolerances(NamedTuple):
+    """The width of a bracket at which a query is decided: rtol · distance + atol."""
+
+    rtol: Number
+    atol: Number
+
+
+def _solve(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     """The projections of the flattened queries, as constants, in the dtype of the result."""
-    return _solve_eager(inputs, setup, rtol, max_iter) if inputs.concrete else _solve_traced(inputs, setup, rtol, max_iter)
+    return (_solve_eager if inputs.concrete else _solve_traced)(inputs, setup, width, max_iter)
 
 
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
@@ -127,7 +139,7 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
     return step_limit(n, d) if setup.own is None else 2**30
 
 
-def _solve_eager(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve_eager(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     result_dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
     with without_mesh(), jax.enable_x64(True):
         points, d = constant(inputs.points), inputs.raw.shape[1]
@@ -136,16 +148,16 @@ def _solve_eager(inputs: Given, setup: Setup, rtol: float, max_iter: int | None)
         hull, n = prepared.in_dtype(hull, inputs.dtype), int(hull.n)
         if setup.capacity is not None and setup.capacity >= min(n, d + 1):
             setup = setup._replace(capacity=None)  # no limit, also for the columns that padding adds
-        # The bracket must be within rtol after rounding outwards.
-        eps = 0 if result_dtype == np.float64 else float(np.finfo(np.float32).eps)
-        goal = Goal(max(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d), largest_support(n, d, setup))
+        rtol, atol = width if result_dtype == np.float64 else _before_rounding(width)
+        limit, most = _limit(setup, max_iter, n, d), largest_support(n, d, setup)
+        goal = Goal(float(rtol), limit, most, float(atol) / float(hull.frame.scale))
         found = driver.solve(flat, driver.on_device(hull, setup), goal)
     # Derivatives compile for each number of slots, so use few numbers.
     found = pad_support(found, min(_slots(inputs, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
-    return round_outwards(found, result_dtype, rtol)
+    return round_outwards(found, result_dtype, *width)
 
 
-def _solve_traced(inputs: Given, setup: Setup, rtol: float, max_iter: int | None) -> Projection:
+def _solve_traced(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
     queries, points = upcast(constant(inputs.queries), dtype), constant(inputs.points)
     hull = points if isinstance(points, Hull) else prepared.traced(points, dtype)
@@ -159,16 +171,21 @@ def _solve_traced(inputs: Given, setup: Setup, rtol: float, max_iter: int | None
     # An empty batch projects one dummy query.
     flat = flat if count else hull.points[:1]
     stages = traced_stages(len(flat), n, d, setup, rows=rows)
-    # float64 brackets must be within rtol after rounding outwards to float32.
-    wider = dtype != jax.dtypes.canonicalize_dtype(np.float64)
-    eps = float(np.finfo(np.float32).eps) if wider else 0
-    goal = Goal(jnp.maximum(rtol - 2 * eps, rtol / 2), _limit(setup, max_iter, n, d), largest_support(n, d, setup))
-    return _program(flat, hull, goal, rtol, count=count, stages=tuple(stages))
+    rtol, atol = width if dtype == jax.dtypes.canonicalize_dtype(np.float64) else _before_rounding(width)
+    goal = Goal(rtol, _limit(setup, max_iter, n, d), largest_support(n, d, setup), atol / hull.frame.scale)
+    return _program(flat, hull, goal, width, count=count, stages=tuple(stages))
+
+
+def _before_rounding(width: Tolerances) -> Tolerances:
+    """Tolerances of float64 brackets, which stay within the given ones when they are rounded outwards to float32."""
+    eps = float(np.finfo(np.float32).eps)
+    larger = max if is_concrete(width.rtol) else jnp.maximum
+    return Tolerances(larger(width.rtol - 2 * eps, width.rtol / 2), width.atol / 2)
 
 
 # One program; otherwise each operation would compile separately.
 @partial(jax.jit, static_argnames=("count", "stages"))
-def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int, stages: tuple[Stage, ...]) -> Projection:
+def _program(queries: Array, hull: Hull, goal: Goal, width: Tolerances, *, count: int, stages: tuple[Stage, ...]) -> Projection:
     state, scale = search(queries, count, hull, goal, stages=list(stages)), hull.frame.scale
     order = jax.vmap(partial(heaviest, count=stages[-1].capacity))(state.weights)
     found = Projection(
@@ -181,7 +198,7 @@ def _program(queries: Array, hull: Hull, goal: Goal, rtol: float, *, count: int,
         status=final_status(state.status),
         direction=state.direction,
     )
-    return jax.tree.map(lambda field: field[:count], round_outwards(found, queries.dtype, rtol))
+    return jax.tree.map(lambda field: field[:count], round_outwards(found, queries.dtype, *width))
 
 
 def _arrays(inputs: Given) -> tuple[Array, Array]:

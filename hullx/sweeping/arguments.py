@@ -10,13 +10,13 @@ from jax.sharding import Mesh
 
 from hullx.arguments import check_count
 from hullx.errors import ArgumentError, ArgumentTypeError
-from hullx.projection.arguments import check_rtol
+from hullx.projection.arguments import check_tolerances
 from hullx.projection.host_arguments import Input
 from hullx.types import Projection
 
 
 def check_settings(
-    rtol: float, max_iter: int | None, mesh: Any, resume: Any, warm_start: Any, progress: Any, given: Input
+    rtol: float, atol: float, max_iter: int | None, mesh: Any, resume: Any, warm_start: Any, progress: Any, given: Input
 ) -> None:
     """Check the settings of `sweep`.
 
@@ -26,7 +26,7 @@ def check_settings(
     Raises:
         ArgumentTypeError, ArgumentError: a setting is invalid; the message says what to change.
     """
-    check_rtol(rtol)
+    check_tolerances(rtol, atol)
     check_count("max_iter", max_iter, none="a limit that no ordinary problem reaches")
     if mesh is not None and not isinstance(mesh, Mesh):
         raise ArgumentTypeError(f"mesh: got {type(mesh).__name__}, expected a jax.sharding.Mesh: make one with jax.make_mesh")

@@ -41,6 +41,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     points: Float[np.ndarray, "n d"] | Hull | Sequence[Float[np.ndarray, "_ d"]],
     *,
     rtol: float = 1e-6,
+    atol: float = 0.0,
     max_iter: int | None = None,
     mesh: Mesh | None = None,
     resume: str | Path | None = None,
@@ -62,6 +63,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         points: (n, d), finite, or the result of `prepare`. A `numpy.memmap` or a sequence of arrays (n_i, d) is read in chunks
             and may exceed memory.
         rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
+        atol: width beside the relative one, in units of the data, as for `hullx.project`.
         max_iter: maximum active-set steps per query, 1 or more; None for a limit that no ordinary problem reaches.
         mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). All
             processes call with the same arguments and get the same result. None for JAX's default device.
@@ -91,7 +93,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         (1.0, 1.0, (8, 64))
     """
     checked_input = host_input(queries, points)
-    check_settings(rtol, max_iter, mesh, resume, warm_start, progress, checked_input)
+    check_settings(rtol, atol, max_iter, mesh, resume, warm_start, progress, checked_input)
     excluded = None if exclude is None else checked_exclusion(exclude, checked_input, mesh)
     title = progress if isinstance(progress, str) else "projecting"
     with (
@@ -103,7 +105,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         problem = _problem(checked_input, mesh, several)
         n, d = checked_input.n, checked_input.dimension
         limit, most = step_limit(n, d) if max_iter is None else max_iter, largest_support(n, d, Setup())
-        earlier, goal = None if warm_start is None else _start(warm_start), Goal(rtol, limit, most)
+        goal = Goal(rtol, limit, most, float(atol) / float(problem.source.frame.scale))
+        earlier = None if warm_start is None else _start(warm_start)
 
         def tally(done: int, certified: int) -> None:
             report(done, f"{certified:,} certified")
@@ -116,6 +119,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         if resume is None:
             return run(slice(None), tally)
         settings: dict[str, Any] = {"rtol": rtol, "max_iter": max_iter}
+        if atol:  # folders of sweeps without it stay valid
+            settings["atol"] = float(atol)
         if excluded is not None:
             settings["exclude"] = digest([excluded])
         return in_batches(Path(resume), checked_input.queries, checked_input.arrays, warm_start, settings, run, tally)

@@ -16,9 +16,9 @@ SMALL = Stage(4, 8, Method.FLOAT32, 8)
 OPEN = {"upper": 1.0, "lower": 0.5, "inside": False, "size": 3, "idle": 0, "steps": 10}
 
 
-def judged(evidence: dict[str, float], stage: Stage = SMALL, most: int = 16) -> int:
+def judged(evidence: dict[str, float], stage: Stage = SMALL, most: int = 16, atol: float = 0.0) -> int:
     fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | evidence).values()]
-    return int(verdict(Evidence(*fields), stage, Goal(1e-6, 100, most))[0])
+    return int(verdict(Evidence(*fields), stage, Goal(1e-6, 100, most, atol))[0])
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,21 @@ def judged(evidence: dict[str, float], stage: Stage = SMALL, most: int = 16) -> 
 )
 def test_verdict(evidence: dict[str, float], expected: int) -> None:
     assert judged(evidence) == expected
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        ({"upper": 0.3, "lower": 0.0}, GOING),
+        ({"upper": 0.25, "lower": 0.0}, Status.CONVERGED),
+        ({"upper": 0.0, "lower": 0.0}, Status.CONVERGED),
+        ({"upper": 0.25, "lower": 0.0, "inside": True}, Status.INSIDE),  # says more
+        ({"upper": 8.0, "lower": 7.75}, Status.CONVERGED),
+        ({"upper": np.inf, "lower": 0.0}, Status.NONFINITE),
+    ],
+)
+def test_verdict_within_an_absolute_width(evidence: dict[str, float], expected: int) -> None:
+    assert judged(evidence, atol=0.25) == expected
 
 
 def test_extended_precision_is_patient() -> None:

@@ -43,13 +43,16 @@ PATHS: dict[str, Callable[..., hullx.Projection]] = {
 @pytest.mark.parametrize("path", PATHS)
 @drawn
 @given(
-    hull=st.sampled_from(HULLS), seed=st.integers(0, 99), rtol=st.sampled_from([1e-6, 1e-3, 0.0]), limit=st.sampled_from(LIMITS)
+    hull=st.sampled_from(HULLS),
+    seed=st.integers(0, 99),
+    width=st.sampled_from([(1e-6, 0.0), (1e-3, 0.0), (0.0, 0.0), (1e-6, 0.1), (0.0, 1e-6)]),
+    limit=st.sampled_from(LIMITS),
 )
-def test_fields_agree(path: str, dtype: type, hull: str, seed: int, rtol: float, limit: int) -> None:
+def test_fields_agree(path: str, dtype: type, hull: str, seed: int, width: tuple[float, float], limit: int) -> None:
     problem = FAMILIES[hull](seed, dtype)
     with jax.enable_x64(dtype is np.float64):
-        found = jax.tree.map(np.asarray, PATHS[path](*problem, rtol=rtol, max_iter=limit))
-    assert contradictions(problem, found, rtol) == {}
+        found = jax.tree.map(np.asarray, PATHS[path](*problem, rtol=width[0], atol=width[1], max_iter=limit))
+    assert contradictions(problem, found, *width) == {}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

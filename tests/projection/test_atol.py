@@ -1,0 +1,61 @@
+"""Brackets of an absolute width: on every path they hold, they decide, and they say which queries are within it."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+from fields import contradictions
+from hard_instances import POINTS, QUERIES
+from near_faces import Near
+
+import hullx
+from hullx import Status
+
+ATOL = 0.125
+
+
+@pytest.fixture
+def problem(rng: np.random.Generator) -> Near:
+    """Queries 2^-40 to 2 beside a face of a simplex of small and large numbers, whose distances are known."""
+    points = np.concatenate([np.zeros((1, 12)), 4 * np.eye(12), rng.uniform(0, 0.3, (POINTS - 13, 12))])
+    queries = rng.uniform(0, 0.3, (QUERIES, 12))
+    queries[:, 0] = -np.logspace(-40, 1, QUERIES, base=2)
+    return Near(queries, points)
+
+
+PATHS = {
+    "project": hullx.project,
+    "jit": jax.jit(hullx.project),
+    "sweep": lambda *problem, **settings: hullx.sweep(*problem, progress=False, **settings),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype: type) -> None:
+    problem = Near(*(part.astype(dtype) for part in problem))
+    exact = -problem.queries[:, 0].astype(float)
+    with jax.enable_x64(dtype is np.float64):
+        found = jax.tree.map(np.asarray, PATHS[path](*problem, rtol=0.0, atol=ATOL))
+    assert contradictions(problem, found, 0.0, ATOL) == {}
+    assert (found.status == Status.CONVERGED).all()
+    assert ((found.lower <= exact) & (exact <= found.distance)).all()
+    # Only a query farther than the width must be proved outside.
+    assert found.outside[exact > ATOL].all()
+
+
+def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
+    rough, fine = (hullx.sweep(*problem, atol=atol, progress=False) for atol in (ATOL, 0.0))
+    near = fine.distance < ATOL / 2
+    assert near.any()
+    assert rough.iterations[near].sum() < fine.iterations[near].sum()
+    assert (fine.decided & fine.outside).all()
+
+
+def test_a_folder_of_another_width_is_refused(problem: Near, tmp_path) -> None:
+    first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, progress=False)
+    again = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, progress=False)
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    with pytest.raises(hullx.errors.ResumeError, match="other atol"):
+        hullx.sweep(*problem, resume=tmp_path, progress=False)
