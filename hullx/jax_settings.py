@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.core
 import numpy as np
 from jax.sharding import Mesh
 
@@ -27,6 +28,14 @@ def with_jax_defaults(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return run
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Compute with concrete numbers at once, in float64 and on one device, also while JAX traces the caller."""
+    # Not `jax.ensure_compile_time_eval`, which also computes the constants in jitted functions one by one.
+    with jax.core.eval_context(), without_mesh(), jax.enable_x64(True):
+        yield
 
 
 def without_mesh() -> AbstractContextManager[Any]:

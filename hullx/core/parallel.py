@@ -6,11 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from threading import Lock
 
-import jax
 import numpy as np
 
 from hullx.core.results import concatenate
-from hullx.jax_settings import with_jax_defaults, without_mesh
+from hullx.jax_settings import at_once, with_jax_defaults
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
@@ -43,7 +42,7 @@ def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, thread
                 tally(*map(int, counts.sum(0)))
 
         # Same settings as in the caller's thread, so that threads share compiled programs.
-        with without_mesh(), jax.enable_x64(True):
+        with at_once():
             found[part] = run(parts[part], further)
 
     with ThreadPoolExecutor(threads) as pool:

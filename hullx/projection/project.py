@@ -20,7 +20,7 @@ from hullx.core.search import search
 from hullx.core.stages import Setup, Stage, largest_support, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
-from hullx.jax_settings import with_jax_defaults, without_mesh
+from hullx.jax_settings import at_once, with_jax_defaults
 from hullx.numerics.conversion import upcast
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, check_settings, constant, given
@@ -141,9 +141,9 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
 
 def _solve_eager(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     result_dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
-    with without_mesh(), jax.enable_x64(True):
-        points, d = constant(inputs.points), inputs.raw.shape[1]
-        flat = np.asarray(constant(inputs.queries)).astype(inputs.dtype).reshape(-1, d)
+    queries, points, d = constant(inputs.queries), constant(inputs.points), inputs.raw.shape[1]
+    with at_once():
+        flat = np.asarray(queries).astype(inputs.dtype).reshape(-1, d)
         hull = points if isinstance(points, Hull) else prepared.on_device(points, inputs.dtype, queries=len(flat))
         hull, n = prepared.in_dtype(hull, inputs.dtype), int(hull.n)
         if setup.capacity is not None and setup.capacity >= min(n, d + 1):
@@ -151,7 +151,7 @@ def _solve_eager(inputs: Given, setup: Setup, width: Tolerances, max_iter: int |
         rtol, atol = width if result_dtype == np.float64 else _before_rounding(width)
         limit, most = _limit(setup, max_iter, n, d), largest_support(n, d, setup)
         goal = Goal(float(rtol), limit, most, float(atol) / float(hull.frame.scale))
-        found = driver.solve(flat, driver.on_device(hull, setup), goal)
+        found = driver.solve(flat, driver.on_device(hull, setup, queries=len(flat)), goal)
     # Derivatives compile for each number of slots, so use few numbers.
     found = pad_support(found, min(_slots(inputs, setup), 2 ** (found.support.shape[1] - 1).bit_length()))
     return round_outwards(found, result_dtype, *width)

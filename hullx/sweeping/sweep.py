@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int
@@ -21,7 +20,7 @@ from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
 from hullx.core.stages import Setup, largest_support, step_limit
 from hullx.core.state import Goal
-from hullx.jax_settings import with_jax_defaults, without_mesh
+from hullx.jax_settings import at_once, with_jax_defaults
 from hullx.projection.host_arguments import Input, host_input
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.fingerprint import digest
@@ -97,8 +96,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     excluded = None if exclude is None else checked_exclusion(exclude, checked_input, mesh)
     title = progress if isinstance(progress, str) else "projecting"
     with (
-        without_mesh(),
-        jax.enable_x64(True),
+        at_once(),
         show_progress(title, len(checked_input.queries), "queries", shown=bool(progress)) as report,
     ):
         several = warm_start is None and len(checked_input.queries) > FEW
@@ -134,7 +132,7 @@ def _problem(points: Input, mesh: Mesh | None, several: bool) -> Problem:
         else:
             hull = on_device(np.asarray(points.points), points.dtype, queries=len(points.queries))
         hull = in_dtype(hull, points.dtype)
-        return driver.on_device(for_many_queries(hull) if several else hull, Setup())
+        return driver.on_device(for_many_queries(hull) if several else hull, Setup(), queries=len(points.queries))
     chunks = Chunks(points.arrays, points.dtype)
     if mesh is not None:
         return Problem(MeshSource(chunks, mesh), points.dimension)
