@@ -65,7 +65,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(starts=2, steps=30, rounds=10),
+    "smoke": Config(starts=2, steps=20, rounds=8),
     "cpu": Config(data=(Sample("digits"), Sample("mnist:1000")), k=10, starts=10, steps=200, rounds=20),
     "paper": Config(data=(Sample("digits"), Sample("mnist:20000")), k=10, starts=10, steps=2000, rounds=30),
 }

@@ -68,7 +68,7 @@ class Config(runs.Config):
 
 
 PRESETS = {
-    "smoke": Config(seeds=1),
+    "smoke": Config(data=Sample("digits:1437:32"), seeds=1),
     "cpu": Config(data=Sample("mnist:10000:300"), networks=("lenet", "resnet"), seeds=3, epochs=5),
     "paper": Config(data=Sample("mnist"), networks=("cnn", "resnet"), seeds=5, epochs=30, samples=10_000),
 }

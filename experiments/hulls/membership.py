@@ -75,7 +75,7 @@ GRID = Config(counts=(8, 16, 32, 64, 128, 256, 512), dimensions=(1, 2, 3, 5, 8, 
 CPU = replace(GRID, trials=2000, symmetric=(1, 2, 3, 5, 10), ball=(8, 10, 12, 14), ball_trials=200, timed=10_000)
 LARGE: dict[str, Any] = {"counts": (*GRID.counts, 1024), "dimensions": (*GRID.dimensions, 20), "ball": (8, 12, 16, 20)}
 PRESETS = {
-    "smoke": Config(trials=100, counts=(64,), dimensions=(2, 12), ball_trials=32),
+    "smoke": Config(trials=100, counts=(64,), dimensions=(2, 12), ball_trials=12),
     "cpu": CPU,
     "paper": replace(CPU, trials=10_000, ball_trials=400, **LARGE),
 }

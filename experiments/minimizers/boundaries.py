@@ -68,7 +68,7 @@ class Config(evaluation_setup.Config):
 
 MNIST = Config(data=Sample("mnist:1000:3000"), points=1000, queries=100, members=8, epochs=1000, grid=81, images=3)
 PRESETS = {
-    "smoke": Config(widths=(2, 128), images=1),
+    "smoke": Config(queries=30, widths=(2, 128), images=1),
     "cpu": replace(MNIST, sets=12, widths=(4, 8, 16, 64, 256)),
     "paper": replace(MNIST, sets=100, widths=(4, 8, 16, 64, 256, 1024)),
 }

@@ -80,7 +80,7 @@ class Config(evaluation_setup.Config):
 SIZES = 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0
 CPU = Config(data=Sample("mnist:1000:3000"), points=1000, queries=300, features=SIZES, seeds=20, epochs=300)
 PRESETS = {
-    "smoke": Config(features=(0.3, 1.0, 5.0), seeds=2),
+    "smoke": Config(queries=30, features=(0.3, 1.0, 5.0), seeds=2),
     "cpu": replace(CPU, widths=(1, 2, 4, 6, 8, 10, 12, 16, 32, 128)),
     "paper": replace(CPU, data=Sample("mnist:5000"), points=5000, queries=1000, widths=tuple(2**k for k in range(11))),
 }

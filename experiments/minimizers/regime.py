@@ -84,7 +84,7 @@ class Config(evaluation_setup.Config):
 
 CPU = Config(data=Sample("mnist:9000:3000"), points=1000, queries=300, factors=tuple(FACTORS), members=4, epochs=400)
 PRESETS = {
-    "smoke": Config(factors=("augmentation",)),
+    "smoke": Config(queries=30, factors=("augmentation",)),
     "cpu": CPU,
     "paper": Config(data=Sample("mnist:45000"), points=5000, queries=1000, factors=tuple(FACTORS), members=20, epochs=1000),
 }

@@ -99,7 +99,7 @@ def measure(config: Config, run: runs.Run[Config]) -> None:
             for name in (CLEAN, UNAWARE, ANY):
                 gain = runs.difference_interval(found[name], right[IMAGE][name], paired=True)
                 run.record(f"gain, {name}", gain, data=data.title, group=group, unit="%")
-            new = np.asarray(jax.jit(made[group].function)(made[group].parameters, jnp.asarray(data.test.rows)))
+            new = np.asarray(made[group].function(made[group].parameters, jnp.asarray(data.test.rows)))
             length = np.linalg.norm(new - data.test.rows, axis=1)
             run.record("length of the change", length, data=data.title, group=group)
     for control in (BLUR, COMPONENTS):
@@ -126,19 +126,19 @@ def attacked(
         budget: of the random search.
     """
     images, labels, key = jnp.asarray(data.test.images), jnp.asarray(data.test.labels), jax.random.key(run.config.seed)
-    given, found = (network.variables, replaced.parameters), dict[str, np.ndarray]()
-    through = {case: Defended(network.model, replaced.function, case == STRAIGHT) for case in (EXACT, STRAIGHT)}
-    defended = jax.jit(through[EXACT].__call__)
+    given = {case: (network.variables, replaced.parameters, jnp.asarray(case == STRAIGHT)) for case in (EXACT, STRAIGHT)}
+    apply, found = Defended(network.model, replaced.function), dict[str, np.ndarray]()
+    defended = jax.jit(apply.__call__)
 
     def right(attacked: Any) -> np.ndarray:
         """Whether the defended network itself, which all attacks share, is right."""
-        return np.asarray(defended(given, jnp.asarray(attacked)).argmax(-1) == labels)
+        return np.asarray(defended(given[EXACT], jnp.asarray(attacked)).argmax(-1) == labels)
 
     found[CLEAN], found[UNAWARE] = right(images), right(unaware)
-    for case, apply in through.items():
-        attack = run.cached(f"{name}, {case}", lambda apply=apply: pgd(apply, given, images, labels, key, **settings))
+    for case, variables in given.items():
+        attack = run.cached(f"{name}, {case}", lambda each=variables: pgd(apply, each, images, labels, key, **settings))
         found[case] = right(attack.images)
-    search = run.cached(f"{name}, search", lambda: square_attack(defended, given, images, labels, key, **budget))
+    search = run.cached(f"{name}, search", lambda: square_attack(defended, given[EXACT], images, labels, key, **budget))
     found[SEARCH] = right(search[0])
     found[ANY] = found[EXACT] & found[STRAIGHT] & found[SEARCH] & found[CLEAN]
     return found

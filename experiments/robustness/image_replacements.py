@@ -18,6 +18,7 @@ PROJECTION, BLUR, COMPONENTS = "projection", "blur", "principal components"
 # Training images on which the controls get their length, and the largest width of a blur, in pixels.
 HELD_OUT, WIDEST = 500, 4.0
 HALVINGS = 30
+SOLVER = hullx.solvers.ActiveSet(last_resort=False)
 
 
 class Replacement(NamedTuple):
@@ -29,24 +30,28 @@ class Replacement(NamedTuple):
 
 @dataclass(frozen=True)
 class Defended:
-    """A network applied to replaced images; its variables are the network's variables and the replacement's parameters.
+    """A network applied to replaced images.
 
     Attributes:
         model: the network.
         replace_rows: a replacement's function.
-        straight: whether the identity is used as its derivative.
     """
 
     model: nn.Module
     replace_rows: Callable[[Any, jax.Array], jax.Array]
-    straight: bool
 
     def __call__(self, variables: Any, images: jax.Array) -> jax.Array:
-        """Return the logits."""
-        network, parameters = variables
+        """Return the logits.
+
+        Args:
+            variables: the network's variables, the replacement's parameters, and whether the identity is used as its
+                derivative. Attacks with both derivatives so share one program.
+            images: a batch of images.
+        """
+        network, parameters, straight = variables
         rows = images.reshape(len(images), -1)
         replaced = self.replace_rows(parameters, rows)
-        moved = rows + jax.lax.stop_gradient(replaced - rows) if self.straight else replaced
+        moved = jnp.where(straight, rows + jax.lax.stop_gradient(replaced - rows), replaced)
         logits: Any = self.model.apply(network, moved.reshape(images.shape))
         return logits
 
@@ -66,7 +71,8 @@ def replacements(data: Dataset, points: int) -> dict[str, Replacement]:
     count = int(np.abs(np.array(lengths) - length).argmin()) + 1
     mean, basis = jnp.asarray(mean, jnp.float32), jnp.asarray(directions[:count], jnp.float32)
     return {
-        PROJECTION: Replacement(lambda points, rows: hullx.project(rows, points).point, jnp.asarray(spanning)),
+        # Images need their nearest point to float32's rounding, not a certificate in twice its digits.
+        PROJECTION: Replacement(lambda points, rows: hullx.project(rows, points, solver=SOLVER).point, jnp.asarray(spanning)),
         BLUR: Replacement(lambda matrix, rows: rows @ matrix, jnp.asarray(blur, jnp.float32)),
         COMPONENTS: Replacement(lambda given, rows: given[0] + (rows - given[0]) @ given[1].T @ given[1], (mean, basis)),
     }
