@@ -107,6 +107,6 @@ def prepare(config: Config, run: runs.Run[Any]) -> EvaluationSetup:
     some = np.concatenate([where[name].points[:VERIFIED] for name in INSIDE])
     # Rounding mixtures to float32 moves a point by at most this.
     rounding = np.finfo(np.float32).eps * np.linalg.norm(some, axis=1)
-    verified = hullx.sweep(some, train.rows, atol=rounding.min(), resume=run.resume_dir("verified"), progress=False)
+    verified = hullx.sweep(some, train.rows, atol=rounding.min() / 2, resume=run.resume_dir("verified"), progress=False)
     run.record("share certified inside", verified.distance <= rounding, data=title, group="points inside")
     return EvaluationSetup(title, len(data.classes), train, pool, queries, found, test, where)

@@ -53,6 +53,13 @@ def by_method(method: Method) -> Callable[[Near], hullx.Projection]:
     return solve
 
 
+def as_for_many(problem: Near) -> hullx.Projection:
+    """A sweep by the programs of more queries (`numerics.compilation`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "FEWEST_QUERIES", 0)
+        return hullx.sweep(*problem, progress=False)
+
+
 def on_disk(problem: Near) -> hullx.Projection:
     return hullx.sweep(problem.queries, [problem.points[:7], problem.points[7:]], progress=False)
 
@@ -74,6 +81,7 @@ PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
     "project by frank_wolfe": projected("frank_wolfe", 30),
     "project by projected_gradient": projected("projected_gradient", 40),
     "sweep": swept(),
+    "sweep as for many queries": as_for_many,
     **{f"sweep, {method.value}": by_method(method) for method in (Method.FLOAT32, Method.FLOAT64, Method.EXTENDED)},
     "sweep from disk": on_disk,
     "sweep over a mesh": on_a_mesh,
@@ -85,6 +93,7 @@ QUICK = [
     ("project", np.float64, DIMENSIONS[1:]),
     ("sweep", np.float32, DIMENSIONS[1:]),
     ("sweep", np.float64, DIMENSIONS[1:]),
+    ("sweep as for many queries", np.float64, DIMENSIONS[1:]),
     ("sweep, pools, scores and certificates in twice the precision", np.float64, DIMENSIONS[1:]),
     ("sweep from disk", np.float32, DIMENSIONS[1:]),
     ("sweep over a mesh", np.float64, DIMENSIONS[1:]),
