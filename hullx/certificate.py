@@ -182,7 +182,7 @@ def reproduces(
 
 
 def within(upper: Array, lower: Array, rtol: Number, atol: Number) -> Array:
-    """Whether a bracket is within tolerance: upper − lower ≤ rtol · upper + atol.
+    """Whether a bracket is within tolerance: upper − lower ≤ rtol · upper + atol, and upper ≤ atol if it does not exclude 0.
 
     Args:
         upper, lower: of the bracket, of any shape; NaN is not within tolerance.
@@ -193,7 +193,8 @@ def within(upper: Array, lower: Array, rtol: Number, atol: Number) -> Array:
         >>> within(upper, lower, 1e-6, 0.0), within(upper, lower, 1e-6, 1e-3)
         (Array([ True, False, False], dtype=bool), Array([ True,  True,  True], dtype=bool))
     """
-    return ((lower > 0) | (atol > 0)) & (upper - lower <= rtol * upper + atol)
+    near = (upper <= atol) & (atol > 0)
+    return ((lower > 0) | near) & (upper - lower <= rtol * upper + atol)
 
 
 def status(

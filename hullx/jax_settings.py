@@ -31,8 +31,8 @@ def with_jax_defaults(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
-    """Compute with concrete numbers at once, in float64 and on one device, also while JAX traces the caller."""
+def eagerly() -> Iterator[None]:
+    """Compute concrete numbers in float64 and without the caller's mesh, also while JAX traces the caller."""
     # Not `jax.ensure_compile_time_eval`, which also computes the constants in jitted functions one by one.
     with jax.core.eval_context(), without_mesh(), jax.enable_x64(True):
         yield
@@ -41,7 +41,7 @@ def at_once() -> Iterator[None]:
 def without_mesh() -> AbstractContextManager[Any]:
     """A context without the caller's mesh (`jax.set_mesh`): arrays are placed on one device.
 
-    Under a transformation such as jax.grad the caller's mesh remains.
+    Where a transformation binds axes, such as `jax.shard_map`, the caller's mesh remains.
     """
     try:
         return jax.set_mesh(Mesh(np.empty((), object), ()))

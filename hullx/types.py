@@ -43,7 +43,7 @@ class Status(enum.IntEnum):
 
 
 _SENTENCES = {
-    Status.CONVERGED: "outside the hull, or within atol of it: the certified bracket is within tolerance",
+    Status.CONVERGED: "the certified bracket is within tolerance",
     Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
     "lower bound is proved",
     Status.ROUNDING: "the bracket is valid but too wide, because rounding errors prevent a narrower one",
@@ -122,7 +122,7 @@ class Projection(NamedTuple):
 
         Example:
             >>> hullx.project(jnp.array([2.0, 0.5]), square).sentence
-            'outside the hull, or within atol of it: the certified bracket is within tolerance'
+            'outside the hull: the certified bracket is within tolerance'
         """
         if not _is_concrete(self):
             return "the status is known only outside jit"
@@ -132,13 +132,16 @@ class Projection(NamedTuple):
             said[Status.ROUNDING] += ": use float64"
         if self.status.ndim:
             return "\n".join(f"{counts[each]:,} {each.name}: {text}" for each, text in said.items()) or "no queries"
-        return next(iter(said.values()), "the status is unknown")
+        where = (
+            "outside the hull: " if bool(self.outside) else "within atol of the hull: " if Status.CONVERGED in counts else ""
+        )
+        return where + next(iter(said.values()), "the status is unknown")
 
     def summary(self) -> str:
         """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
 
-        "Outside" counts CONVERGED, "inside" INSIDE, "undecided" the rest; "within atol" counts queries with a CONVERGED bracket
-        that does not exclude 0. `outside` may also hold for an undecided query: its bracket is too wide but excludes 0.
+        "Outside" counts CONVERGED queries with lower > 0, "within atol" the other CONVERGED ones, "inside" INSIDE, "undecided"
+        the rest. `outside` may also hold for an undecided query: its bracket is too wide but excludes 0.
 
         Example:
             >>> print(hullx.project(jnp.array([[2.0, 0.5], [0.5, 0.5], [3.0, 0.5]]), square).summary())
@@ -146,20 +149,20 @@ class Projection(NamedTuple):
             CONVERGED       2
             INSIDE          1
             distance        min ..., median 1, max 2
-            widest bracket  ... of the distance (queries not inside)
+            widest bracket  ... of the distance (queries outside)
             support size    min 2, median 2, max 2
         """
         if not _is_concrete(self):
             return repr(self)
         found = jax.tree.map(np.asarray, self)
         finite = np.isfinite(found.distance)
-        far = finite & (found.distance > 0) & ~found.inside
+        far = finite & (found.lower > 0)
         distance = found.distance[far].astype(np.float64)
         width = (distance - found.lower[far]) / distance
         lines = {
             **{each.name: f"{count:,}" for each, count in _counts(found).items()},
             "distance": _quantiles(found.distance[finite]),
-            "widest bracket": f"{width.max():.2g} of the distance (queries not inside)" if width.size else "",
+            "widest bracket": f"{width.max():.2g} of the distance (queries outside)" if width.size else "",
             "support size": _quantiles(found.support_size[finite]),
         }
         return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])

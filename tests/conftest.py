@@ -41,7 +41,7 @@ install_import_hook(
 
 from hullx.data import load
 
-# JAX chooses options for a process, or for a function; for some of a process's files, only its internals do.
+# JAX has no public setting of a compiler's options for some test files of a process, so `_compiled` replaces this function.
 get_compile_options = compiler.get_compile_options
 
 

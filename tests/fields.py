@@ -55,6 +55,7 @@ def contradictions(problem: Near, found: hullx.Projection, rtol: float, atol: fl
         "lower is above distance": lower > distance,
         "INSIDE with a positive lower bound": inside & (lower > 0),
         "CONVERGED with too wide a bracket": converged & ~(distance - lower <= (rtol * distance + atol) * (1 + 1e-12)),
+        "CONVERGED beyond atol, without being outside": converged & ~found.outside & (distance > atol),
         "outside is not lower > 0": found.outside != (lower > 0),
         "decided is not CONVERGED or INSIDE": found.decided != (inside | converged),
     }

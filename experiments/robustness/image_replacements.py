@@ -45,7 +45,7 @@ class Defended:
 
         Args:
             variables: the network's variables, the replacement's parameters, and whether the identity is used as its
-                derivative. Attacks with both derivatives so share one program.
+                derivative. Both attacks therefore share one program.
             images: a batch of images.
         """
         network, parameters, straight = variables

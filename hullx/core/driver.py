@@ -24,7 +24,7 @@ from hullx.types import Projection, decided
 # and entries of the points, or terms in a product of queries by points. (Measured at 1,000 × 64 and 4,000 × 16: 1.1 to 2.2
 # times as fast as rounds from the host, for 64 to 1,024 queries.)
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
-# Up to this many queries take less time than compilation saves (`numerics.compilation`).
+# Up to this many queries of a small problem take less time than compilation saves (`numerics.compilation`).
 FEWEST_QUERIES = 32
 # Batches are padded to one of these sizes, so that few programs are compiled.
 SIZES = (1, 32)
@@ -47,7 +47,8 @@ class Problem(NamedTuple):
 
 def on_device(hull: Hull, setup: Setup, *, queries: int) -> Problem:
     """The problem of a prepared hull, on its device, for a number of queries."""
-    return Problem(DeviceSource(hull, few=queries <= FEWEST_QUERIES), hull.points.shape[1], coarse_of_hull(hull), setup)
+    few = queries <= FEWEST_QUERIES and queries * hull.placed.size <= FEW_TERMS
+    return Problem(DeviceSource(hull, few=few), hull.points.shape[1], coarse_of_hull(hull), setup)
 
 
 def quiet(done: int, certified: int) -> None:

@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 
 from hullx.core.results import concatenate
-from hullx.jax_settings import at_once, with_jax_defaults
+from hullx.jax_settings import eagerly, with_jax_defaults
 from hullx.runs.progress import Tally
 from hullx.types import Projection
 
@@ -42,7 +42,7 @@ def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, thread
                 tally(*map(int, counts.sum(0)))
 
         # Same settings as in the caller's thread, so that threads share compiled programs.
-        with at_once():
+        with eagerly():
             found[part] = run(parts[part], further)
 
     with ThreadPoolExecutor(threads) as pool:

@@ -119,8 +119,7 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
     distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
     lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
-    tolerances = (xp.asarray(each).astype(dtype) for each in (rtol, atol))
-    wide = (result.status == Status.CONVERGED) & ~certificate.within(distance, lower, *tolerances)
+    wide = (result.status == Status.CONVERGED) & ~certificate.within(distance, lower, rtol, atol)
     finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
     status = xp.where(finite, xp.where(wide, Status.ROUNDING, result.status), Status.NONFINITE).astype(xp.int32)
 

@@ -20,7 +20,7 @@ class Goal(NamedTuple):
     - rtol: relative width of the bracket.
     - max_steps: maximum number of steps.
     - most: maximum number of points with weight; at most those that can be affinely independent.
-    - atol: width of the bracket, beside the relative one, in the frame's units.
+    - atol: absolute width, added to the relative one, in the frame's units.
     """
 
     rtol: Number

@@ -1,4 +1,4 @@
-"""Compiler options that save compilation."""
+"""Compiler options that reduce compile time."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from hullx.core.coarse_start import for_many_queries
 from hullx.core.hull import Hull, hull_of
 from hullx.core.scores import GROUP
 from hullx.inputs import numeric_array
-from hullx.jax_settings import at_once, with_jax_defaults
+from hullx.jax_settings import eagerly, with_jax_defaults
 from hullx.numerics.conversion import upcast
 from hullx.projection.arguments import check_points, constant
 from hullx.types import Array
@@ -58,7 +58,7 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     points = numeric_array("points", points)
     check_points(points)
     if is_concrete(points):
-        with at_once():
+        with eagerly():
             return for_many_queries(on_device(points, np.dtype(jnp.promote_types(points.dtype, jnp.float32))))
     return traced(points, jax.dtypes.canonicalize_dtype(jnp.promote_types(points.dtype, jnp.float32)))
 

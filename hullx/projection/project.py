@@ -20,7 +20,7 @@ from hullx.core.search import search
 from hullx.core.stages import Setup, Stage, largest_support, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
-from hullx.jax_settings import at_once, with_jax_defaults
+from hullx.jax_settings import eagerly, with_jax_defaults
 from hullx.numerics.conversion import upcast
 from hullx.projection import derivatives, prepared
 from hullx.projection.arguments import Given, check_settings, constant, given
@@ -61,8 +61,8 @@ def project(
         points: the points that span the hull, one per row, (n, d), or the result of `prepare`.
         solver: a name or a configured solver; static under jit.
         rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
-        atol: width beside the relative one, in units of the data, 0 or more. A query known to be within atol of the hull is
-            decided, though neither outside nor inside may be proved: the fast answer to "is it farther than atol?".
+        atol: absolute width of the bracket, added to rtol · distance, in units of the data, 0 or more. CONVERGED queries with
+            lower = 0 have distance ≤ atol: near the hull, and not proved to be outside or inside.
         max_iter: maximum steps per query, 1 or more; None for a limit that no ordinary problem reaches.
 
     Returns:
@@ -130,7 +130,9 @@ class Tolerances(NamedTuple):
 
 def _solve(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     """The projections of the flattened queries, as constants, in the dtype of the result."""
-    return (_solve_eager if inputs.concrete else _solve_traced)(inputs, setup, width, max_iter)
+    width = Tolerances(*constant(tuple(width)))
+    concrete = inputs.concrete and all(map(is_concrete, (*width, max_iter)))
+    return (_solve_eager if concrete else _solve_traced)(inputs, setup, width, max_iter)
 
 
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
@@ -142,7 +144,7 @@ def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
 def _solve_eager(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:
     result_dtype = jax.dtypes.canonicalize_dtype(inputs.dtype)
     queries, points, d = constant(inputs.queries), constant(inputs.points), inputs.raw.shape[1]
-    with at_once():
+    with eagerly():
         flat = np.asarray(queries).astype(inputs.dtype).reshape(-1, d)
         hull = points if isinstance(points, Hull) else prepared.on_device(points, inputs.dtype, queries=len(flat))
         hull, n = prepared.in_dtype(hull, inputs.dtype), int(hull.n)

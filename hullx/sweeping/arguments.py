@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from hullx.arguments import check_count
+from hullx.arguments import check_count, is_concrete
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.projection.arguments import check_tolerances
 from hullx.projection.host_arguments import Input
@@ -26,6 +26,9 @@ def check_settings(
     Raises:
         ArgumentTypeError, ArgumentError: a setting is invalid; the message says what to change.
     """
+    for name, value in (("rtol", rtol), ("atol", atol), ("max_iter", max_iter)):
+        if not is_concrete(value):
+            raise ArgumentTypeError(f"{name}: got a traced number, expected a known one: call sweep outside jit, or project")
     check_tolerances(rtol, atol)
     check_count("max_iter", max_iter, none="a limit that no ordinary problem reaches")
     if mesh is not None and not isinstance(mesh, Mesh):

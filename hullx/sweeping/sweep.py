@@ -20,7 +20,7 @@ from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
 from hullx.core.stages import Setup, largest_support, step_limit
 from hullx.core.state import Goal
-from hullx.jax_settings import at_once, with_jax_defaults
+from hullx.jax_settings import eagerly, with_jax_defaults
 from hullx.projection.host_arguments import Input, host_input
 from hullx.projection.prepared import in_dtype, on_device
 from hullx.runs.fingerprint import digest
@@ -62,7 +62,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         points: (n, d), finite, or the result of `prepare`. A `numpy.memmap` or a sequence of arrays (n_i, d) is read in chunks
             and may exceed memory.
         rtol: relative width of the bracket at which a query is decided, from 0 to less than 1.
-        atol: width beside the relative one, in units of the data, as for `hullx.project`.
+        atol: absolute width, added to rtol · distance, in units of the data, as for `hullx.project`.
         max_iter: maximum active-set steps per query, 1 or more; None for a limit that no ordinary problem reaches.
         mesh: shard the points over its axis "points" and the queries over its axis "queries" (it has one of them or both). All
             processes call with the same arguments and get the same result. None for JAX's default device.
@@ -96,7 +96,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     excluded = None if exclude is None else checked_exclusion(exclude, checked_input, mesh)
     title = progress if isinstance(progress, str) else "projecting"
     with (
-        at_once(),
+        eagerly(),
         show_progress(title, len(checked_input.queries), "queries", shown=bool(progress)) as report,
     ):
         several = warm_start is None and len(checked_input.queries) > FEW

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hullx import Status
+from hullx import Status, certificate
 from hullx.core.stages import Method, Setup, Stage, host_stages, next_stages, traced_stages
 from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status
 from hullx.core.verdict import Evidence, made_progress, verdict
@@ -56,11 +56,17 @@ def test_verdict(evidence: dict[str, float], expected: int) -> None:
         ({"upper": 0.0, "lower": 0.0}, Status.CONVERGED),
         ({"upper": 0.25, "lower": 0.0, "inside": True}, Status.INSIDE),  # says more
         ({"upper": 8.0, "lower": 7.75}, Status.CONVERGED),
+        ({"upper": 8.0, "lower": 7.5}, GOING),
         ({"upper": np.inf, "lower": 0.0}, Status.NONFINITE),
     ],
 )
 def test_verdict_within_an_absolute_width(evidence: dict[str, float], expected: int) -> None:
     assert judged(evidence, atol=0.25) == expected
+
+
+def test_a_query_that_may_be_in_the_hull_is_decided_only_within_the_absolute_width() -> None:
+    upper, lower = jnp.array([0.25, 0.5, 0.5]), jnp.array([0.0, 0.0, 0.125])
+    assert certificate.within(upper, lower, 0.9, 0.25).tolist() == [True, False, True]
 
 
 def test_extended_precision_is_patient() -> None:

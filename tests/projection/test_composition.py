@@ -47,6 +47,10 @@ def test_constants_are_projected_while_jax_traces(problem) -> None:
     np.testing.assert_allclose(
         jax.jit(lambda x: hullx.sweep(queries, points, progress=False).distance.sum() * x)(1.0), swept.sum()
     )
+    traced = jax.jit(lambda width: hullx.distance(queries, points, atol=width))(0.0)
+    np.testing.assert_allclose(traced, eager, rtol=2e-6)
+    with pytest.raises(TypeError, match="atol: got a traced number, expected a known one"):
+        jax.jit(lambda width: hullx.sweep(queries, points, atol=width).distance)(0.0)
     slope = jax.jit(jax.vmap(jax.grad(lambda x: (x * hullx.distance(queries, points)).sum())))(jnp.ones(2))
     np.testing.assert_allclose(slope, [eager.sum()] * 2, rtol=1e-6)
 
