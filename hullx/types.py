@@ -132,10 +132,8 @@ class Projection(NamedTuple):
             said[Status.ROUNDING] += ": use float64"
         if self.status.ndim:
             return "\n".join(f"{counts[each]:,} {each.name}: {text}" for each, text in said.items()) or "no queries"
-        where = (
-            "outside the hull: " if bool(self.outside) else "within atol of the hull: " if Status.CONVERGED in counts else ""
-        )
-        return where + next(iter(said.values()), "the status is unknown")
+        where = "outside the hull: " if bool(self.outside) else "within atol of the hull: "
+        return (where if Status.CONVERGED in counts else "") + next(iter(said.values()), "the status is unknown")
 
     def summary(self) -> str:
         """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
