@@ -97,7 +97,7 @@ class HullDomain(BaseEstimator):
         >>> model.predict([[0.5, 0.5], [2.0, 0.5]]), model.score_samples([[0.5, 0.5], [2.0, 0.5]]).round(6)
         (array([ 1, -1]), array([ 0., -1.]))
         >>> print(model.explain([2.0, 0.5]))
-        distance 1, at least 1: the certified bracket is within tolerance
+        distance 1, at least 1: outside the hull, and the certified bracket is within tolerance
         nearest mixture: row 1 × 0.5, row 3 × 0.5
         features: 0 100%, 1 0%
         proved outside by 0 alone

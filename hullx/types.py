@@ -43,7 +43,7 @@ class Status(enum.IntEnum):
 
 
 _SENTENCES = {
-    Status.CONVERGED: "the certified bracket is within tolerance",
+    Status.CONVERGED: "outside the hull, and the certified bracket is within tolerance",
     Status.INSIDE: "inside the hull: a convex combination reproduces every coordinate to its rounding, and no positive "
     "lower bound is proved",
     Status.ROUNDING: "the bracket is valid but too wide, because rounding errors prevent a narrower one",
@@ -122,7 +122,7 @@ class Projection(NamedTuple):
 
         Example:
             >>> hullx.project(jnp.array([2.0, 0.5]), square).sentence
-            'outside the hull: the certified bracket is within tolerance'
+            'outside the hull, and the certified bracket is within tolerance'
         """
         if not _is_concrete(self):
             return "the status is known only outside jit"
@@ -130,10 +130,13 @@ class Projection(NamedTuple):
         said = {each: each.sentence for each in counts}
         if Status.ROUNDING in counts and self.point.dtype == np.float32:
             said[Status.ROUNDING] += ": use float64"
+        if near := _near(self):
+            known = "within atol of the hull, and neither outside nor inside is proved"
+            far = counts[Status.CONVERGED] - near
+            said[Status.CONVERGED] = f"{said[Status.CONVERGED]}; or ({near:,} of them) {known}" if far else known
         if self.status.ndim:
             return "\n".join(f"{counts[each]:,} {each.name}: {text}" for each, text in said.items()) or "no queries"
-        where = "outside the hull: " if bool(self.outside) else "within atol of the hull: "
-        return (where if Status.CONVERGED in counts else "") + next(iter(said.values()), "the status is unknown")
+        return next(iter(said.values()), "the status is unknown")
 
     def summary(self) -> str:
         """A few lines for a log: counts of each status, distances, the widest relative bracket, support sizes.
@@ -201,10 +204,14 @@ def _counts(found: Projection) -> dict[Status, int]:
     return {each: count for each in Status if (count := int((status == each).sum()))}
 
 
+def _near(found: Projection) -> int:
+    """The number of queries known to be within atol of the hull, and no more."""
+    return int(((np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)).sum())
+
+
 def _headline(found: Projection) -> str:
     counts, total, dimension = _counts(found), found.status.size, found.point.shape[-1]
-    near = int(((np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)).sum())
-    converged, inside = counts.get(Status.CONVERGED, 0), counts.get(Status.INSIDE, 0)
+    near, converged, inside = _near(found), counts.get(Status.CONVERGED, 0), counts.get(Status.INSIDE, 0)
     parts = {"outside": converged - near, "inside": inside, "within atol": near}
     parts["undecided"] = total - sum(parts.values())
     said = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)

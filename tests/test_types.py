@@ -47,6 +47,11 @@ def test_repr_names_queries_that_are_only_known_to_be_near() -> None:
     found = projection([0, 0, 1])
     found = found._replace(lower=np.array([0.99, 0, 0], np.float32))
     assert repr(found) == "Projection(3 queries in 2 dimensions: 1 outside, 1 inside, 1 within atol)"
+    assert (
+        "2 CONVERGED: outside the hull, and the certified bracket is within tolerance; or (1 of them) within" in found.sentence
+    )
+    near = jax.tree.map(lambda field: field[1], found)
+    assert near.sentence == "within atol of the hull, and neither outside nor inside is proved"
 
 
 def test_repr_of_what_holds_no_numbers() -> None:
