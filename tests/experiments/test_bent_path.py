@@ -17,6 +17,8 @@ from experiments.shared.bent_path import (
 )
 from hullx.errors import ArgumentError
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture(scope="module")
 def projected(digits: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, hullx.Projection]:

@@ -16,6 +16,8 @@ from hullx.errors import ArgumentError
 from hullx.models import MLP
 from hullx.probes import logits
 
+pytestmark = pytest.mark.unoptimised
+
 
 def test_matching_balances(rng: np.random.Generator) -> None:
     first, second = rng.normal(0, 1, (300, 2)), rng.normal(0.7, 1, (300, 2))

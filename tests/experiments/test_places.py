@@ -11,6 +11,8 @@ from experiments import places
 from experiments.shared.hull_samples import largest_class_share, mixtures, of_neighbours, of_one_class, on_the_surface
 from hullx.errors import ArgumentError
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture(scope="module")
 def projected(digits: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, hullx.Projection]:

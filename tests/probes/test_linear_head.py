@@ -15,6 +15,8 @@ from hullx.errors import ArgumentError
 from hullx.models import MLP
 from hullx.probes import Head
 
+pytestmark = pytest.mark.unoptimised
+
 COUNT, DIMENSION, CLASSES = 60, 3, 4
 
 

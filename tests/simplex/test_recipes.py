@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.unoptimised
 
 PAGE = Path(__file__).parents[2] / "docs" / "simplex.md"
 

@@ -22,6 +22,8 @@ from hullx.errors import ArgumentError, ArgumentTypeError, StorageError
 from hullx.models import CNN, MLP, ResNet
 from hullx.spaces import Crop, Features, Pixels, SmoothSubsample, Wavelets
 
+pytestmark = pytest.mark.unoptimised
+
 DIGITS = load("digits")
 SHAPE = 8, 8, 1
 MODEL = MLP(classes=10, depth=2, width=16)
