@@ -6,8 +6,8 @@ from functools import cache
 
 import jax
 
-# XLA's older code generator compiles a round of a projection in two thirds of the time. It does not vectorise loops that update an
-# array in place, such as pivots: 1 to 32 queries took 0.3 to 2.1 times as long (1,000–5,000 points, 8–500 dimensions).
+# XLA's older code generator compiles a round of a projection in two thirds of the time. It does not vectorise loops that update
+# an array in place, such as pivots: 1 to 32 queries took 0.3 to 2.1 times as long (1,000–5,000 points, 8–500 dimensions).
 OPTIONS = {"xla_cpu_use_fusion_emitters": False}
 
 
