@@ -6,8 +6,7 @@ their distances are shown, but settle no claim. The distance at n is the mean ov
 two n is Δ log distance / Δ log n.
 
 Two predictions by the spectrum of the data, each from fresh samples and fresh queries in every set:
-- Gaussian samples with the mean and covariance of all training images;
-- Gaussian samples by class, with the mean and covariance of each class.
+Gaussian samples with the mean and covariance of all training images, and Gaussian samples of each class with its own.
 The first has a closed form (`gaussian_distance`, Gordon's comparison), which needs only the eigenvalues and n.
 
 Augmentation adds copies of n images: shifts by one pixel in 8 directions, mirror images, or, as a control, 8 random changes
