@@ -117,7 +117,11 @@ def _check_number(name: str, value: Any, end: float, expected: str, remedy: str)
         return
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array) or np.ndim(value):
         raise ArgumentTypeError(f"{name}: got {_shown(value)}, expected one number: {remedy}")
-    if not 0 <= float(value) < end:
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond float64
+        number = float("inf")
+    if not 0 <= number < end:
         raise ArgumentError(f"{name}: got {value}, expected {expected}: {remedy}")
 
 

@@ -103,7 +103,7 @@ def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
 def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Number = 0.0) -> Projection:
     """The result in a possibly narrower dtype; NONFINITE if the distance is not finite.
 
-    Rounds the bracket outwards, and keeps CONVERGED only if the bracket is still within tolerance.
+    Rounds the bracket outwards; queries that are not INSIDE are CONVERGED if it is then within tolerance, and only then.
 
     Args:
         result: NumPy or JAX arrays.
@@ -119,9 +119,12 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
     distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
     lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
-    wide = (result.status == Status.CONVERGED) & ~certificate.within(distance, lower, rtol, atol)
+    with np.errstate(over="ignore"):  # a tolerance may exceed the dtype's range
+        within = certificate.within(distance, lower, rtol, atol)
     finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
-    status = xp.where(finite, xp.where(wide, Status.ROUNDING, result.status), Status.NONFINITE).astype(xp.int32)
+    status = xp.where(result.status == Status.CONVERGED, Status.ROUNDING, result.status)
+    status = xp.where(within & (status != Status.INSIDE), Status.CONVERGED, status)
+    status = xp.where(finite, status, Status.NONFINITE).astype(xp.int32)
 
     def mark(value: Array) -> Array:
         with np.errstate(over="ignore"):

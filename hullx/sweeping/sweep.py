@@ -116,7 +116,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
 
         if resume is None:
             return run(slice(None), tally)
-        settings: dict[str, Any] = {"rtol": rtol, "max_iter": max_iter}
+        settings: dict[str, Any] = {"rtol": float(rtol), "max_iter": None if max_iter is None else int(max_iter)}
         if atol:  # folders of sweeps without it stay valid
             settings["atol"] = float(atol)
         if excluded is not None:

@@ -53,9 +53,29 @@ def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
     assert (fine.decided & fine.outside).all()
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_a_limit_never_replaces_a_result_within_the_width(problem: Near, x64: bool) -> None:
+    """Although rounding outwards to float32 needs a narrower bracket in float64."""
+    queries, points = (part.astype(np.float32) for part in problem)
+    with jax.enable_x64(x64):
+        for limit in (1, 2, 4):
+            found = hullx.project(3 * queries - 1, points, rtol=0.0, atol=1.0, max_iter=limit)
+            near = (found.distance <= 1) | found.outside
+            within = near & (found.distance.astype(float) - found.lower.astype(float) <= 1)
+            np.testing.assert_array_equal(np.asarray(found.status == Status.CONVERGED), within & ~found.inside)
+
+
+def test_numbers_beyond_the_dtype(problem: Near) -> None:
+    queries, points = (part.astype(np.float32) for part in problem)
+    assert (hullx.project(queries, points, atol=1e39).status <= Status.INSIDE).all()
+    for name in ("rtol", "atol"):
+        with pytest.raises(ValueError, match=f"{name}: got 1000"):
+            hullx.project(queries, points, **{name: 10**400})
+
+
 def test_a_folder_of_another_width_is_refused(problem: Near, tmp_path) -> None:
-    first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, progress=False)
-    again = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, progress=False)
+    first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, rtol=np.float32(0.5), max_iter=np.int64(50), progress=False)
+    again = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, rtol=0.5, max_iter=50, progress=False)
     jax.tree.map(np.testing.assert_array_equal, first, again)
     with pytest.raises(hullx.errors.ResumeError, match="other atol"):
-        hullx.sweep(*problem, resume=tmp_path, progress=False)
+        hullx.sweep(*problem, resume=tmp_path, rtol=0.5, max_iter=50, progress=False)
