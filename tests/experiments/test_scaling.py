@@ -108,8 +108,9 @@ def test_gaussian_samples_have_the_moments_of_the_data(rng: np.random.Generator)
 
 @pytest.mark.experiment
 def test_the_experiment(tmp_path: Path) -> None:
-    results = runs.Results(started(scaling.experiment.main, "--samples", 100, "--out", tmp_path).folder)
-    (title,), sample = results.names("data"), Sample("digits:1437:100")
+    sample = Sample("digits:1437:100")
+    results = runs.Results(started(scaling.experiment.main, "--data", sample, "--samples", 100, "--out", tmp_path).folder)
+    (title,) = results.names("data")
     assert title == sample.load().title
     found = results.arrays(f"{title} distances")
     assert found["counts"].tolist() == [36, 72, 140]

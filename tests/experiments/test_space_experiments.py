@@ -96,7 +96,9 @@ def scipy_odds(inside: int, other: int) -> float:
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
-    return runs.Results(start("feature_hull", "--seeds", 2, "--out", tmp_path_factory.mktemp("runs")).folder)
+    return runs.Results(
+        start("feature_hull", "--data", "digits", "--seeds", 2, "--out", tmp_path_factory.mktemp("runs")).folder
+    )
 
 
 def test_feature_hull(features: runs.Results) -> None:
@@ -125,7 +127,7 @@ def test_feature_hull_of_a_checkpoint(features: runs.Results, tmp_path: Path) ->
     data, folder = layer_hulls.prepare(DIGITS), tmp_path / "network"
     model = MLP(10, depth=2, width=64)
     fit(jax.random.key(5), model, optax.adam(1e-3), data.train, FitConfig(epochs=1, checkpoint=folder, title=None))
-    one = ("--seeds", 1, "--samples", 50, "--checkpoint", folder, "--out", tmp_path)
+    one = ("--data", "digits", "--seeds", 1, "--samples", 50, "--checkpoint", folder, "--out", tmp_path)
     results = runs.Results(start("feature_hull", *one).folder)
     trained, test = (rows(Features(model, load_variables(folder), "hidden_2"), split.images) for split in data[1:3])
     found = results.arrays("mlp borders")
