@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -79,7 +81,8 @@ def test_numbers_beyond_the_dtype(problem: Near) -> None:
 
 
 def test_a_folder_of_another_width_is_refused(problem: Near, tmp_path) -> None:
-    first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, rtol=np.float32(0.5), max_iter=np.int64(50), progress=False)
+    numpy_numbers: Any = {"rtol": np.float32(0.5), "max_iter": np.int64(50)}
+    first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, **numpy_numbers, progress=False)
     again = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, rtol=0.5, max_iter=50, progress=False)
     jax.tree.map(np.testing.assert_array_equal, first, again)
     with pytest.raises(hullx.errors.ResumeError, match="other atol"):
