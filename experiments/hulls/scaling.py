@@ -75,11 +75,7 @@ class Config(runs.Config):
 
 LARGE = Sample("mnist:60000:1000"), Sample("cifar10:50000:1000")
 CPU = Config(data=(Sample("mnist:60000:300"),), counts=(300, 1000, 2500, 5000, 25_000, 50_000), bases=(300, 1000), rtol=1e-4)
-PRESETS = {
-    "smoke": Config(data=(Sample("digits:1437:32"),), samples=30),
-    "cpu": CPU,
-    "paper": replace(CPU, data=LARGE, samples=1000),
-}
+PRESETS = {"smoke": Config(samples=30), "cpu": CPU, "paper": replace(CPU, data=LARGE, samples=1000)}
 
 
 def measure(config: Config, run: runs.Run[Config]) -> None:
