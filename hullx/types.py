@@ -130,7 +130,7 @@ class Projection(NamedTuple):
         said = {each: each.sentence for each in counts}
         if Status.ROUNDING in counts and self.point.dtype == np.float32:
             said[Status.ROUNDING] += ": use float64"
-        if near := _near(self):
+        if near := int(_near(self).sum()):
             known = "within atol of the hull, and neither outside nor inside is proved"
             far = counts[Status.CONVERGED] - near
             said[Status.CONVERGED] = f"{said[Status.CONVERGED]}; or ({near:,} of them) {known}" if far else known
@@ -150,20 +150,20 @@ class Projection(NamedTuple):
             CONVERGED       2
             INSIDE          1
             distance        min ..., median 1, max 2
-            widest bracket  ... of the distance (queries outside)
+            widest bracket  ... of the distance (queries not inside)
             support size    min 2, median 2, max 2
         """
         if not _is_concrete(self):
             return repr(self)
         found = jax.tree.map(np.asarray, self)
         finite = np.isfinite(found.distance)
-        far = finite & (found.lower > 0)
+        far = finite & (found.distance > 0) & ~found.inside & ~_near(found)
         distance = found.distance[far].astype(np.float64)
         width = (distance - found.lower[far]) / distance
         lines = {
             **{each.name: f"{count:,}" for each, count in _counts(found).items()},
             "distance": _quantiles(found.distance[finite]),
-            "widest bracket": f"{width.max():.2g} of the distance (queries outside)" if width.size else "",
+            "widest bracket": f"{width.max():.2g} of the distance (queries not inside)" if width.size else "",
             "support size": _quantiles(found.support_size[finite]),
         }
         return "\n".join([_headline(self), *(f"{name:<16}{text}" for name, text in lines.items() if text)])
@@ -204,14 +204,14 @@ def _counts(found: Projection) -> dict[Status, int]:
     return {each: count for each in Status if (count := int((status == each).sum()))}
 
 
-def _near(found: Projection) -> int:
-    """The number of queries known to be within atol of the hull, and no more."""
-    return int(((np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)).sum())
+def _near(found: Projection) -> np.ndarray:
+    """Whether each query is known to be within atol of the hull, and no more."""
+    return (np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)
 
 
 def _headline(found: Projection) -> str:
     counts, total, dimension = _counts(found), found.status.size, found.point.shape[-1]
-    near, converged, inside = _near(found), counts.get(Status.CONVERGED, 0), counts.get(Status.INSIDE, 0)
+    near, converged, inside = int(_near(found).sum()), counts.get(Status.CONVERGED, 0), counts.get(Status.INSIDE, 0)
     parts = {"outside": converged - near, "inside": inside, "within atol": near}
     parts["undecided"] = total - sum(parts.values())
     said = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)

@@ -139,7 +139,7 @@ def test_summary() -> None:
         "INSIDE          1",
         "NONFINITE       1",
         "distance        min 1, median 2, max 3",
-        "widest bracket  0.01 of the distance (queries outside)",
+        "widest bracket  0.01 of the distance (queries not inside)",
         "support size    min 1, median 1, max 1",
     ]
     assert projection([]).summary() == "0 queries in 2 dimensions"
