@@ -204,7 +204,7 @@ def _counts(found: Projection) -> dict[Status, int]:
     return {each: count for each in Status if (count := int((status == each).sum()))}
 
 
-def _near(found: Projection) -> np.ndarray:
+def _near(found: Projection) -> Array:
     """Whether each query is known to be within atol of the hull, and no more."""
     return (np.asarray(found.status) == Status.CONVERGED) & ~(np.asarray(found.lower) > 0)
 
