@@ -168,7 +168,7 @@ def figures(results: runs.Results) -> plotting.Figures:
     yield "solved", drawn
 
     sizes = results.config["sizes"]
-    times = np.log10([row.value for row in results.rows if row.quantity.startswith(SECONDS) and np.isfinite(row.value)])
+    times = [row.value for row in results.rows if row.quantity.startswith(SECONDS) and np.isfinite(row.value)]
     title = "Seconds per query on hard problems: median of each class, by number of points"
     drawn, axes = plotting.figure(1, len(sizes), title=title, size=(2.5 + 2.6 * len(sizes), 1.6 + 0.36 * len(solvers)))
     for place, n in zip(axes[0], sizes, strict=True):
@@ -176,8 +176,8 @@ def figures(results: runs.Results) -> plotting.Figures:
             seconds = [row.value for row in results.select(quantity=f"{SECONDS}, n = {n:,}", group=solver)]
             place.plot(seconds, [i] * len(seconds), "o", color=plotting.COLOURS[0 if solver in HULLX else 1], alpha=0.5)
         place.set(title=f"n = {n:,}", xscale="log", xlabel=SECONDS, yticks=range(len(solvers)), ylim=(len(solvers) - 0.5, -0.5))
-        place.set_xlim(10 ** np.floor(times.min()), 10 ** np.ceil(times.max()))
-        place.xaxis.set_minor_formatter("")
+        place.set_xlim(min(times), max(times))
+        plotting.whole_decades(place)
         place.set_yticklabels(solvers if place is axes[0, 0] else [])
         place.grid(axis="y", alpha=0.3)
     yield "seconds", drawn

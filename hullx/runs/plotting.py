@@ -164,6 +164,13 @@ def plain_ticks(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def whole_decades(axes: Axes) -> None:
+    """Extend a logarithmic x axis to whole powers of ten and label only these: other labels overlap on a short axis."""
+    shortest, longest = axes.get_xlim()
+    axes.set_xlim(10 ** np.floor(np.log10(shortest)), 10 ** np.ceil(np.log10(longest)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def box_panels(title: str, panels: Mapping[str, Mapping[str, np.ndarray]], xlabel: str) -> Figure:
     """Panels of horizontal boxes on one scale: values by panel and name, with the same names in each panel."""
     names = list(next(iter(panels.values())))

@@ -34,6 +34,17 @@ def test_tick_labels_that_collide() -> None:
     assert faults(drawn) == []
 
 
+@pytest.mark.parametrize("values", [(1.05e-3, 1.2e-3), (1e-3, 1e-3), (2e-5, 4e4)])
+def test_a_logarithmic_axis_of_any_length_is_legible(values: tuple[float, float]) -> None:
+    drawn, axes = plotting.figure(title="Seconds", size=(2.5, 2))
+    axes[0, 0].plot(values, (0, 1), "o")
+    axes[0, 0].set_xscale("log")
+    plotting.whole_decades(axes[0, 0])
+    shortest, longest = axes[0, 0].get_xlim()
+    assert shortest <= min(values) < max(values) * (1 + 1e-9) <= longest
+    assert faults(drawn) == []
+
+
 def test_ticks_outside_the_limits_and_slanted_labels_are_no_faults() -> None:
     drawn, axes = plotting.figure(title="A title")
     axes[0, 0].set_xticks([0, 1, 1.01, 1.02, 1.03], ["first", "last", "hidden", "hidden", "hidden"], rotation=45)
