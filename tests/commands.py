@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 from hullx.runs.__main__ import main
 
@@ -28,7 +30,8 @@ class Done(NamedTuple):
 def started(command: Callable[[Sequence[str]], None], *arguments: object) -> Done:
     """A command line's `main` with arguments."""
     out, errors, status = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(errors):
+    # A command may set XLA_FLAGS, which the other tests' programs would inherit.
+    with redirect_stdout(out), redirect_stderr(errors), patch.dict(os.environ):
         try:
             command([str(argument) for argument in arguments])
         except SystemExit as ended:

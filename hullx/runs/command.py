@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 import sys
 import types
 from collections.abc import Collection, Mapping, Sequence
@@ -13,14 +12,10 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import jax
-
 from hullx.errors import ArgumentError
 from hullx.extras import require
 
 C = TypeVar("C")
-
-CACHE = "jax_compilation_cache_dir"
 
 
 def parse(module: str, doc: str | None, presets: Mapping[str, C], arguments: Sequence[str]) -> tuple[str, C]:
@@ -69,18 +64,6 @@ def stop(message: str) -> NoReturn:
     """Exit with one line on standard error and status 2."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-def keep_compiled() -> None:
-    """Keep compiled programs in ~/.cache/hullx/jax, unless JAX already has a cache folder.
-
-    Only commands may do this: the setting is global to the process.
-    """
-    if getattr(jax.config, CACHE) is None:  # JAX reads JAX_COMPILATION_CACHE_DIR into it
-        parent = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update(CACHE, str(parent / "hullx" / "jax"))
-        # Most programs compile faster than JAX's default of 1 s, but experiments compile dozens.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 def known(flag: str, given: Collection[str], names: Collection[str]) -> None:

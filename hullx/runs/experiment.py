@@ -35,7 +35,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hullx.errors import HullxError, PackageError, ResumeError
 from hullx.runs.claims import Claim
-from hullx.runs.command import keep_compiled, parse, restored, stop
+from hullx.runs.command import parse, restored, stop
+from hullx.runs.compilation import prepare_to_compile
 from hullx.runs.fingerprint import reserved
 from hullx.runs.folder import Run, again, start, write_json
 from hullx.runs.modules import module_name, module_named
@@ -99,6 +100,7 @@ class Experiment(Generic[C]):
         doc = sys.modules[self.measure.__module__].__doc__
         try:
             preset, config = parse(self.module, doc, self.presets, sys.argv[1:] if arguments is None else arguments)
+            prepare_to_compile(preset)
             run = start(self.module, preset, config, config.out, tensorboard=config.tensorboard)
         except HullxError as error:
             stop(str(error))
@@ -112,6 +114,7 @@ class Experiment(Generic[C]):
         """
         with _ending(folder):
             results = Results(folder)
+            prepare_to_compile(results.json(CONFIG)["preset"])
             if "seconds" in results.json(PROVENANCE):
                 raise ResumeError(f"{folder} is finished: show it with `python -m hullx.runs show {folder}`")
             config = restored(self.config, results.config)
@@ -139,7 +142,6 @@ class Experiment(Generic[C]):
     def _perform(self, run: Run[C]) -> None:
         from hullx.runs.closing import show
 
-        keep_compiled()
         self.measure(run.config, run)
         self.judge(run.folder)
         self.draw(run.folder)

@@ -19,7 +19,7 @@ from toy import Config, Drawn, after, computed, experiment
 from hullx import runs
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs import cache
-from hullx.runs.command import CACHE, keep_compiled
+from hullx.runs.compilation import CACHE, prepare_to_compile
 from hullx.runs.folder import start
 
 
@@ -250,7 +250,7 @@ def test_programs_stay_in_the_users_cache_folder(chosen: str | None, tmp_path: P
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
         jax.config.update(CACHE, chosen)
-        keep_compiled()
+        prepare_to_compile()
         assert getattr(jax.config, CACHE) == (chosen or str(tmp_path / "hullx" / "jax"))
     finally:
         for name, value in settings.items():
