@@ -18,6 +18,8 @@ from experiments import bench_attacks, bench_derivatives, bench_disk, bench_solv
 from experiments.shared import baselines
 from hullx import runs
 
+pytestmark = pytest.mark.unoptimised
+
 RTOL = 1e-6
 
 

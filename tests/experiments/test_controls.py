@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from experiments.shared import controls
 from hullx.errors import ArgumentError
 
+pytestmark = pytest.mark.unoptimised
+
 SHAPE = 8, 8, 1
 CONTROLS: dict[str, Callable[..., np.ndarray]] = {
     "random": lambda rows, lengths, seed: controls.random_change(np.random.default_rng(seed), rows, lengths),

@@ -11,6 +11,8 @@ from scipy import ndimage
 from experiments import image_replacements, square_attack
 from hullx.data import load
 
+pytestmark = pytest.mark.unoptimised
+
 
 def test_the_search_reaches_what_the_best_attack_on_a_linear_network_reaches() -> None:
     """A linear margin falls at most by radius · ‖w‖₁; with the signs of w per column, stripes and squares come close."""

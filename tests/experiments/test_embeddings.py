@@ -17,6 +17,8 @@ from hullx import extras, runs
 from hullx.command import reading
 from hullx.errors import DataError, PackageError
 
+pytestmark = pytest.mark.unoptimised
+
 
 class Files(NamedTuple):
     """Three files, and what is in them."""

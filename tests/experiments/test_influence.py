@@ -15,6 +15,8 @@ from hullx import runs
 from hullx.data import Split, load
 from hullx.models import MLP
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture
 def digits() -> tuple[Split, Split]:

@@ -20,7 +20,7 @@ from hullx.data import load
 from hullx.models import MLP, Autoencoder, representations
 from hullx.runs import tables
 
-pytestmark = pytest.mark.experiment
+pytestmark = [pytest.mark.experiment, pytest.mark.unoptimised]
 
 
 @pytest.fixture(scope="module")

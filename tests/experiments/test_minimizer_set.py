@@ -15,6 +15,8 @@ from experiments import small_minimizers
 from hullx import runs
 from hullx.models import MLP
 
+pytestmark = pytest.mark.unoptimised
+
 MODEL = MLP(1, depth=1, width=6, activation="tanh")
 
 

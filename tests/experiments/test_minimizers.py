@@ -11,7 +11,7 @@ from test_experiments import start
 from hullx import runs
 from hullx.data import load
 
-pytestmark = pytest.mark.experiment
+pytestmark = [pytest.mark.experiment, pytest.mark.unoptimised]
 
 
 def figures(results: runs.Results) -> set[str]:

@@ -17,6 +17,8 @@ from hullx.data import Sample, Split, load
 from hullx.errors import ArgumentError
 from hullx.probes import Head
 
+pytestmark = pytest.mark.unoptimised
+
 # Features of 40 training rows and 4 queries; the last unit is 0 on all training rows.
 ROWS, UNITS = np.arange(40)[:, None], np.arange(6)
 FEATURES = np.maximum(np.sin(1.7 * ROWS * (UNITS + 1) + UNITS) + 0.3 * (ROWS % 3), 0) * (UNITS < 5)

@@ -17,6 +17,8 @@ from hullx import runs
 from hullx.data import Sample, load
 from hullx.errors import ArgumentError
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.mark.parametrize("n", [2, 7, 50])
 def test_far_more_dimensions_than_samples_make_a_regular_simplex(n: int) -> None:

@@ -22,7 +22,7 @@ from hullx.models import MLP
 from hullx.spaces import Features, rows
 from hullx.training import FitConfig, fit, load_variables
 
-pytestmark = pytest.mark.experiment
+pytestmark = [pytest.mark.experiment, pytest.mark.unoptimised]
 
 DIGITS = load("digits")
 

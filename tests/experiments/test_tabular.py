@@ -15,6 +15,8 @@ from hullx import runs
 from hullx.domain import scaling
 from hullx.errors import HullxError
 
+pytestmark = pytest.mark.unoptimised
+
 
 def write(path: Path, rows: list[str]) -> Path:
     path.write_text("\n".join(rows) + "\n")
