@@ -188,6 +188,7 @@ def test_sweep_is_not_for_jit() -> None:
         jax.jit(lambda queries: hullx.sweep(queries, POINTS).distance)(QUERY[None])
 
 
+@pytest.mark.thorough
 def test_nan_points_under_jit_make_every_lane_nonfinite() -> None:
     for bad in (np.nan, np.inf):
         points = POINTS.copy()
@@ -230,6 +231,7 @@ def test_a_query_too_far_for_its_dtype_is_said_to_be() -> None:
     assert "overflow" in Status(int(result.status[0])).sentence
 
 
+@pytest.mark.thorough
 def test_underflow_under_jit_widens_the_bracket() -> None:
     """Compiled code takes subnormal numbers for 0; what it then proves still holds."""
     points = with_a(1e-40)

@@ -78,6 +78,7 @@ def test_weights_are_optimal(narrow, found) -> None:
         np.testing.assert_allclose(scores[support[weights > 0]], 0, atol=1e-13)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("limit", [1, 6])
 def test_max_iter_gives_a_valid_bracket(digits, limit: int) -> None:
     queries, points = digits[0][:COUNT], digits[1]

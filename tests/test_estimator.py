@@ -45,6 +45,7 @@ def test_ordinary_tables(rng: np.random.Generator) -> None:
     assert model.score(test, np.where(outside, -1, 1)) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("settings", [{"scale": "std"}, {"scale": "robust"}, {"n_components": 1}, {"n_neighbors": 3}])
 def test_training_rows_are_inside_under_all_settings(settings: dict, rng: np.random.Generator) -> None:
     train = 5 + rng.normal(size=(37, 2)) * [1, 1000]

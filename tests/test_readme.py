@@ -55,6 +55,7 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().split()) <= 900
 
 
+@pytest.mark.thorough
 def test_derivatives() -> None:
     names = executed("docs/derivatives.md", 4)
     np.testing.assert_allclose(names["in_query"], [1, 0], atol=1e-6)

@@ -60,6 +60,7 @@ def test_the_nearest_points_come_first(rng: np.random.Generator) -> None:
     assert (scores[:, 290:].max(1) < scores[:, :290].min(1)).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("dimension", "dtype"), [(3, np.float32), (10, np.float64)])
 def test_brackets_hold(dimension: int, dtype: type) -> None:
     found = Verdict()
@@ -71,6 +72,7 @@ def test_brackets_hold(dimension: int, dtype: type) -> None:
     assert found.share < 0.1
 
 
+@pytest.mark.thorough
 def test_answers_are_those_without_the_copy(digits) -> None:
     """To the tolerance, with queries in the hull, and one that is excluded from its own."""
     test, train = digits
@@ -86,6 +88,7 @@ def test_answers_are_those_without_the_copy(digits) -> None:
     np.testing.assert_allclose(jitted.distance, plain.distance[:9], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_doubtful_queries_are_scored_in_float32(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than are scored at a time: most points lie so close to the face that rounded scores exclude none."""
     points = rng.normal(size=(2000, 4)).astype(np.float32)

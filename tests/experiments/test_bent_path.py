@@ -27,6 +27,7 @@ def projected(digits: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.nda
     return queries, points, hullx.data.load("digits").train.labels, hullx.sweep(queries, points, progress=False)
 
 
+@pytest.mark.thorough
 def test_legs_have_the_certified_distance(projected) -> None:
     queries, points, labels, found = projected
     path = through_surface(queries, found, class_means(found, points, labels))

@@ -64,6 +64,7 @@ def test_two_files_of_the_same_name_are_both_named(tmp_path: Path, monkeypatch: 
         importlib.import_module("experiments.twice")
 
 
+@pytest.mark.thorough
 def test_commands_find_experiments_by_name() -> None:
     listed = command("experiments", "list").stdout
     assert re.findall(r"^\w+", listed, re.MULTILINE) == list(experiments.FOLDERS)

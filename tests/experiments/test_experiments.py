@@ -30,6 +30,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return done.folder, done.out
 
 
+@pytest.mark.thorough
 def test_the_main_job_says_what_is_known_of_the_digits(smoke: tuple[Path, str]) -> None:
     results = runs.Results(smoke[0])
     about = results.json("config.json")
@@ -44,6 +45,7 @@ def test_the_main_job_says_what_is_known_of_the_digits(smoke: tuple[Path, str]) 
     assert not list(smoke[0].rglob("*.part"))
 
 
+@pytest.mark.thorough
 def test_its_tables_agree_with_nnls(smoke: tuple[Path, str]) -> None:
     results, data = runs.Results(smoke[0]), load("digits")
     table = results.table(f"digits {pixel_hull.TEST}") | results.table(f"digits {pixel_hull.NEAREST}")
@@ -62,6 +64,7 @@ def test_its_tables_agree_with_nnls(smoke: tuple[Path, str]) -> None:
         np.testing.assert_allclose(table["nearest_image"][i], nearest, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_its_verdicts_follow_from_the_numbers(smoke: tuple[Path, str], tmp_path: Path) -> None:
     text = (smoke[0] / "results.csv").read_text()
     (tmp_path / "config.json").write_text((smoke[0] / "config.json").read_text())

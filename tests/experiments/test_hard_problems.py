@@ -148,6 +148,7 @@ def test_a_small_run(tmp_path: Path) -> None:
     assert {path.name for path in (done.folder / "figures").glob("*.png")} == {"solved.png", "seconds.png"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("seed", "n"), [(32, 1024), (35, 1024), (59, 16384)])
 def test_queries_in_skewed_hulls_are_decided(seed: int, n: int) -> None:
     """A run of the benchmark left these open: their supports were cut between two stages."""

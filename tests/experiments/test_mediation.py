@@ -25,6 +25,7 @@ def test_the_share_of_synthetic_units_is_recovered(rng: np.random.Generator) -> 
     assert found.total.n == 4000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mediated", "direct"), [(2.0, 0.0), (0.0, 2.0), (1.0, 1.0), (-1.0, 2.0)])
 def test_intervals_cover_the_indirect_effect(rng: np.random.Generator, mediated: float, direct: float) -> None:
     covered = 0

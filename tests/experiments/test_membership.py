@@ -92,6 +92,7 @@ def inside(query: np.ndarray, points: np.ndarray) -> bool:
     return linprog(np.zeros(len(points)), A_eq=constraints, b_eq=[*query, 1], method="highs").status == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("law", "query", "n", "d"),
     [

@@ -97,6 +97,7 @@ def test_rates_are_those_of_pytorch_ood() -> None:
     assert found.n == 30  # a score without a network
 
 
+@pytest.mark.thorough
 def test_intervals_cover_and_differences_are_paired() -> None:
     """Scores of normal images: AUROC is Φ(shift / √2) on average over networks."""
     covered = 0

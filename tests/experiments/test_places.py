@@ -28,6 +28,7 @@ def check_rounded_members(queries: np.ndarray, points: np.ndarray) -> None:
     assert (found.distance <= np.finfo(np.float32).eps * np.linalg.norm(queries, axis=1)).all()
 
 
+@pytest.mark.thorough
 def test_samples_are_inside(projected, rng: np.random.Generator) -> None:
     _, points, labels, found = projected
     samples = {

@@ -41,6 +41,7 @@ def test_equal_variances_ask_for_the_distance_to_a_ball(n: int, d: int) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_closed_form_is_what_samples_show(rng: np.random.Generator) -> None:
     variances = 1 / np.arange(1, 201) ** 1.2
     for n in (50, 800):

@@ -29,6 +29,7 @@ def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, weights, linear(weights, images).argmax(1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), STANDARDISED])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_nothing_exceeds_its_budget(problem, norm: Norm, bounds: tuple[float, float]) -> None:

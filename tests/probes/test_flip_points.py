@@ -90,6 +90,7 @@ def test_in_a_box_it_is_what_an_optimizer_finds(drawn: tuple[dict[str, np.ndarra
     assert (found.distance > 1.01 * free.distance).sum() > 10  # the box is felt
 
 
+@pytest.mark.thorough
 def test_in_a_hull_it_is_what_an_optimizer_finds(
     drawn: tuple[dict[str, np.ndarray], np.ndarray], rng: np.random.Generator
 ) -> None:
@@ -190,6 +191,7 @@ def angles(apply: Any, variables: Any, found: FlipPoints) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "epochs", "count", "most"),
     [(MLP(10, activation="tanh"), 8, 64, 0.2), (MLP(10), 8, 64, 12.0), (Convolutions(), 4, 16, 12.0)],

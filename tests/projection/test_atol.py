@@ -33,7 +33,7 @@ PATHS = {
 }
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", ["project", "sweep", pytest.param("jit", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype: type) -> None:
     problem = Near(*(part.astype(dtype) for part in problem))
@@ -47,6 +47,7 @@ def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype
     assert found.outside[exact > ATOL].all()
 
 
+@pytest.mark.thorough
 def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
     rough, fine = (hullx.sweep(*problem, atol=atol, progress=False) for atol in (ATOL, 0.0))
     near = fine.distance < ATOL / 2
@@ -55,6 +56,7 @@ def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
     assert (fine.decided & fine.outside).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("x64", [False, True])
 def test_a_limit_never_replaces_a_result_within_the_width(rng: np.random.Generator, x64: bool) -> None:
     """Although rounding outwards to float32 needs a narrower bracket in float64."""
@@ -80,6 +82,7 @@ def test_numbers_beyond_the_dtype(problem: Near) -> None:
             hullx.project(queries, points, **{name: 10**400})
 
 
+@pytest.mark.thorough
 def test_a_folder_of_another_width_is_refused(problem: Near, tmp_path) -> None:
     numpy_numbers: Any = {"rtol": np.float32(0.5), "max_iter": np.int64(50)}
     first = hullx.sweep(*problem, resume=tmp_path, atol=ATOL, **numpy_numbers, progress=False)

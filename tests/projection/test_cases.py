@@ -34,9 +34,10 @@ def sweep(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
 
 
 EAGER = pytest.mark.parametrize("solve", [project, sweep])
-ALL = pytest.mark.parametrize("solve", [project, project_in_jit, sweep])
+ALL = pytest.mark.parametrize("solve", [project, sweep, pytest.param(project_in_jit, marks=pytest.mark.thorough)])
 
 
+@pytest.mark.thorough
 def test_any_number_of_points(rng: np.random.Generator) -> None:
     """Also where it is no multiple of 16. The simplex is the hull: a query at (−1, −1, 0.2) is √2 from it."""
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)

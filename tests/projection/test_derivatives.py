@@ -228,6 +228,7 @@ def test_a_query_of_nan_leaves_the_others_derivatives_alone(problem) -> None:
     np.testing.assert_allclose(in_points, alone[1], atol=1e-14)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [1e-21, 1e18])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_derivatives_do_not_depend_on_units(problem, scale: float, dtype) -> None:

@@ -55,6 +55,7 @@ def test_fields_agree(path: str, dtype: type, hull: str, seed: int, width: tuple
     assert contradictions(problem, found, *width) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_fields_agree_under_jit(solver: str, dtype: type) -> None:

@@ -53,6 +53,7 @@ def solved(solver: str) -> dict[str, list[hullx.Projection]]:
         return {name: [project(hard) for hard in instances(name)] for name in FAMILIES}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FAMILIES)
 def test_brackets_hold_the_truth(solved, name: str) -> None:
     for hard, result in zip(instances(name), solved[name], strict=True):

@@ -13,6 +13,7 @@ from hullx.core.scores import FEW
 from hullx.core.stages import Method
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_brackets_hold(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = stages.host_stages(INNER, 3, batch=8, setup=stages.Setup())

@@ -25,9 +25,9 @@ def check_same(found: hullx.Projection, expected: hullx.Projection, *, padded: b
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("columns", [3, 8])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("columns", [3, pytest.param(8, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("x64", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool, columns: int) -> None:
     queries, points = (np.pad(part, ((0, 0), (0, columns - 3))).astype(dtype) for part in problem)
     with jax.enable_x64(x64):
@@ -42,6 +42,7 @@ def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool,
             assert found.decided.all()
 
 
+@pytest.mark.thorough
 def test_distances_to_a_prepared_hull_are_differentiable_in_its_points(problem) -> None:
     queries, points = (part.astype(np.float32) for part in problem)
     total = lambda points: hullx.distance(queries, points).sum()  # noqa: E731
@@ -55,6 +56,7 @@ def test_distances_to_a_prepared_hull_are_differentiable_in_its_points(problem) 
     np.testing.assert_allclose(inner[: len(points)], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_many_coordinates_start_in_few_directions(rng: np.random.Generator) -> None:
     queries, points = rng.random((3, 400), np.float32) + 1, rng.random((50, 400), np.float32)
     hull = hullx.prepare(points)
@@ -88,6 +90,7 @@ def test_sizes_of_sets_are_few() -> None:
     assert padded_size((3, 10**8), np.dtype(np.float32)) == 3  # large copies cost more than a program
 
 
+@pytest.mark.thorough
 def test_starts_of_very_different_size(rng: np.random.Generator) -> None:
     """A coarse start puts queries into several stages at once; a solver's capacity holds for it, too."""
     points = rng.normal(size=(400, 400)).astype(np.float32)
@@ -103,6 +106,7 @@ def test_starts_of_very_different_size(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(again.distance, expected.distance, rtol=2e-6)
 
 
+@pytest.mark.thorough
 def test_a_hull_placed_in_float32_pays_for_its_underflow(rng: np.random.Generator) -> None:
     """float32's subnormal numbers were taken for 0 when the hull was placed, also where queries are float64."""
     tiny = float(np.finfo(np.float32).tiny)

@@ -87,11 +87,11 @@ PATHS: dict[str, Callable[[Near], hullx.Projection]] = {
     "sweep over a mesh": on_a_mesh,
     "sweep with a warm start": warm,
 }
-# The quick suite has time for these: one for each way in which a bracket is computed.
+# One for each way in which a bracket is computed; the quick suite has time for the first two.
 QUICK = [
     ("project", np.float32, DIMENSIONS),
-    ("project", np.float64, DIMENSIONS[1:]),
     ("sweep", np.float32, DIMENSIONS[1:]),
+    ("project", np.float64, DIMENSIONS[1:]),
     ("sweep", np.float64, DIMENSIONS[1:]),
     ("sweep as for many queries", np.float64, DIMENSIONS[1:]),
     ("sweep, pools, scores and certificates in twice the precision", np.float64, DIMENSIONS[1:]),
@@ -135,7 +135,10 @@ def judged(path: str, dtype: type, dimensions: Sequence[int], seeds: range) -> F
     return found
 
 
-@pytest.mark.parametrize(("path", "dtype", "dimensions"), QUICK)
+@pytest.mark.parametrize(
+    ("path", "dtype", "dimensions"),
+    [pytest.param(*case, marks=() if case in QUICK[:2] else pytest.mark.thorough) for case in QUICK],
+)
 def test_brackets_hold_in_rational_arithmetic(path: str, dtype: type, dimensions: Sequence[int]) -> None:
     found = judged(path, dtype, dimensions, range(8))
     assert (found.above, found.below, found.unproved) == (0, 0, 0), found
@@ -152,6 +155,7 @@ def test_a_hundred_thousand_brackets(path: str, dtype: type) -> None:
     assert (found.above, found.below, found.unproved) == (0, 0, 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("narrow", ["float32", "bfloat16"])
 def test_subnormal_numbers_keep_their_value_in_a_wider_dtype(narrow: str) -> None:
     """Compiled code takes a subnormal float32 for 0, also where it is to become an ordinary float64."""

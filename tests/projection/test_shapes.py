@@ -28,7 +28,12 @@ def check_program(m: int, n: int, d: int, dtype: type, solver: str | hullx.solve
     assert found.distance.dtype == found.weights.dtype == found.point.dtype == dtype
 
 
-@pytest.mark.parametrize("case", SHAPES[:: len(SHAPES) // 24], ids=str)
+SOME = SHAPES[:: len(SHAPES) // 24]
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.thorough if i % 5 else (), id=str(case)) for i, case in enumerate(SOME)]
+)
 def test_some_shapes_have_a_program(case: tuple) -> None:
     check_program(*case)
 

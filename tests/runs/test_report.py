@@ -96,6 +96,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 def test_a_series_goes_on_after_failures_and_repeats_nothing(modules: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = modules / "runs"
     assert run_series(["fails", "works"], "smoke", ("--names", "a"), out=out) == ["fails"]

@@ -39,6 +39,7 @@ def test_unmixing() -> None:
     assert names["found"].unique.all()
 
 
+@pytest.mark.thorough
 def test_archetypes() -> None:
     losses = recipe("Archetypes")["losses"]
     assert losses[-1] < 0.5 * losses[0]

@@ -123,6 +123,7 @@ def test_range_of_a_random_face(rng: np.random.Generator) -> None:
     assert (ranges[:, 1] - ranges[:, 0]).max() > 0.05
 
 
+@pytest.mark.thorough
 def test_derivatives_under_jit(x64: None, rng: np.random.Generator) -> None:
     A, b, cotangent = rng.normal(size=(4, 6)), 3 * rng.normal(size=4), rng.normal(size=6)
 

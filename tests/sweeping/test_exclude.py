@@ -77,6 +77,7 @@ def only(method: Method) -> Callable[..., list[Stage]]:
     return lambda *args, **settings: [stage for stage in host_stages(*args, **settings) if stage.method is method]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", [Method.FLOAT32, Method.FLOAT64, Method.EXTENDED])
 def test_every_precision(method: Method, in_the_queue: None, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding repeats the first point, which must not come back through it."""
@@ -94,6 +95,7 @@ def test_mixed_units(rng: np.random.Generator) -> None:
     check(leave_one_out(points), points, points, np.arange(17))
 
 
+@pytest.mark.thorough
 def test_a_start_from_the_rows_themselves(rng: np.random.Generator) -> None:
     points = rng.normal(size=(33, 2))
     own = hullx.sweep(points, points, progress=False)
@@ -101,6 +103,7 @@ def test_a_start_from_the_rows_themselves(rng: np.random.Generator) -> None:
     check(leave_one_out(points, warm_start=own), points, points, np.arange(33))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_coarse_start(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, chunked: bool) -> None:
     for name, value in (("DIMENSION", 2), ("FEWEST", 2), ("WORTHWHILE", 3)):
@@ -171,6 +174,7 @@ def excluded_brackets(families: list[str], seeds: range, dtype: type, *, disk: b
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_brackets_hold_in_rational_arithmetic(dtype: type) -> None:
     found = excluded_brackets(["mixed columns, d = 3", "near-duplicates, d = 3"], range(2), dtype, disk=False)

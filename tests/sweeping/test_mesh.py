@@ -86,6 +86,7 @@ def check(found: hullx.Projection, problem) -> None:
     check_bracket(found, queries, points, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_eight_devices(problem, tmp_path: Path) -> None:
     run(tmp_path, devices=8)
     for i in range(3):
@@ -104,6 +105,7 @@ def test_two_processes(problem, tmp_path: Path) -> None:
         check(saved(tmp_path / f"{process}-0.npz"), problem)
 
 
+@pytest.mark.thorough
 def test_points_on_disk_over_a_mesh(problem, tmp_path: Path) -> None:
     queries, points, whole = problem
     np.save(tmp_path / "points.npy", points)

@@ -116,6 +116,7 @@ def test_sets_of_similar_size_share_programs(rng: np.random.Generator, compilati
     assert len(compilations) - seen <= 3 * 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunked", [False, True])
 def test_search_that_begins_in_principal_directions(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, chunked: bool
@@ -144,6 +145,7 @@ def test_search_that_begins_in_principal_directions(
         np.testing.assert_allclose(swept.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunked", [False, True])
 def test_queries_far_beyond_float32_begin_anywhere(rng: np.random.Generator, chunked: bool) -> None:
     points = rng.normal(size=(100, coarse_start.WORTHWHILE))
@@ -177,6 +179,7 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
     assert tallies
 
 
+@pytest.mark.thorough
 def test_faces_with_more_points_than_candidates() -> None:
     """Pixels that are black or white in most images put hundreds of points on the faces next to a query.
 
@@ -196,6 +199,7 @@ def test_faces_with_more_points_than_candidates() -> None:
         np.testing.assert_allclose(result.distance[i], nnls_distance(queries[i], points)[0], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_supports_that_outgrow_their_first_stage(digits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the heaviest rows of a support are refined then; the next stage finds the others again."""
     test, train = digits

@@ -41,6 +41,7 @@ def test_a_grid_has_four_vertices(dtype: type) -> None:
     assert found.decided.all()
 
 
+@pytest.mark.thorough
 def test_degenerate_positions_in_nine_dimensions() -> None:
     """Qhull returns centres of squares as vertices here (reported to SciPy as #23022).
 
