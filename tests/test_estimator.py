@@ -21,6 +21,8 @@ import hullx
 from hullx import HullDomain, Status
 from hullx.errors import ArgumentError, ArgumentTypeError
 
+pytestmark = pytest.mark.unoptimised
+
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 

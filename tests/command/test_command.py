@@ -17,6 +17,8 @@ from commands import Done, started
 import hullx
 from hullx.command.main import main
 
+pytestmark = pytest.mark.unoptimised
+
 TRAIN = pd.DataFrame({"age": [0.0, 1.0, 0.0, 1.0], "height": [0.0, 0.0, 1.0, 1.0]})
 TEST = pd.DataFrame({"height": [0.5, 0.5, 3.0], "age": [2.0, 0.5, 0.5]})
 
@@ -177,6 +179,7 @@ def test_images_are_flattened(folder: Path) -> None:
     assert "the hull of 3 × 2 images.npy" in started(main, "images.npy", "test.npy").out
 
 
+@pytest.mark.thorough
 def test_a_large_file_stays_on_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small: Done = started(main, "train.npy", "test.npy")
     monkeypatch.setattr("hullx.command.reading.IN_MEMORY", 0)

@@ -37,6 +37,7 @@ def fractions(rows: np.ndarray) -> list[list[Fraction]]:
     return [[Fraction(float(number)) for number in row] for row in rows]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("d", "spread"), [(1, 0), (3, 2), (28, 0), (31, 20), (64, 5), (785, 1)])
 def test_no_score_is_above_its_bound(rng: np.random.Generator, d: int, spread: float) -> None:
     points = a_table(rng, 61, d, spread)

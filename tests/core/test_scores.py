@@ -46,6 +46,7 @@ def test_top_in_float64_bounds_all_other_scores(spread: float, rng: np.random.Ge
         np.testing.assert_array_equal(values[:, 0], scores.max(1))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("hidden", [False, True], ids=["distinct", "within float64's rounding"])
 @pytest.mark.parametrize("exclude", [False, True], ids=["all", "one left out"])

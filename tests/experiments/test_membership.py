@@ -121,6 +121,7 @@ def test_answers_are_those_of_linear_programming(law: str, query: str, n: int, d
     )
 
 
+@pytest.mark.thorough
 def test_a_subspace_is_asked_as_in_its_own_dimensions() -> None:
     setting = distributions.Setting(distributions.SUBSPACE, distributions.NEW, 40, 12, np.nan)
     kind = random_hull_trials.trials(0, setting)
@@ -146,6 +147,7 @@ def test_copies_zeros_and_other_trials_change_no_answer(rng: np.random.Generator
     np.testing.assert_array_equal(again, said[: kind.batch])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "d"), [(7, 2), (12, 3), (30, 5)])
 def test_all_vertices_are_those_of_quickhull(n: int, d: int) -> None:
     setting = distributions.Setting(distributions.BALL, distributions.ALL, n, d, np.nan)

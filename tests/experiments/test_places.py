@@ -54,6 +54,7 @@ def test_samples_are_inside(projected, rng: np.random.Generator) -> None:
         mixtures(rng, points, 3, 2000)
 
 
+@pytest.mark.thorough
 def test_every_place_is_where_it_says(projected) -> None:
     queries, points, labels, found = projected
     train = hullx.data.Split(points.reshape(-1, 8, 8, 1), labels)

@@ -20,6 +20,7 @@ from hullx.errors import ArgumentError
 pytestmark = pytest.mark.unoptimised
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [2, 7, 50])
 def test_far_more_dimensions_than_samples_make_a_regular_simplex(n: int) -> None:
     """Samples are orthogonal, so the nearest point is their mean, at distance² d (1 + 1/n)."""
@@ -27,6 +28,7 @@ def test_far_more_dimensions_than_samples_make_a_regular_simplex(n: int) -> None
     np.testing.assert_allclose(gaussian_distance.expected_distance(np.ones(d), n), np.sqrt(d * (1 + 1 / n)), rtol=0.005)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "d"), [(50, 100), (1000, 30), (20_000, 400)])
 def test_equal_variances_ask_for_the_distance_to_a_ball(n: int, d: int) -> None:
     """By quadrature and a grid: √(d (1 + β²)) − m, with β and m from truncated moments of a Gaussian."""

@@ -124,6 +124,7 @@ class Waves(nn.Module):
         return nn.Dense(3, kernel_init=nn.initializers.normal(1.0))(hidden)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("activation", "seed"), [("tanh", 2), ("tanh", 7), ("relu", 7)])
 def test_no_point_of_a_grid_is_nearer(activation: str, seed: int, rng: np.random.Generator) -> None:
     model, rows = Waves(activation), rng.random((24, 2)).astype(np.float32)

@@ -77,6 +77,7 @@ TABLES: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 }
 
 
+@pytest.mark.thorough
 @EAGER
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.usefixtures("x64")
@@ -89,6 +90,7 @@ def test_members_of_tables_are_decided(solve: Solve, table: str, rng: np.random.
     assert (verdict.above, verdict.below, verdict.undecided, verdict.loose) == (0, 0, 0, 0), verdict
 
 
+@pytest.mark.thorough
 @EAGER
 def test_one_large_column_does_not_decide_what_is_rounding(solve: Solve, rng: np.random.Generator) -> None:
     """Every duty is at most 0.9 and every field at least 0, so a query beyond is at least that far outside."""

@@ -55,6 +55,7 @@ def test_constants_are_projected_while_jax_traces(problem) -> None:
     np.testing.assert_allclose(slope, [eager.sum()] * 2, rtol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wrapped", [lambda function: function, jax.jit], ids=["eager", "jit"])
 def test_slots_are_as_many_whatever_the_stage(wrapped: Callable) -> None:
     points = np.random.default_rng(0).normal(size=(300, 1600)).astype(np.float32)
@@ -126,6 +127,7 @@ ORDERS = {
 QUICK_ORDERS = ("grad(jit(vmap))", "vmap(jit(grad))", "grad of a batch", "grad(scan)")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "order", [order if order in QUICK_ORDERS else pytest.param(order, marks=pytest.mark.slow) for order in ORDERS]
 )

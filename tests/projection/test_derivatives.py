@@ -173,6 +173,7 @@ def everything(found, query: jax.Array, points: jax.Array, along: tuple, v: jax.
     return of_query, shares, of_distance, jax.jvp(slopes, (query, points), along)[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "points", "jacobian"),
     [

@@ -37,10 +37,11 @@ PATHS: dict[str, Callable[..., hullx.Projection]] = {
     **{f"project by {solver}": partial(hullx.project, solver=solver) for solver in SOLVERS},
     "sweep": partial(hullx.sweep, progress=False),
 }
+PATH = "project by active_set"  # of the quick suite
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [PATH, *(pytest.param(path, marks=pytest.mark.thorough) for path in PATHS if path != PATH)])
 @drawn
 @given(
     hull=st.sampled_from(HULLS),

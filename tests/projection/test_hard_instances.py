@@ -60,6 +60,7 @@ def test_brackets_hold_the_truth(solved, name: str) -> None:
         check_truth(hard, result)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FAMILIES)
 def test_brackets_hold_in_rational_arithmetic(solved, name: str) -> None:
     hard, result = instances(name)[0], solved[name][0]
@@ -69,6 +70,7 @@ def test_brackets_hold_in_rational_arithmetic(solved, name: str) -> None:
         assert Fraction(float(result.lower[lane])) ** 2 <= square <= Fraction(float(result.distance[lane])) ** 2
 
 
+@pytest.mark.thorough
 def test_hardly_any_is_left_undecided(solved) -> None:
     statuses = np.concatenate([result.status for results in solved.values() for result in results])
     assert np.mean(statuses <= Status.INSIDE) >= 0.999
@@ -85,6 +87,7 @@ def test_sweep_agrees() -> None:
     assert np.mean(np.concatenate(statuses) <= Status.INSIDE) >= 0.999
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "names", [list(FAMILIES)[::4], pytest.param(list(FAMILIES), marks=pytest.mark.slow)], ids=["some", "all"]
 )

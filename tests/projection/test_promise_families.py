@@ -113,9 +113,8 @@ def test_wrong_brackets_are_seen() -> None:
     assert low.below >= outside
 
 
-@pytest.mark.parametrize(
-    ("path", "dtype"), [pytest.param(*both, marks=() if both == BOTH[0] else pytest.mark.thorough) for both in BOTH]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("path", "dtype"), BOTH)
 def test_brackets_hold(path: str, dtype: type) -> None:
     found = {family: verdict(path, family, dtype, QUICK_SEEDS) for family in QUICK}
     wrong = {family: one for family, one in found.items() if one.above or one.below}

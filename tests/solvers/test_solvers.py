@@ -52,6 +52,7 @@ def test_every_solver_finds_the_projection(problem, name: str) -> None:
     assert (np.asarray(result.lower) <= truths + 1e-12).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("solver", [ActiveSet(capacity=2), FrankWolfe(capacity=2), Sketching(capacity=2)], ids=str)
 def test_a_support_without_room_is_said(problem, solver) -> None:
     queries, points = (array.astype(np.float32) for array in problem)

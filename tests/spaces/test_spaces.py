@@ -64,6 +64,7 @@ def test_a_wavelet_space_is_orthonormal_and_in_mallat_s_layout(wavelet: str, rng
     check_grads(lambda each: jnp.sin(space(each)), (images[:1],), order=2, modes=("fwd", "rev"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
 def test_all_coefficients_leave_hull_distances_as_they_are(wavelet: str) -> None:
     """And a gradient passes through both: it is that of the pixels' distance."""

@@ -90,6 +90,7 @@ def test_every_precision(method: Method, in_the_queue: None, rng: np.random.Gene
     assert found.outside[0]
 
 
+@pytest.mark.thorough
 def test_mixed_units(rng: np.random.Generator) -> None:
     points = rng.normal(size=(17, 2)) * [1, 1e10] + [1e3, 0]
     check(leave_one_out(points), points, points, np.arange(17))
@@ -117,6 +118,7 @@ def test_a_coarse_start(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatc
     check(found, points, points, np.arange(80))
 
 
+@pytest.mark.thorough
 def test_points_on_disk(rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = rng.normal(size=(37, 2))
     np.save(tmp_path / "points.npy", points)

@@ -25,6 +25,7 @@ def whole(digits) -> hullx.Projection:
     return hullx.sweep(*digits, progress=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("parts", [False, True], ids=["memmap", "list of arrays"])
 def test_points_on_disk(digits, whole, parts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries, points = digits
