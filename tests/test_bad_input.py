@@ -251,6 +251,7 @@ STRICT = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("setting", STRICT)
 def test_strict_settings_of_jax(setting: str) -> None:
     points, query = jnp.asarray(POINTS), jnp.asarray(QUERY)

@@ -60,6 +60,7 @@ def check(text: str, platform: str, *, products: bool = True) -> None:
             assert "HIGHEST, HIGHEST" in line, line
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("function", [hullx.project, jax.grad(total, argnums=(0, 1))], ids=["project", "gradient"])
 def test_projections_are_of_float32_alone(function: Callable, platform: str) -> None:

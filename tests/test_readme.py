@@ -92,6 +92,7 @@ def test_units() -> None:
     assert abs(names["scaled"].direction[0]).argmax() == 0  # the age
 
 
+@pytest.mark.thorough
 def test_an_experiment_of_your_own(tmp_path: Path) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/experiment.md").read_text(), re.DOTALL)
     script = tmp_path / "nearer.py"

@@ -16,6 +16,7 @@ from hullx.numerics.extended import Pair
 ODD = (1153, 3000, 3001, 20_001, 100_003)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [1, 3, 96])
 def test_top_is_exact_for_any_number_of_points(count: int, rng: np.random.Generator) -> None:
     for rows in (*range(count, 201, 1 if count == 3 else 17), *ODD):

@@ -55,6 +55,7 @@ def test_a_blur_has_the_length_asked_for() -> None:
     np.testing.assert_allclose(np.linalg.norm(change, axis=1).mean(), 0.8, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_controls_change_held_out_images_as_much_as_the_projection() -> None:
     data = load("digits")
     made = image_replacements.replacements(data, 300)

@@ -98,6 +98,7 @@ def test_descent_and_search_stop_below_the_loss(train: Split) -> None:
     assert descended.loss.min() > 0.3
 
 
+@pytest.mark.thorough
 def test_lenet_is_flax_s_convolutions(rng: np.random.Generator) -> None:
     model, images = LeNet(3, width=0.5, hidden=(20,)), jnp.asarray(rng.standard_normal((2, 28, 28, 1)), jnp.float32)
     members = jax.vmap(lambda key: model.init(key, images))(jax.random.split(jax.random.key(0), 2))

@@ -135,6 +135,7 @@ def test_a_subspace_is_asked_as_in_its_own_dimensions() -> None:
     )
 
 
+@pytest.mark.thorough
 def test_copies_zeros_and_other_trials_change_no_answer(rng: np.random.Generator) -> None:
     setting = distributions.Setting(distributions.FULL, distributions.NEW, 25, 3, np.nan)
     kind = random_hull_trials.trials(3, setting)

@@ -30,6 +30,7 @@ def test_without_given_variables_it_is_the_rank_correlation() -> None:
     np.testing.assert_allclose(found.value, np.mean([runs.rank_correlation(x, y).value for y in outcomes]), rtol=1e-9)
 
 
+@pytest.mark.thorough
 def test_what_acts_only_through_the_given_variable_has_no_partial_effect() -> None:
     """The share of intervals that hold 0 is at least about 95%."""
     covered = 0

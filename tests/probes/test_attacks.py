@@ -149,6 +149,7 @@ def mlp(networks: dict[str, tuple[Any, Any]]) -> tuple[Any, Any, np.ndarray, np.
     return networks["MLP"][0], networks["MLP"][1].state.variables, digits.images[:N], digits.labels[:N]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("network", "norm", "epsilon"), [("MLP", "linf", 0.08), ("MLP", "l2", 0.4), ("CNN", "linf", 0.08)])
 def test_auto_pgd_finds_no_fewer_than_pgd(networks: dict, network: str, norm: Any, epsilon: float) -> None:
     """At the same number of steps, within the budget; and a finished attack is called wrongly by the network itself."""

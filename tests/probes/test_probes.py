@@ -47,6 +47,7 @@ def test_labels_beyond_the_classes(rng: np.random.Generator) -> None:
         agreement(np.zeros((1, 3), int), 3, rng=rng)
 
 
+@pytest.mark.thorough
 def test_logits_of_all_members(digits: tuple[np.ndarray, np.ndarray]) -> None:
     images = digits[1][:1203].reshape(-1, 8, 8, 1)
     model = MLP(10, width=8)

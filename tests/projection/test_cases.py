@@ -53,6 +53,7 @@ def test_any_number_of_points(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(exact.distance, [np.sqrt(2), 0], rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.thorough
 @ALL
 @pytest.mark.parametrize(("shift", "scale"), [(1e6, 1), (1e8, 1), (1e10, 1), (0, 1e37), (0, 1e60), (0, 1e-60)])
 @pytest.mark.usefixtures("x64")
@@ -192,6 +193,7 @@ def test_capacity_does_not_replace_an_answer() -> None:
     assert contradictions(Near(CAPACITY_QUERY[None], CAPACITY_POINTS), found, 1e-6) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("max_iter", [1, 2, 3, 5])
 def test_a_distance_has_a_direction_and_a_gradient(max_iter: int, rng: np.random.Generator) -> None:
     """Also where too few steps prove nothing."""
@@ -204,6 +206,7 @@ def test_a_distance_has_a_direction_and_a_gradient(max_iter: int, rng: np.random
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1)[open_], 1, atol=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("x64")
 def test_the_last_line_counts_what_is_certified(capsys: pytest.CaptureFixture[str]) -> None:
     """Differences of two cubes that are 1e-12 apart: the last resort decides."""

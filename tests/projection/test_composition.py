@@ -38,6 +38,7 @@ def test_eager_jit_vmap_loop_agree(problem) -> None:
         np.testing.assert_array_equal(other.status, eager.status)
 
 
+@pytest.mark.thorough
 def test_constants_are_projected_while_jax_traces(problem) -> None:
     queries, points = (np.asarray(part) for part in problem)
     eager, swept = (np.asarray(hullx.distance(queries, points)), hullx.sweep(queries, points, progress=False).distance)
@@ -75,6 +76,7 @@ def test_leading_shape_is_kept(problem) -> None:
     assert hullx.project(queries[:0], points).distance.shape == (0,)
 
 
+@pytest.mark.thorough
 def test_batched_hulls(problem) -> None:
     queries, points = (array.astype(jnp.float32) for array in problem)
     hulls = jnp.stack([points, points + 1])

@@ -220,6 +220,7 @@ def test_fewer_points_than_dimensions(count: int, rng) -> None:
         np.testing.assert_allclose(jax.jacfwd(lambda q: hullx.project(q, points).point)(each), expected, atol=1e-12)
 
 
+@pytest.mark.thorough
 def test_a_query_of_nan_leaves_the_others_derivatives_alone(problem) -> None:
     query, points = problem
     both = jnp.stack([query, jnp.full_like(query, jnp.nan)])

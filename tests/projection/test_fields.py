@@ -40,7 +40,7 @@ PATHS: dict[str, Callable[..., hullx.Projection]] = {
 PATH = "project by active_set"  # of the quick suite
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("path", [PATH, *(pytest.param(path, marks=pytest.mark.thorough) for path in PATHS if path != PATH)])
 @drawn
 @given(
@@ -75,6 +75,7 @@ def test_fields_agree_under_jit(solver: str, dtype: type) -> None:
         agree()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("limit", LIMITS)
 def test_the_gradient_of_the_distance_is_the_direction(limit: int, dtype: type) -> None:

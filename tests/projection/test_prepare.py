@@ -124,6 +124,7 @@ def test_a_hull_placed_in_float32_pays_for_its_underflow(rng: np.random.Generato
             assert truth <= found.distance * (1 + 1e-9)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("capacity", [4, 5, 7, 40])
 def test_a_capacity_for_any_independent_support_is_none(rng: np.random.Generator, capacity: int) -> None:
     """Also where columns and rows are padded: the same statuses and slots."""

@@ -100,6 +100,7 @@ def line(name: str, found: Verdict) -> str:
     )
 
 
+@pytest.mark.thorough
 def test_wrong_brackets_are_seen() -> None:
     """Whatever the answer's own proof: by a thousandth too high or too low is too much."""
     problem = FAMILIES["heavy tails, d = 3"](0, np.float64)

@@ -65,6 +65,7 @@ def test_a_support_without_room_is_said(problem, solver) -> None:
     assert (np.asarray(wide.lower) <= np.asarray(result.distance)).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["active_set", "frank_wolfe", "projected_gradient"])
 def test_steps_have_a_limit(problem, name: str) -> None:
     queries, points = (array.astype(np.float32) for array in problem)

@@ -37,6 +37,7 @@ def few() -> Split:
     return load("digits").train.take(np.arange(160))
 
 
+@pytest.mark.thorough
 def test_a_step_is_one_on_the_changed_images(few: Split) -> None:
     images, labels = jnp.asarray(few.images[:32]), jnp.asarray(few.labels[:32])
     state = init_state(jax.random.key(0), MODEL, OPTIMIZER, images)

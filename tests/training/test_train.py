@@ -43,6 +43,7 @@ def leaves_equal(a: Any, b: Any) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+@pytest.mark.thorough
 def test_a_step_is_optax_s(few: Split) -> None:
     state = init_state(KEY, MODEL, OPTIMIZER, few.images)
     params = state.variables["params"]
