@@ -74,7 +74,7 @@ class Experiment(Generic[C]):
 
     Attributes:
         config: the dataclass of its settings.
-        presets: settings by name; the first is the default.
+        presets: settings by name; the first is the default. `smoke` is for a quick check: it compiles with few optimisations.
         measure: computes the results and writes them to the run folder.
         claims: returns claims with their verdicts, from a run folder.
         figures: returns figures by name, from a run folder; no figures by default.

@@ -2,7 +2,7 @@
 
 runs/<experiment>/<preset>-<time>/
   config.json      module, preset and settings
-  provenance.json  command, git commit and dirty flag, versions, device, x64, date; seconds of a finished run
+  provenance.json  command, git commit and dirty flag, versions, device, XLA_FLAGS, x64, date; seconds of a finished run
   results.csv      headline numbers with their intervals, see `hullx.runs.results`
   claims.json      claims with their verdicts
   tables/*.csv     one row per query, network or setting

@@ -34,6 +34,7 @@ def provenance() -> dict[str, Any]:
         "devices": jax.device_count(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "x64": jnp.result_type(float) == np.float64,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
     }

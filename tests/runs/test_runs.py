@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 import pytest
 from commands import Done, hullx_runs, started
@@ -19,7 +20,7 @@ from toy import Config, Drawn, after, computed, experiment
 from hullx import runs
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs import cache
-from hullx.runs.compilation import CACHE, prepare_to_compile
+from hullx.runs.compilation import CACHE, KNOWN, QUICK, prepare_to_compile
 from hullx.runs.folder import start
 
 
@@ -41,6 +42,8 @@ def test_a_run_as_its_user_starts_it(script: bool, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=start_in)
     folder = Path(done.stdout.splitlines()[-1])
     assert folder.parent == tmp_path / "toy"
+    flags = runs.Results(folder).json("provenance.json")["xla_flags"]
+    assert (QUICK in flags) == jaxlib.__version__.startswith(KNOWN)  # XLA knows them, or it had ended the process
     assert not done.stderr
     # The program's module has the name by which it can be imported.
     assert hullx_runs("judge", folder).status == 0
