@@ -30,7 +30,7 @@ class Done(NamedTuple):
 def started(command: Callable[[Sequence[str]], None], *arguments: object) -> Done:
     """A command line's `main` with arguments."""
     out, errors, status = io.StringIO(), io.StringIO(), 0
-    # A command may set XLA_FLAGS, which the other tests' programs would inherit.
+    # A command may set XLA_FLAGS, which the processes of other tests would inherit.
     with redirect_stdout(out), redirect_stderr(errors), patch.dict(os.environ):
         try:
             command([str(argument) for argument in arguments])

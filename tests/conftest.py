@@ -41,6 +41,9 @@ install_import_hook(
 
 from hullx.data import load
 
+# XLA reads XLA_FLAGS when it starts; a command that a test runs in this process may set them.
+jax.devices()
+
 # JAX has no public setting of a compiler's options for some test files of a process, so `_compiled` replaces this function.
 get_compile_options = compiler.get_compile_options
 

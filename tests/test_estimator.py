@@ -21,8 +21,6 @@ import hullx
 from hullx import HullDomain, Status
 from hullx.errors import ArgumentError, ArgumentTypeError
 
-pytestmark = pytest.mark.unoptimised
-
 SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 
 

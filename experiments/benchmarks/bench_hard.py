@@ -175,9 +175,8 @@ def figures(results: runs.Results) -> plotting.Figures:
         for i, solver in enumerate(solvers):
             seconds = [row.value for row in results.select(quantity=f"{SECONDS}, n = {n:,}", group=solver)]
             place.plot(seconds, [i] * len(seconds), "o", color=plotting.COLOURS[0 if solver in HULLX else 1], alpha=0.5)
-        place.set(title=f"n = {n:,}", xscale="log", xlabel=SECONDS, yticks=range(len(solvers)), ylim=(len(solvers) - 0.5, -0.5))
-        place.set_xlim(min(times), max(times))
-        plotting.whole_decades(place)
+        place.set(title=f"n = {n:,}", xlabel=SECONDS, yticks=range(len(solvers)), ylim=(len(solvers) - 0.5, -0.5))
+        plotting.whole_decades(place, times)
         place.set_yticklabels(solvers if place is axes[0, 0] else [])
         place.grid(axis="y", alpha=0.3)
     yield "seconds", drawn

@@ -160,8 +160,8 @@ def bars(results: runs.Results):
         rows = results.select(data=data, quantity=SECONDS)
         for i, row in enumerate(rows):
             place.plot(row.value, i, "o", color=plotting.COLOURS[0 if row.group in HULLX else 1])
-        place.set(title=data, xscale="log", xlabel=SECONDS, yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
-        plotting.whole_decades(place)
+        place.set(title=data, xlabel=SECONDS, yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
+        plotting.whole_decades(place, [row.value for row in rows])
         place.set_yticklabels([row.group for row in rows] if place is axes[0, 0] else [])
         place.grid(axis="y", alpha=0.3)
     return drawn

@@ -6,7 +6,7 @@ into a hull. Claim: the penalty moves the features of test images towards the hu
 more), at equal accuracy (at most one percent less). Networks with and without the penalty are paired and begin with the same
 weights.
 
-    python -m experiments.hull_penalty                      2 pairs, half a minute, mostly compilation
+    python -m experiments.hull_penalty                      2 pairs, 13 seconds, mostly compilation
     python -m experiments.hull_penalty cpu                  10 pairs, minutes
     python -m experiments.hull_penalty paper                30 pairs
 """

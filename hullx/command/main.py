@@ -16,7 +16,7 @@ from hullx.domain import SCALES, scaling, spans_differ
 from hullx.errors import ArgumentError, HullxError
 from hullx.runs import atomic
 from hullx.runs.command import stop
-from hullx.runs.compilation import prepare_to_compile
+from hullx.runs.compilation import keep_compiled
 from hullx.sweeping import sweep
 
 DESCRIPTION = (
@@ -57,7 +57,7 @@ def parser() -> ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line; the process's own if None."""
     given = parser().parse_args(arguments)
-    prepare_to_compile()
+    keep_compiled()
     try:
         tables = read(given.train, given.drop), read(given.test, given.drop)
         unknown = [column for column in given.drop if not any(column in each.dropped for each in tables)]

@@ -26,7 +26,7 @@ from hullx import certificate
 from hullx.core.hull import Frame
 from hullx.core.pool.solve import Limits, Solution
 from hullx.core.stages import Method, Stage
-from hullx.core.state import Goal, QueryState
+from hullx.core.state import STUCK, Goal, QueryState
 from hullx.core.verdict import Evidence, made_progress, verdict
 from hullx.numerics.loops import loop_start
 from hullx.types import Array
@@ -165,7 +165,9 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
     """The state after a round, with its verdict; results that are no better than before are discarded."""
     solution, dtype = found.solution, state.upper.dtype
     upper, lower = solution.upper.astype(dtype), found.lower.astype(dtype)
-    better = (upper < state.upper) | (upper - lower < state.upper - state.lower)
+    # Without a step a smaller upper bound is rounding. A wider bracket in its place could alternate with this one for ever.
+    better = (upper - lower < state.upper - state.lower) | ((upper < state.upper) & (solution.steps > 0))
+    better = better | (solution.inside & (lower == 0))
     before = Evidence(state.upper, state.lower, *[state.idle] * 4)
     idle = jnp.where(made_progress(before, upper, lower, solution.entered), 0, state.idle + 1)
     steps = state.steps + solution.steps
@@ -185,7 +187,10 @@ def conclude(state: QueryState, found: Round, goal: Goal, *, stage: Stage) -> Qu
         idle=idle,
     )
     evidence = Evidence(kept.upper, kept.lower, solution.inside & better, solution.size, idle, steps)
-    return kept._replace(status=verdict(evidence, stage, goal))
+    status = verdict(evidence, stage, goal)
+    # In more precision, the same candidates may improve what they could not here.
+    again = (status == STUCK) & ~better
+    return kept._replace(status=status, candidates=jnp.where(again[:, None], state.candidates, found.candidates))
 
 
 @partial(jax.jit, static_argnames="rows")  # also where the host calls it

@@ -22,9 +22,9 @@ from hullx.types import Array
 FLOAT32 = (64, 128, 256, 512)
 EXTRA = 32
 # The stages with more precision: the first capacity, and its growth from stage to stage. Extra rows of pools: in extended
-# precision, half as many take half the time near a hull.
+# precision, few take little time near a hull.
 FIRST_LATER, GROWTH_LATER = 128, 4
-EXTRA_FLOAT64, EXTRA_EXTENDED = 128, 64
+EXTRA_FLOAT64, EXTRA_EXTENDED = 128, 32
 # The last stage may have up to this factor more slots, which saves one more stage.
 LAST_STAGE_FACTOR = 1.5
 # Under tracing: the capacity of one small stage, and extra rows of a second one for any support.

@@ -37,7 +37,9 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     without progress needs more precision. A query with no steps left ends.
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol, goal.atol)
-    needs = jnp.where(found.idle >= stage.method.patience, STUCK, GOING)
+    # Queries that may be inside often progress after one round without.
+    patience = stage.method.patience + (found.lower == 0)
+    needs = jnp.where(found.idle >= patience, STUCK, GOING)
     full = found.size > stage.capacity
     if not stage.enough:
         full = full | ((needs == STUCK) & (found.size >= goal.most))

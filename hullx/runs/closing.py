@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hullx.extras import require
-from hullx.runs.compilation import SMOKE
-from hullx.runs.results import CONFIG, Results, Row
+from hullx.runs.compilation import QUICK
+from hullx.runs.results import CONFIG, PROVENANCE, Results, Row
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,8 +41,8 @@ def show(folder: Path) -> None:
     about = results.json(CONFIG)
     for table in closing_tables(results, f"{about['module'].rpartition('.')[2]}, {about['preset']}"):
         console.print(table, highlight=False)
-    if about["preset"] == SMOKE:
-        console.print("The preset smoke compiles with few optimisations: its times are no measure.", highlight=False)
+    if QUICK in results.json(PROVENANCE).get("xla_flags", ""):
+        console.print("Compiled with few optimisations: do not compare times.", highlight=False)
     console.print("In brackets: 95% intervals. All numbers are in results.csv and claims.json of", highlight=False)
 
 

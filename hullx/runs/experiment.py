@@ -29,14 +29,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hullx.errors import HullxError, PackageError, ResumeError
 from hullx.runs.claims import Claim
 from hullx.runs.command import parse, restored, stop
-from hullx.runs.compilation import prepare_to_compile
+from hullx.runs.compilation import compile_quickly, keep_compiled
 from hullx.runs.fingerprint import reserved
 from hullx.runs.folder import Run, again, start, write_json
 from hullx.runs.modules import module_name, module_named
@@ -67,6 +67,8 @@ class Config:
 
 C = TypeVar("C", bound=Config)
 
+SMOKE = "smoke"
+
 
 @dataclass(frozen=True)
 class Experiment(Generic[C]):
@@ -74,7 +76,8 @@ class Experiment(Generic[C]):
 
     Attributes:
         config: the dataclass of its settings.
-        presets: settings by name; the first is the default. `smoke` is for a quick check: it compiles with few optimisations.
+        presets: settings by name; the first is the default. `smoke`
+            is a quick check: with its own settings, it compiles with few optimisations.
         measure: computes the results and writes them to the run folder.
         claims: returns claims with their verdicts, from a run folder.
         figures: returns figures by name, from a run folder; no figures by default.
@@ -100,7 +103,7 @@ class Experiment(Generic[C]):
         doc = sys.modules[self.measure.__module__].__doc__
         try:
             preset, config = parse(self.module, doc, self.presets, sys.argv[1:] if arguments is None else arguments)
-            prepare_to_compile(preset)
+            self._prepare_to_compile(preset, config)
             run = start(self.module, preset, config, config.out, tensorboard=config.tensorboard)
         except HullxError as error:
             stop(str(error))
@@ -114,10 +117,10 @@ class Experiment(Generic[C]):
         """
         with _ending(folder):
             results = Results(folder)
-            prepare_to_compile(results.json(CONFIG)["preset"])
             if "seconds" in results.json(PROVENANCE):
                 raise ResumeError(f"{folder} is finished: show it with `python -m hullx.runs show {folder}`")
             config = restored(self.config, results.config)
+            self._prepare_to_compile(results.json(CONFIG)["preset"], config)
             with reserved(folder, "the run's folder"):
                 self._perform(again(folder, config, tensorboard=config.tensorboard))
 
@@ -138,6 +141,14 @@ class Experiment(Generic[C]):
         from hullx.runs.plotting import saved
 
         return saved(folder, lambda: self.figures(Results(folder)))
+
+    def _prepare_to_compile(self, preset: str, config: C) -> None:
+        """Choose how the process compiles: quickly for a quick check, but not for benchmarks, which measure time."""
+        keep_compiled()
+        if preset == SMOKE and preset in self.presets and not self.module.rpartition(".")[2].startswith("bench_"):
+            usual = {field.name: getattr(config, field.name) for field in fields(Config)}
+            if config == replace(self.presets[preset], **usual):
+                compile_quickly()
 
     def _perform(self, run: Run[C]) -> None:
         from hullx.runs.closing import show

@@ -32,7 +32,7 @@ from hullx.runs import cache, sealed, tables
 from hullx.runs.atomic import UNFINISHED, append, unwritten, write
 from hullx.runs.fingerprint import LOCK
 from hullx.runs.names import slug
-from hullx.runs.provenance import code, provenance
+from hullx.runs.provenance import code, provenance, xla_flags
 from hullx.runs.results import CONFIG, PROVENANCE, RESULTS, Results, Row
 from hullx.runs.sources import code_hash
 from hullx.runs.statistics import Statistic, estimate
@@ -195,7 +195,7 @@ def again(folder: Path, config: C, *, tensorboard: bool = False) -> Run[C]:
         (folder / EARLIER).rename(folder / CACHE)
     board = find_board() if tensorboard else None
     known = Results(folder).json(PROVENANCE)
-    here = {"date": datetime.now().astimezone().isoformat(timespec="seconds"), **code()}
+    here = {"date": datetime.now().astimezone().isoformat(timespec="seconds"), "xla_flags": xla_flags(), **code()}
     write_json(folder / PROVENANCE, {**known, "resumed": [*known.get("resumed", []), here]})
     return Run(folder, config, board=board and board(folder / "tensorboard"))
 

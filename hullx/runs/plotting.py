@@ -164,10 +164,10 @@ def plain_ticks(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def whole_decades(axes: Axes) -> None:
-    """Extend a logarithmic x axis to whole powers of ten and label only these: other labels overlap on a short axis."""
-    shortest, longest = axes.get_xlim()
-    axes.set_xlim(10 ** np.floor(np.log10(shortest)), 10 ** np.ceil(np.log10(longest)))
+def whole_decades(axes: Axes, values: Iterable[float]) -> None:
+    """Make a logarithmic x axis of whole powers of ten about the values, and label only these: other labels may overlap."""
+    powers = np.floor(np.log10([value for value in values if np.isfinite(value)] or [1.0]))
+    axes.set(xscale="log", xlim=(10 ** powers.min(), 10 ** (powers.max() + 1)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

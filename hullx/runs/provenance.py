@@ -34,10 +34,15 @@ def provenance() -> dict[str, Any]:
         "devices": jax.device_count(),
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "xla_flags": xla_flags(),
         "x64": jnp.result_type(float) == np.float64,
         "date": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def xla_flags() -> str:
+    """The flags with which XLA compiles, as given by the environment."""
+    return os.environ.get("XLA_FLAGS", "")
 
 
 def code() -> dict[str, Any]:

@@ -26,7 +26,7 @@ TEST = pd.DataFrame({"height": [0.5, 0.5, 3.0], "age": [2.0, 0.5, 0.5]})
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hullx.command.main.prepare_to_compile", lambda: None)  # a setting of the whole process
+    monkeypatch.setattr("hullx.command.main.keep_compiled", lambda: None)  # a setting of the whole process
     np.save("train.npy", TRAIN.to_numpy())
     np.save("test.npy", TEST[["age", "height"]].to_numpy())
     return tmp_path

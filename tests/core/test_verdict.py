@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from hullx import Status, certificate
+from hullx.core.pool.solve import Solution
+from hullx.core.rounds import Round, conclude
 from hullx.core.stages import Method, Setup, Stage, host_stages, next_stages, traced_stages
-from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, final_status, init
 from hullx.core.verdict import Evidence, made_progress, verdict
 
 SMALL = Stage(4, 8, Method.FLOAT32, 8)
@@ -115,3 +117,16 @@ def test_stages_reach_every_support(n: int, d: int, capacity: int | None) -> Non
         while (wider := next_stages(table, now)[0]) != now:
             now = wider
         assert table[now].capacity == most
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(0, True), (1, False)])
+def test_a_wider_bracket_needs_a_step(steps: int, kept: bool) -> None:
+    """Rounds that differ by rounding alone would otherwise replace each other for ever."""
+    row, slots = np.zeros(1, np.int32), np.zeros((1, 8), np.int32)
+    before = init(row, np.ones((1, 2)), slots, np.dtype(np.float32))._replace(upper=np.ones(1), lower=np.full(1, 0.9))
+    vector, one = jnp.ones((1, 2)), jnp.ones(1)
+    found = Solution(slots, before.weights, vector, vector, vector, one - 1e-6, one < 0, row + 1, row + steps, one < 0)
+    after = conclude(before, Round(found, slots + 1, one / 2), Goal(1e-6, 100, 16), stage=SMALL)
+    assert (float(after.lower[0]) == pytest.approx(0.9)) == kept
+    assert (int(after.candidates[0, 0]) == 0) == kept  # more precision tries the same candidates again
+    assert int(after.status[0]) == STUCK

@@ -25,10 +25,9 @@ def check_same(found: hullx.Projection, expected: hullx.Projection, *, padded: b
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("columns", [3, 8])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("columns", [3, pytest.param(8, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("dtype", [np.float32, pytest.param(np.float64, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("x64", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_a_prepared_hull_gives_the_same_answers(problem, dtype: type, x64: bool, columns: int) -> None:
     queries, points = (np.pad(part, ((0, 0), (0, columns - 3))).astype(dtype) for part in problem)
     with jax.enable_x64(x64):

@@ -7,11 +7,11 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 import pytest
 from commands import Done, hullx_runs, started
@@ -20,7 +20,7 @@ from toy import Config, Drawn, after, computed, experiment
 from hullx import runs
 from hullx.errors import ArgumentError, ArgumentTypeError
 from hullx.runs import cache
-from hullx.runs.compilation import CACHE, KNOWN, QUICK, prepare_to_compile
+from hullx.runs.compilation import CACHE, KNOWN, QUICK, keep_compiled
 from hullx.runs.folder import start
 
 
@@ -43,11 +43,21 @@ def test_a_run_as_its_user_starts_it(script: bool, tmp_path: Path) -> None:
     folder = Path(done.stdout.splitlines()[-1])
     assert folder.parent == tmp_path / "toy"
     flags = runs.Results(folder).json("provenance.json")["xla_flags"]
-    assert (QUICK in flags) == jaxlib.__version__.startswith(KNOWN)  # XLA knows them, or it had ended the process
+    assert (QUICK in flags) == (version("jaxlib") in KNOWN)  # XLA knows them, otherwise it would have ended the process
     assert not done.stderr
     # The program's module has the name by which it can be imported.
     assert hullx_runs("judge", folder).status == 0
     assert (folder / "results.csv").read_bytes() == (toy(tmp_path).folder / "results.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("arguments", "quick"), [((), 1), (("--seed", 3), 1), (("--size", 30), 0), (("large",), 0)])
+def test_smoke_compiles_quickly_with_its_own_settings(
+    arguments: tuple[object, ...], quick: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = list[None]()
+    monkeypatch.setattr("hullx.runs.experiment.compile_quickly", lambda: called.append(None))
+    assert toy(tmp_path, *arguments).status == 0
+    assert len(called) == quick
 
 
 def test_a_run_leaves_a_complete_folder(tmp_path: Path) -> None:
@@ -253,7 +263,7 @@ def test_programs_stay_in_the_users_cache_folder(chosen: str | None, tmp_path: P
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     try:
         jax.config.update(CACHE, chosen)
-        prepare_to_compile()
+        keep_compiled()
         assert getattr(jax.config, CACHE) == (chosen or str(tmp_path / "hullx" / "jax"))
     finally:
         for name, value in settings.items():
