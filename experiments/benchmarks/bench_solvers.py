@@ -138,7 +138,10 @@ def figures(results: runs.Results) -> plotting.Figures:
         ("queries (MNIST, n = 5,000)", jobs["asked"], mnist & (n == 5000) & (jobs["solver"] == SWEEP)),
     ]
     panels = [panel for panel in panels if len(np.unique(panel[1][panel[2]])) > 1]
-    yield "solvers", bars(results)
+    drawn = bars(results)
+    for place, data in zip(drawn.axes, results.names("data"), strict=True):
+        plotting.whole_decades(place, [row.value for row in results.select(data=data, quantity=SECONDS)])
+    yield "solvers", drawn
     if panels:
         size = 1.5 + 4.2 * len(panels), 5.6
         drawn, axes = plotting.figure(1, len(panels), size=size, title="Cost of a certified projection: seconds per query")
@@ -160,8 +163,7 @@ def bars(results: runs.Results):
         rows = results.select(data=data, quantity=SECONDS)
         for i, row in enumerate(rows):
             place.plot(row.value, i, "o", color=plotting.COLOURS[0 if row.group in HULLX else 1])
-        place.set(title=data, xlabel=SECONDS, yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
-        plotting.whole_decades(place, [row.value for row in rows])
+        place.set(title=data, xscale="log", xlabel=SECONDS, yticks=range(len(rows)), ylim=(len(rows) - 0.5, -0.5))
         place.set_yticklabels([row.group for row in rows] if place is axes[0, 0] else [])
         place.grid(axis="y", alpha=0.3)
     return drawn
