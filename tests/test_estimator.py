@@ -78,6 +78,7 @@ def test_scales(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(scaled.distance[scaled.outside], expected.distance[scaled.outside], rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_spans_that_differ_are_warned_about_once() -> None:
     rows = SQUARE * [1, 1e7]
     with pytest.warns(UserWarning, match="spans of columns differ by more than 1e6") as told:

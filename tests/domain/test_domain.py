@@ -19,6 +19,7 @@ def outside(row: np.ndarray, points: np.ndarray) -> bool:
     return linprog(np.zeros(len(points)), A_eq=equations, b_eq=np.append(row, 1), method="highs").status == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(12))
 def test_feature_sets_against_all_subsets(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -165,6 +165,7 @@ def test_auto_pgd_finds_no_fewer_than_pgd(networks: dict, network: str, norm: An
         assert (np.linalg.norm(moved, ord=np.inf if norm == "linf" else 2, axis=1) <= epsilon + 1e-6).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("norm", "most"), [("linf", 0.5), ("l2", 4)])
 def test_a_budget_is_never_exceeded(mlp: tuple, norm: Any, most: float, rng: np.random.Generator) -> None:
     """One of each image's own, in one program; of black images and white ones too, on the edge of the range."""

@@ -46,6 +46,7 @@ def test_wavelet_transforms_are_pywavelets(size: tuple[int, int], wavelet: str, 
     np.testing.assert_allclose(back, images, atol=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:Level value")
 @pytest.mark.parametrize("wavelet", ["haar", "db2", "db4"])
 def test_a_wavelet_space_is_orthonormal_and_in_mallat_s_layout(wavelet: str, rng: np.random.Generator, x64: None) -> None:
