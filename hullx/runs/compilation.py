@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 
 CACHE = "jax_compilation_cache_dir"
-# XLA's older code generator with few optimisations: smoke presets take 40% to 65% of the time (user seconds, two experiments).
+# XLA's older code generator with few optimisations: half to two thirds of the user seconds (two smoke presets).
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
 # Releases of jaxlib known to have these flags: an unknown flag ends the process.
 KNOWN = ("0.10.0", "0.10.1", "0.10.2")
