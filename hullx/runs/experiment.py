@@ -77,7 +77,7 @@ class Experiment(Generic[C]):
     Attributes:
         config: the dataclass of its settings.
         presets: settings by name; the first is the default. `smoke` is a quick check: with its own settings, it compiles with
-            few optimisations, unless the experiment's name begins with bench_.
+            few optimisations, unless the experiment's name begins with ``bench_``.
         measure: computes the results and writes them to the run folder.
         claims: returns claims with their verdicts, from a run folder.
         figures: returns figures by name, from a run folder; no figures by default.
