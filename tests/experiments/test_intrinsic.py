@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.experiment, pytest.mark.unoptimised]
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> runs.Results:
-    # Codes of two numbers are drawn, but leave few images outside: on some processors, none of one network. So others are judged.
+    # Codes of two numbers are drawn, but on some processors all images of a seed are inside, so others are judged.
     command = "--bottlenecks", 3, 5, 2, "--out", tmp_path_factory.mktemp("runs")
     return runs.Results(started(intrinsic.experiment.main, *command).folder)
 
