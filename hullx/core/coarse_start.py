@@ -22,6 +22,7 @@ from hullx.core.sources.device import DeviceSource
 from hullx.core.stages import Method, Setup, batch_size, host_stages, largest_support
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.aligned import aligned
+from hullx.numerics.processor import on_cpu
 from hullx.runs.progress import Tally
 from hullx.types import Array
 
@@ -62,8 +63,11 @@ def coarse(hull: Hull) -> Coarse:
 
 
 def for_many_queries(hull: Hull) -> Hull:
-    """The hull with what makes many queries faster in high dimension: principal directions, and a rounded copy."""
-    if hull.points.shape[1] < WORTHWHILE or hull.coarse is not None:
+    """The hull with what makes many queries faster in high dimension: principal directions, and a rounded copy.
+
+    Not on accelerators, whose products take little of a round's time.
+    """
+    if hull.points.shape[1] < WORTHWHILE or hull.coarse is not None or not on_cpu(hull.placed):
         return hull
     return hull._replace(coarse=coarse(hull), rounded=rounded_copy(hull.placed, hull.half_squares))
 

@@ -26,8 +26,6 @@ from hullx.types import Projection, decided
 FEW_QUERIES, FEW_NUMBERS, FEW_TERMS = 1024, 2**19, 2**24
 # Up to this many queries of a small problem take less time than compilation saves (`numerics.compilation`).
 FEWEST_QUERIES = 32
-# Batches are padded to one of these sizes, so that few programs are compiled.
-SIZES = (1, 32)
 
 
 class Problem(NamedTuple):
@@ -72,24 +70,32 @@ def solve(
         tally: called with the numbers of finished and of certified queries.
         excluded: (m,) int32, for each query a row of the points that does not belong to its hull, or −1; None for no query.
     """
-    source, (m, d), numbers = problem.source, queries.shape, problem.source.rows * problem.d
+    source, (m, d) = problem.source, queries.shape
     if not m:
         return empty(0, d, queries.dtype)
     if d < problem.d:
         queries = np.pad(queries, ((0, 0), (0, problem.d - d)))
-    few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
-    # A single query is limited by reading the points, which one program reads least often.
-    few = start is None and (m == 1 or (few and problem.coarse is None))
-    if few and isinstance(source, DeviceSource) and excluded is None:
-        excluded = np.full(m, -1, np.int32)  # with and without excluded rows, small problems share programs
+    one_program = start is None and _fits_one_program(m, problem)
+    if one_program and excluded is None:
+        excluded = np.full(m, -1, np.int32)  # with and without excluded rows, problems share programs
 
     def run(part: slice, tally: Tally) -> Projection:
         left_out = None if excluded is None else excluded[part]
-        return _solve_part(queries[part], problem, goal, start and start.part(part), tally, few, left_out)
+        return _solve_part(queries[part], problem, goal, start and start.part(part), tally, one_program, left_out)
 
     found = run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
     point, direction = (np.ascontiguousarray(field[:, :d]) for field in (found.point, found.direction))
     return found._replace(point=point, direction=direction)
+
+
+def _fits_one_program(m: int, problem: Problem) -> bool:
+    """Whether one program runs all rounds of the first stage: on accelerators, and for small problems."""
+    source, numbers = problem.source, problem.source.rows * problem.d
+    if not isinstance(source, DeviceSource):
+        return False
+    few = m * numbers <= FEW_TERMS or (m <= FEW_QUERIES and numbers <= FEW_NUMBERS)
+    # A single query is limited by reading the points, which one program reads least often.
+    return not source.on_cpu or m == 1 or (few and problem.coarse is None)
 
 
 def _solve_part(
@@ -98,7 +104,7 @@ def _solve_part(
     goal: Goal,
     start: Start | None,
     tally: Tally,
-    few: bool,
+    one_program: bool,
     excluded: np.ndarray | None,
 ) -> Projection:
     source, m = problem.source, len(queries)
@@ -110,7 +116,7 @@ def _solve_part(
         nonlocal result
         result = record(result, state, float(source.frame.scale))
 
-    if few and isinstance(source, DeviceSource):
+    if one_program and isinstance(source, DeviceSource):
         first_round = _search(queries, source, goal, stages[0], excluded)
         over = first_round.status >= 0
         keep(subset(first_round, over))
@@ -131,12 +137,13 @@ def _solve_part(
 
 def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage, excluded: np.ndarray | None) -> QueryState:
     """Run the first stage for all queries, in programs of few sizes."""
-    size = next((size for size in SIZES if size >= len(queries)), SIZES[-1])
+    size = next((size for size in source.sizes if size >= len(queries)), source.sizes[-1])
+    stage = stage._replace(batch=min(size, batch_size(size, source.batch, source.scored)))
     parts = list[QueryState]()
     for first in range(0, len(queries), size):
         part = queries[first : first + size]
         left_out = None if excluded is None else fill(excluded[first : first + size], size)
-        state = source.search(fill(part, size), len(part), goal, stage._replace(batch=size), left_out)
+        state = source.search(fill(part, size), len(part), goal, stage, left_out)
         found = to_host(state, len(part))
         parts.append(found._replace(row=np.arange(first, first + len(part))))
     return jax.tree.map(lambda *fields: np.concatenate(fields), *parts)

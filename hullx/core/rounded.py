@@ -14,7 +14,7 @@ from jaxtyping import BFloat16, Float
 
 from hullx.core.scores import in_chunks
 from hullx.numerics.norms import gamma
-from hullx.numerics.processor import multiplies_bfloat16
+from hullx.numerics.processor import multiplies_bfloat16, on_cpu
 from hullx.types import Array
 
 # Widths of the product are multiples of ALIGNED, the entries in a row of a matrix unit's tile.
@@ -31,9 +31,8 @@ CHUNK = 1024
 
 def rounded_copy(placed: Array, half_squares: Array) -> Array | None:
     """`round_rows` where the processor multiplies bfloat16 fast, else None."""
-    on_cpu = next(iter(placed.devices())).platform == "cpu"
-    fits = placed.shape[1] <= WIDEST
-    return round_rows(placed, half_squares) if on_cpu and fits and multiplies_bfloat16() else None
+    fast = on_cpu(placed) and multiplies_bfloat16() and placed.shape[1] <= WIDEST
+    return round_rows(placed, half_squares) if fast else None
 
 
 @jax.jit

@@ -13,7 +13,7 @@ from hullx.core import rounds
 from hullx.core.hull import Hull
 from hullx.core.sources.array import ArraySource
 from hullx.core.stages import Stage, working_dtype
-from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, init, pad_slots, reopen
+from hullx.core.state import CROWDED, GOING, STUCK, Goal, QueryState, init, pad_slots, reopen, subset
 from hullx.numerics.batching import over_batches
 from hullx.numerics.loops import loop_start
 from hullx.types import Array, Count, Status
@@ -31,31 +31,40 @@ def search(
         excluded: (m,), rows that do not belong to the hulls, or None.
     """
     matter = jnp.arange(len(queries)) < count
-    state = over_batches(partial(_begin, hull, goal, stages[0]), (queries, matter, excluded), stages[0].batch)
+    state = over_batches(partial(_begin, hull, stages[0]), (queries, matter, excluded), stages[0].batch)
+    state = _run(state, hull, goal, stages[0])
     for before, stage in pairwise(stages):
         needs = (CROWDED,) if stage.method is before.method else (CROWDED, STUCK)
-        state = pad_slots(state, stage.candidates)
-        state = over_batches(partial(_resume, hull, goal, stage, needs), state, stage.batch)
+        state = reopen(pad_slots(state, stage.candidates), jnp.isin(state.status, jnp.array(needs)))
+        state = _run(state, hull, goal, stage)
     return state
 
 
-def _begin(hull: Hull, goal: Goal, stage: Stage, batch: tuple[Array, Array, Array | None]) -> QueryState:
+def _begin(hull: Hull, stage: Stage, batch: tuple[Array, Array, Array | None]) -> QueryState:
     queries, matter, excluded = batch
     finite = matter & jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
     queries = jnp.where(finite[:, None], queries, hull.frame.centre)
     candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates, excluded=excluded)
     state = init(jnp.arange(len(queries)), queries, candidates, working_dtype(stage.method, queries.dtype), excluded)
-    return _run(state._replace(status=jnp.where(finite, GOING, Status.NONFINITE).astype(jnp.int32)), hull, goal, stage)
-
-
-def _resume(hull: Hull, goal: Goal, stage: Stage, needs: tuple[int, ...], state: QueryState) -> QueryState:
-    return _run(reopen(state, jnp.isin(state.status, jnp.array(needs))), hull, goal, stage)
+    return state._replace(status=jnp.where(finite, GOING, Status.NONFINITE).astype(jnp.int32))
 
 
 def _run(state: QueryState, hull: Hull, goal: Goal, stage: Stage) -> QueryState:
+    """Rounds of one stage, each for a batch of the queries that continue, until none does."""
+    batch = min(stage.batch, len(state.row))
+
     def turn(state: QueryState) -> QueryState:
-        going = state.status == GOING
-        found = rounds.advance(ArraySource(hull), state, going, goal, stage=stage)
-        return jax.tree.map(lambda old, new: jnp.where(going.reshape(-1, *[1] * (new.ndim - 1)), new, old), state, found)
+        if batch == len(state.row):
+            return _advance(state, hull, goal, stage)
+        _, which = lax.top_k((state.status == GOING).astype(jnp.float32), batch)
+        found = _advance(subset(state, which), hull, goal, stage)
+        return jax.tree.map(lambda whole, part: whole.at[which].set(part), state, found)
 
     return lax.while_loop(lambda state: (state.status == GOING).any(), turn, loop_start(state, state.queries, hull.points))
+
+
+def _advance(state: QueryState, hull: Hull, goal: Goal, stage: Stage) -> QueryState:
+    """The states after a round; only queries that continue change."""
+    going = state.status == GOING
+    found = rounds.advance(ArraySource(hull), state, going, goal, stage=stage)
+    return jax.tree.map(lambda old, new: jnp.where(going.reshape(-1, *[1] * (new.ndim - 1)), new, old), state, found)

@@ -21,7 +21,7 @@ LOCKSTEP = 64
 # step with 4 queries, 16 with 8). Fewer if their pools do not fit into a last-level cache of CACHE_BYTES.
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
 # An accelerator gathers pools for as many queries as fit into POOL_BYTES.
-POOL_BYTES = 2**30
+POOL_BYTES = 2**31
 
 
 def over_queries(one: Callable[..., Any], *batch: Any, together: int = LOCKSTEP) -> Any:

@@ -1,9 +1,16 @@
-"""What the processor multiplies fast."""
+"""Where arrays are, and what the processor multiplies fast."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+
+import jax
+
+
+def on_cpu(array: jax.Array) -> bool:
+    """Whether an array is in a CPU's memory; JAX does not spread arrays over different kinds of devices."""
+    return next(iter(array.devices())).platform == "cpu"
 
 
 @cache

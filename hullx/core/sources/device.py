@@ -19,11 +19,15 @@ from hullx.core.sources.array import ArraySource
 from hullx.core.stages import Stage
 from hullx.core.state import Goal, QueryState
 from hullx.numerics.compilation import quick_to_compile
+from hullx.numerics.processor import on_cpu
 from hullx.types import Array, Count
 
 # On a CPU a product of 128 queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
 # slower), and small batches waste less in the last, partly filled rounds.
 CPU_BATCH, BATCH = 128, 1024
+# A program that runs all rounds takes one of these numbers of queries. On accelerators many stay there until all are done, no
+# more than ENTRIES numbers.
+CPU_SIZES, SIZES, ENTRIES = (1, 32), (1, 32, 256, 2048, 16384), 2**25
 
 
 def _search(queries: Array, count: Count, hull: Hull, goal: Goal, excluded: Array | None, *, stage: Stage) -> QueryState:
@@ -51,6 +55,9 @@ class DeviceSource:
 
     Args:
         few: whether there are so few queries that compilation takes longer than their projection.
+
+    Attributes:
+        sizes: numbers of queries for which `search` compiles.
     """
 
     def __init__(self, hull: Hull, *, few: bool = False) -> None:
@@ -60,8 +67,9 @@ class DeviceSource:
         self.source, self.rows = ArraySource(self.hull), len(hull.placed)
         self.scored = self.rows
         self.frame = jax.tree.map(np.asarray, hull.frame)
-        self.on_cpu = next(iter(hull.placed.devices())).platform == "cpu"
+        self.on_cpu = on_cpu(hull.placed)
         self.batch = CPU_BATCH if self.on_cpu else BATCH
+        self.sizes = CPU_SIZES if self.on_cpu else tuple(size for size in SIZES if size * hull.placed.shape[1] <= ENTRIES)
         self.threads = (os.cpu_count() or 1) if self.on_cpu else 1
         self._compiling, self._compiled = Lock(), set[Any]()
 
