@@ -14,7 +14,7 @@ from hullx.core.pool.problem import PoolProblem
 from hullx.core.precision.float64 import Float64
 from hullx.core.precision.protocol import Precision
 from hullx.core.precision.slices import EXTENDED, Slices
-from hullx.types import Array
+from hullx.types import Array, Count
 
 # Support slots of the stages with float32 pools, and extra rows of each pool. Supports have 7–46 points on MNIST, and on
 # CIFAR-10 47 on average, up to 303. Each size compiles one program: finer steps save a tenth of the time on MNIST but cost as
@@ -202,13 +202,13 @@ def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
     return next(wider, now), next(better, now)
 
 
-def step_limit(n: int, d: int) -> int:
+def step_limit(most: Count) -> Count:
     """The default maximum of steps per query.
 
     In practice an active set takes a small multiple of its support's size; Lawson and Hanson allow 3n. Other solvers have
     their own limits per round.
 
     Args:
-        n, d: number of points, and their dimension.
+        most: number of points that can be affinely independent.
     """
-    return 200 + 40 * min(n, d + 1)
+    return 200 + 40 * most

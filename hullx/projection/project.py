@@ -138,7 +138,7 @@ def _solve(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None)
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
     if max_iter is not None:
         return max_iter
-    return step_limit(n, d) if setup.own is None else 2**30
+    return step_limit(min(n, d + 1)) if setup.own is None else 2**30
 
 
 def _solve_eager(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None) -> Projection:

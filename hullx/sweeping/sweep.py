@@ -102,7 +102,8 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         several = warm_start is None and len(checked_input.queries) > FEW
         problem = _problem(checked_input, mesh, several)
         n, d = checked_input.n, checked_input.dimension
-        limit, most = step_limit(n, d) if max_iter is None else max_iter, largest_support(n, d, Setup())
+        most = largest_support(n, d, Setup())
+        limit = step_limit(most) if max_iter is None else max_iter
         goal = Goal(rtol, limit, most, float(atol) / float(problem.source.frame.scale))
         earlier = None if warm_start is None else _start(warm_start)
 

@@ -50,6 +50,18 @@ def test_verdict(evidence: dict[str, float], expected: int) -> None:
     assert judged(evidence) == expected
 
 
+@pytest.mark.parametrize(("steps", "expected"), [(419, GOING), (420, STUCK)])
+def test_half_of_the_default_steps_in_float64_need_more_precision(steps: int, expected: int) -> None:
+    """The default for 16 points is 840 steps."""
+    stage, goal = SMALL._replace(method=Method.FLOAT64), Goal(1e-6, 840, 16)
+    fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | {"steps": steps}).values()]
+    assert int(verdict(Evidence(*fields), stage, goal)[0]) == expected
+    for other in (Method.FLOAT32, Method.EXTENDED):
+        assert int(verdict(Evidence(*fields), SMALL._replace(method=other), goal)[0]) == GOING
+    # No step is left.
+    assert int(verdict(Evidence(*fields), stage, goal._replace(max_steps=steps))[0]) == Status.MAX_ITER
+
+
 @pytest.mark.parametrize(
     ("evidence", "expected"),
     [

@@ -149,9 +149,9 @@ def test_a_small_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("seed", "n"), [(32, 1024), (35, 1024), (59, 16384)])
-def test_queries_in_skewed_hulls_are_decided(seed: int, n: int) -> None:
-    """A run of the benchmark left these open: their supports were cut between two stages."""
-    problem = draw("skewed", seed, n, 16)
+@pytest.mark.parametrize(("seed", "n", "d"), [(32, 1024, 16), (35, 1024, 16), (59, 16384, 16), (2, 16384, 2), (11, 16384, 2)])
+def test_queries_in_skewed_hulls_are_decided(seed: int, n: int, d: int) -> None:
+    """Runs of the benchmark left these open: supports were cut between two stages, or rows entered and left in float64."""
+    problem = draw("skewed", seed, n, d)
     found = hullx.sweep(problem.queries.astype(np.float64), problem.points.astype(np.float64), progress=False)
     assert found.decided.all()
