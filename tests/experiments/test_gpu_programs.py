@@ -22,7 +22,9 @@ def three_times(start: jax.Array) -> jax.Array:
 
 
 def text(function, *shape: int) -> str:
-    return jax.jit(function).lower(jnp.ones(shape)).compile().as_text()
+    found = jax.jit(function).lower(jnp.ones(shape)).compile().as_text()
+    assert found is not None
+    return found
 
 
 def test_a_loop_of_unknown_length_waits() -> None:
