@@ -56,13 +56,24 @@ PROGRAMS = {
 }
 BRANCH = "a branch of a condition"
 # Operations without a kernel of their own.
-FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional", "call", "after-all"}
+FREE = {
+    "parameter",
+    "constant",
+    "tuple",
+    "get-tuple-element",
+    "bitcast",
+    "while",
+    "conditional",
+    "call",
+    "after-all",
+    "copy-done",
+}
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "s32": 4, "u32": 4, "f32": 4, "s64": 8, "u64": 8, "f64": 8}
 OPERATION = re.compile(r"(?:ROOT )?%?[\w.\-]+ = (\(.*?\)|\S+) ([a-z][\w\-]*)\(")
 
 
 class Part(NamedTuple):
-    """A program outside its loops, or one turn of a loop.
+    """A program outside its loops, or one turn of a loop with its condition, both without inner loops.
 
     - name: the function in the source that holds the loop; empty outside loops.
     - kernels: number of operations that the host starts, one after the other.
@@ -157,11 +168,14 @@ def _parts(name: str, function: str, waits: bool, bodies: dict[str, list[str]], 
             continue
         shape, operation = matched.groups()
         kernels[operation] += 1
-        copied += _bytes(shape) if operation.startswith("copy") else 0
+        # The start of a copy names target, source and a token.
+        copied += _bytes(shape.split(", ")[0]) if operation in ("copy", "copy-start") else 0
         if operation == "while":
             frame = re.search(r"stack_frame_id=(\d+)", line)
             where = functions.get(frame[1], "") if frame else ""
-            inner += [(body, where, "known_trip_count" not in line) for body in re.findall(r"body=%?([\w.\-]+)", line)]
+            turn, condition = (re.findall(rf"{name}=%?([\w.\-]+)", line)[0] for name in ("body", "condition"))
+            bodies[turn] = bodies[turn] + bodies[condition]
+            inner.append((turn, where, "known_trip_count" not in line))
         elif operation == "call":
             lines += [line for called in re.findall(r"to_apply=%?([\w.\-]+)", line) for line in bodies[called]]
         elif operation == "conditional":

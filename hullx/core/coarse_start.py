@@ -65,7 +65,7 @@ def coarse(hull: Hull) -> Coarse:
 def for_many_queries(hull: Hull) -> Hull:
     """The hull with what makes many queries faster in high dimension: principal directions, and a rounded copy.
 
-    Not on accelerators, whose products take little of a round's time.
+    Accelerators do without: their products take a small part of a round.
     """
     if hull.points.shape[1] < WORTHWHILE or hull.coarse is not None or not on_cpu(hull.placed):
         return hull

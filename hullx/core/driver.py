@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -117,17 +118,20 @@ def _solve_part(
         result = record(result, state, float(source.frame.scale))
 
     if one_program and isinstance(source, DeviceSource):
-        first_round = _search(queries, source, goal, stages[0], excluded)
-        over = first_round.status >= 0
-        keep(subset(first_round, over))
-        first, certified_first = int(over.sum()), int(decided(first_round.status).sum())
-        tally(first, certified_first)
+        left, first, certified_first = list[QueryState](), 0, 0
+        for state in _search(queries, source, goal, stages[0], excluded):
+            over = state.status >= 0
+            keep(subset(state, over))
+            left.append(subset(state, ~over))
+            first, certified_first = first + int(over.sum()), certified_first + int(decided(state.status).sum())
+            tally(first, certified_first)
 
         def further(done: int, certified: int) -> None:
             tally(first + done, certified_first + certified)
 
-        if not over.all():
-            run_queue(queries[~over], Work(source, stages, goal, keep, further), undecided=subset(first_round, ~over))
+        undecided = jax.tree.map(lambda *fields: np.concatenate(fields), *left)
+        if len(undecided.row):
+            run_queue(queries[undecided.row], Work(source, stages, goal, keep, further), undecided=undecided)
         return result
     if start is None and problem.coarse is not None:
         start = coarse_start(queries, problem.coarse, goal, tally, excluded)
@@ -135,15 +139,27 @@ def _solve_part(
     return result
 
 
-def _search(queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage, excluded: np.ndarray | None) -> QueryState:
-    """Run the first stage for all queries, in programs of few sizes."""
-    size = next((size for size in source.sizes if size >= len(queries)), source.sizes[-1])
+def _search(
+    queries: np.ndarray, source: DeviceSource, goal: Goal, stage: Stage, excluded: np.ndarray | None
+) -> Iterator[QueryState]:
+    """The states after the first stage, part by part, from programs of few sizes."""
+    size = program_size(len(queries), source.sizes)
     stage = stage._replace(batch=min(size, batch_size(size, source.batch, source.scored)))
-    parts = list[QueryState]()
     for first in range(0, len(queries), size):
         part = queries[first : first + size]
         left_out = None if excluded is None else fill(excluded[first : first + size], size)
         state = source.search(fill(part, size), len(part), goal, stage, left_out)
         found = to_host(state, len(part))
-        parts.append(found._replace(row=np.arange(first, first + len(part))))
-    return jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
+        yield found._replace(row=np.arange(first, first + len(part)))
+
+
+def program_size(m: int, sizes: Sequence[int]) -> int:
+    """The number of queries of the programs for m queries: the next size above, or below if more than half were padding.
+
+    Example:
+        >>> [program_size(m, (1, 32, 256)) for m in (1, 2, 32, 40, 200, 257)]
+        [1, 32, 32, 32, 256, 256]
+    """
+    above = next((size for size in sizes if size >= m), sizes[-1])
+    below = max(size for size in sizes if size <= m)
+    return below if below > 1 and above > 2 * m else above

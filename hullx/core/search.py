@@ -1,4 +1,8 @@
-"""The driver under jit: one program runs rounds for a batch of queries until each is decided or needs another stage."""
+"""The driver under jit: one program runs rounds until each query is decided or needs another stage.
+
+Each round takes a batch of the queries that continue. `core.driver` runs this program for the first stage of small problems and
+on accelerators.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +62,7 @@ def _run(state: QueryState, hull: Hull, goal: Goal, stage: Stage) -> QueryState:
             return _advance(state, hull, goal, stage)
         _, which = lax.top_k((state.status == GOING).astype(jnp.float32), batch)
         found = _advance(subset(state, which), hull, goal, stage)
-        return jax.tree.map(lambda whole, part: whole.at[which].set(part), state, found)
+        return jax.tree.map(lambda whole, part: whole.at[which].set(part, unique_indices=True), state, found)
 
     return lax.while_loop(lambda state: (state.status == GOING).any(), turn, loop_start(state, state.queries, hull.points))
 

@@ -33,9 +33,9 @@ def prepare(points: Float[Array, "n d"]) -> Hull:
     """The hull of points, prepared: `project`, `distance` and `sweep` accept it in place of the points.
 
     Each call with points first places them in a frame, which takes longer than projecting one query. A prepared hull does this
-    once. Outside jit, for points of 384 coordinates or more, it also holds their coordinates in the 252 directions of largest
-    variance, for a coarse start of the search, and on processors with matrix units for bfloat16 (AMX) a rounded copy of half
-    the size, which they score several times as fast.
+    once. Outside jit, for points of 384 coordinates or more on a CPU, it also holds their coordinates in the 252 directions of
+    largest variance, for a coarse start of the search, and on processors with matrix units for bfloat16 (AMX) a rounded copy of
+    half the size, which they score several times as fast.
 
     A hull is a pytree: it can be an argument of jitted functions. Distances to `prepare(points)` are differentiable in points.
 

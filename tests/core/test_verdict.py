@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import hullx
 from hullx import Status, certificate
 from hullx.core.pool.solve import Solution
 from hullx.core.rounds import Round, conclude
@@ -50,16 +52,24 @@ def test_verdict(evidence: dict[str, float], expected: int) -> None:
     assert judged(evidence) == expected
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(419, GOING), (420, STUCK)])
-def test_half_of_the_default_steps_in_float64_need_more_precision(steps: int, expected: int) -> None:
-    """The default for 16 points is 840 steps."""
-    stage, goal = SMALL._replace(method=Method.FLOAT64), Goal(1e-6, 840, 16)
-    fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | {"steps": steps}).values()]
-    assert int(verdict(Evidence(*fields), stage, goal)[0]) == expected
-    for other in (Method.FLOAT32, Method.EXTENDED):
-        assert int(verdict(Evidence(*fields), SMALL._replace(method=other), goal)[0]) == GOING
-    # No step is left.
-    assert int(verdict(Evidence(*fields), stage, goal._replace(max_steps=steps))[0]) == Status.MAX_ITER
+@pytest.mark.parametrize(("steps", "expected"), [(41, GOING), (42, STUCK), (100, Status.MAX_ITER)])
+def test_many_steps_need_more_precision(steps: int, expected: int) -> None:
+    stage = SMALL._replace(most_steps=42)
+    assert judged({"steps": steps}, stage) == expected
+    assert judged({"steps": steps, "lower": 1.0}, stage) == Status.CONVERGED
+
+
+def test_only_float64_has_fewer_steps_and_only_before_extended_precision() -> None:
+    """The default for supports of 129 is 5,360 steps."""
+    for extended in (False, True):
+        with jax.enable_x64(True):
+            found = [
+                (stage.method, stage.most_steps) for stage in traced_stages(8, 500, 128, Setup(extended=extended), rows=512)
+            ]
+        assert found[:2] == [(Method.FLOAT32, None), (Method.FLOAT64, 2680 if extended else None)]
+    for own in (None, hullx.solvers.FrankWolfe()):
+        for stage in host_stages(512, 128, batch=8, setup=Setup(own=own)):
+            assert stage.most_steps == (2680 if stage.method is Method.FLOAT64 and own is None else None)
 
 
 @pytest.mark.parametrize(

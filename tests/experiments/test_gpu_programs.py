@@ -46,12 +46,13 @@ def test_copies_and_shapes_are_counted() -> None:
         gpu_programs.parts(
             "\nENTRY %main (x: f32[4,8]) -> (f32[4,8], s32[]) {\n"
             "  %x = f32[4,8]{1,0} parameter(0)\n"
-            "  %copy.1 = (f32[4,8]{1,0}, s32[]) copy-start(%x)\n"
-            "  ROOT %fusion = f32[4,8]{1,0} fusion(%x), kind=kLoop\n"
+            "  %start = (f32[4,8]{1,0}, f32[4,8]{1,0}, u32[]) copy-start(%x)\n"
+            "  %done = f32[4,8]{1,0} copy-done(%start)\n"
+            "  ROOT %fusion = f32[4,8]{1,0} fusion(%done), kind=kLoop\n"
             "}\n"
         )
     )
-    assert found == [gpu_programs.Part("", 2, 4 * 8 * 4 + 4, False)]
+    assert found == [gpu_programs.Part("", 2, 4 * 8 * 4, False)]
 
 
 def test_the_plugin_is_named_if_it_is_missing(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

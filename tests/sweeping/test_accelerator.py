@@ -5,10 +5,12 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from judge import judged
+from near_faces import Near
 from oracles import nnls_distance
 
 import hullx
-from hullx.core import coarse_start
+from hullx.core import coarse_start, driver
 from hullx.core.sources import device
 
 pytestmark = pytest.mark.unoptimised
@@ -52,13 +54,48 @@ def test_a_row_may_be_excluded(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.usefixtures("accelerator")
-def test_more_precision_comes_from_rounds_of_the_host(rng: np.random.Generator) -> None:
-    """Distances of 1e-9 about supports of ten points, which pools in float32 cannot decide."""
-    points = rng.normal(size=(33, 12))
-    weights = rng.dirichlet(np.ones(33), 40)
-    found = hullx.sweep(weights @ points, points, progress=False)
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_more_precision_comes_from_rounds_of_the_host(leave_out: bool, rng: np.random.Generator, monkeypatch) -> None:
+    """Columns of very different size, whose squares float32 cannot add up."""
+    queued, run_queue = list[int](), driver.run_queue
+
+    def counted(queries: np.ndarray, *given, **more) -> None:
+        queued.append(len(queries))
+        run_queue(queries, *given, **more)
+
+    monkeypatch.setattr(driver, "run_queue", counted)
+    points = rng.normal(size=(33, 5)) * np.logspace(0, -8, 5)
+    queries = np.concatenate([points, 1.5 * points])
+    exclude = np.concatenate([np.arange(33), np.full(33, -1)]) if leave_out else None
+    found = hullx.sweep(queries, points, exclude=exclude, progress=False)
+    assert sum(queued) > 0
     assert found.decided.all()
-    assert (found.distance < 1e-12).all()
+    rows = judged(Near(queries[33:], points), jax.tree.map(lambda field: field[33:], found))
+    assert (rows.above, rows.below, rows.loose) == (0, 0, 0)
+    if leave_out:
+        for i in range(33):
+            rows = judged(Near(queries[i : i + 1], np.delete(points, i, 0)), moved(found, i))
+            assert (rows.above, rows.below) == (0, 0)
+
+
+def moved(found: hullx.Projection, row: int) -> hullx.Projection:
+    """One result, with its support as rows of the points without one of them."""
+    one = jax.tree.map(lambda field: field[row : row + 1], found)
+    return one._replace(support=one.support - (one.support > row))
+
+
+def test_programs_have_few_sizes() -> None:
+    sizes = 1, 32, 256, 2048
+    assert [driver.program_size(m, sizes) for m in (1, 2, 32, 40, 129, 257, 1025, 2049)] == [
+        1,
+        32,
+        32,
+        32,
+        256,
+        256,
+        2048,
+        2048,
+    ]
 
 
 @pytest.mark.usefixtures("accelerator")
@@ -70,8 +107,8 @@ def test_many_columns_have_no_coarse_start(rng: np.random.Generator) -> None:
 
 @pytest.mark.thorough
 def test_under_jit_batches_are_filled_with_queries_that_continue(rng: np.random.Generator) -> None:
-    """More queries than a batch of a traced program holds."""
-    points = rng.normal(size=(65, 5)).astype(np.float32)
+    """More queries than a batch of a traced program holds, in the first stage and in that of extended precision."""
+    points = (rng.normal(size=(65, 5)) * np.logspace(0, -4, 5)).astype(np.float32)
     queries = queries_about(points, rng)
     found, alone = jax.jit(hullx.project)(queries, points), hullx.project(queries, points)
     np.testing.assert_array_equal(found.status, alone.status)

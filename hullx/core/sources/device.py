@@ -25,8 +25,8 @@ from hullx.types import Array, Count
 # On a CPU a product of 128 queries is as fast per query as any (measured at n = 60,000, d = 784: 128 as 512, 64 a tenth
 # slower), and small batches waste less in the last, partly filled rounds.
 CPU_BATCH, BATCH = 128, 1024
-# A program that runs all rounds takes one of these numbers of queries. On accelerators many stay there until all are done, no
-# more than ENTRIES numbers.
+# Numbers of queries for which `search` compiles. On accelerators the states stay on the device until all queries are done, and
+# queries × columns is at most ENTRIES: 0.7 GB of states.
 CPU_SIZES, SIZES, ENTRIES = (1, 32), (1, 32, 256, 2048, 16384), 2**25
 
 
@@ -69,7 +69,9 @@ class DeviceSource:
         self.frame = jax.tree.map(np.asarray, hull.frame)
         self.on_cpu = on_cpu(hull.placed)
         self.batch = CPU_BATCH if self.on_cpu else BATCH
-        self.sizes = CPU_SIZES if self.on_cpu else tuple(size for size in SIZES if size * hull.placed.shape[1] <= ENTRIES)
+        self.sizes = (
+            CPU_SIZES if self.on_cpu else tuple(size for size in SIZES if size == 1 or size * hull.placed.shape[1] <= ENTRIES)
+        )
         self.threads = (os.cpu_count() or 1) if self.on_cpu else 1
         self._compiling, self._compiled = Lock(), set[Any]()
 
