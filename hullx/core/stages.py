@@ -14,7 +14,7 @@ from hullx.core.pool.problem import PoolProblem
 from hullx.core.precision.float64 import Float64
 from hullx.core.precision.protocol import Precision
 from hullx.core.precision.slices import EXTENDED, Slices
-from hullx.types import Array
+from hullx.types import Array, Count
 
 # Support slots of the stages with float32 pools, and extra rows of each pool. Supports have 7–46 points on MNIST, and on
 # CIFAR-10 47 on average, up to 303. Each size compiles one program: finer steps save a tenth of the time on MNIST but cost as
@@ -91,8 +91,7 @@ class Stage(NamedTuple):
     enough: bool = False  # whether no affinely independent support is larger
     # Solves pools instead of the tableau, which then polishes the result.
     solver: PoolSolver | None = None
-    # A query that took this many steps moves to more precision; None: as many as it may take.
-    most_steps: int | None = None
+    half_of_steps: bool = False  # whether a query that took half of the default steps moves to more precision
 
 
 class Setup(NamedTuple):
@@ -129,20 +128,11 @@ def host_stages(rows: int, d: int, *, batch: int, setup: Setup) -> list[Stage]:
     grown = [FIRST_LATER]
     while grown[-1] < most:
         grown.append(GROWTH_LATER * grown[-1])
-    steps = _restless(rows, d, setup)
-    for method, extra, allowed in ((Method.FLOAT64, EXTRA_FLOAT64, steps), (Method.EXTENDED, EXTRA_EXTENDED, None)):
-        small = min(batch, SMALLEST_BATCH)
-        found += [Stage(size, size + extra, method, small, most_steps=allowed) for size in _capacities(grown, most)]
+    # Steps of other solvers do not count as those of the tableau.
+    half, small = setup.own is None, min(batch, SMALLEST_BATCH)
+    for method, extra, half_of_steps in ((Method.FLOAT64, EXTRA_FLOAT64, half), (Method.EXTENDED, EXTRA_EXTENDED, False)):
+        found += [Stage(size, size + extra, method, small, half_of_steps=half_of_steps) for size in _capacities(grown, most)]
     return _fitted(found, rows, largest_support(rows, d, Setup()) == most)
-
-
-def _restless(n: int, d: int, setup: Setup) -> int | None:
-    """Steps after which a query in float64 moves to extended precision: half of the default maximum.
-
-    If columns differ by many orders of magnitude, rounding may let rows enter and leave for ever. Other solvers have their own
-    limits.
-    """
-    return step_limit(min(n, d + 1)) // 2 if setup.own is None else None
 
 
 def _capacities(sizes: Sequence[int], most: int) -> list[int]:
@@ -173,8 +163,8 @@ def traced_stages(m: int, n: int, d: int, setup: Setup, *, rows: int) -> list[St
     found = [Stage(first, first + EXTRA, Method.FLOAT32 if wide else Method.SLICED, batch, solver=setup.own)]
     extended = most == first if setup.extended is None else setup.extended
     if most > first:
-        steps = _restless(n, d, setup) if wide and extended else None
-        found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, most_steps=steps))
+        half = wide and extended and setup.own is None
+        found.append(Stage(most, most + WIDE_EXTRA, Method.FLOAT64 if wide else Method.SLICED, later, half_of_steps=half))
     if extended:
         found.append(Stage(most, most + EXTRA_EXTENDED, Method.EXTENDED, later))
     return _fitted(found, rows, largest_support(n, d, Setup()) == most)
@@ -216,7 +206,7 @@ def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
     return next(wider, now), next(better, now)
 
 
-def step_limit(most: int) -> int:
+def step_limit(most: Count) -> Count:
     """The default maximum of steps per query.
 
     In practice an active set takes a small multiple of its support's size; Lawson and Hanson allow 3n. Other solvers have

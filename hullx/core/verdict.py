@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from hullx import certificate
-from hullx.core.stages import Stage
+from hullx.core.stages import Stage, step_limit
 from hullx.core.state import CROWDED, GOING, STUCK, Goal
 from hullx.types import Array, Status
 
@@ -34,7 +34,8 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     """A `Status`, or GOING, CROWDED or STUCK: (b,) int32.
 
     A bracket within tolerance takes precedence over all limits. A support larger than the capacity needs more capacity. A query
-    without progress, or with more steps than the stage allows, needs more precision. A query with no steps left ends.
+    without progress needs more precision. So does a query with half of the default steps, in stages that say so: if columns
+    differ by many orders of magnitude, rounding may let rows enter and leave for ever. A query with no steps left ends.
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol, goal.atol)
     # Queries that may be inside often progress after one round without.
@@ -45,8 +46,8 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
         full = full | ((needs == STUCK) & (found.size >= goal.most))
     needs = jnp.where(full, CROWDED, needs)
     needs = jnp.where((needs == GOING) & (found.steps >= goal.max_steps), Status.MAX_ITER, needs)
-    if stage.most_steps is not None:
-        needs = jnp.where((needs == GOING) & (found.steps >= stage.most_steps), STUCK, needs)
+    if stage.half_of_steps:
+        needs = jnp.where((needs == GOING) & (2 * found.steps >= step_limit(goal.most)), STUCK, needs)
     return jnp.where(decided < 0, needs, decided).astype(jnp.int32)
 
 

@@ -52,24 +52,24 @@ def test_verdict(evidence: dict[str, float], expected: int) -> None:
     assert judged(evidence) == expected
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(41, GOING), (42, STUCK), (100, Status.MAX_ITER)])
-def test_many_steps_need_more_precision(steps: int, expected: int) -> None:
-    stage = SMALL._replace(most_steps=42)
-    assert judged({"steps": steps}, stage) == expected
-    assert judged({"steps": steps, "lower": 1.0}, stage) == Status.CONVERGED
+@pytest.mark.parametrize(("steps", "expected"), [(419, GOING), (420, STUCK), (840, Status.MAX_ITER)])
+def test_half_of_the_default_steps_need_more_precision(steps: int, expected: int) -> None:
+    """The default for 16 points is 840 steps."""
+    fields = [jnp.asarray(np.asarray(value)[None]) for value in (OPEN | {"steps": steps}).values()]
+    stage, goal = SMALL._replace(half_of_steps=True), Goal(1e-6, 840, 16)
+    assert int(verdict(Evidence(*fields), stage, goal)[0]) == expected
+    assert int(verdict(Evidence(*fields), SMALL, goal)[0]) == (GOING if steps < 840 else Status.MAX_ITER)
 
 
-def test_only_float64_has_fewer_steps_and_only_before_extended_precision() -> None:
-    """The default for supports of 129 is 5,360 steps."""
+def test_only_float64_before_extended_precision_takes_half_of_the_steps() -> None:
     for extended in (False, True):
         with jax.enable_x64(True):
-            found = [
-                (stage.method, stage.most_steps) for stage in traced_stages(8, 500, 128, Setup(extended=extended), rows=512)
-            ]
-        assert found[:2] == [(Method.FLOAT32, None), (Method.FLOAT64, 2680 if extended else None)]
+            stages = traced_stages(8, 500, 128, Setup(extended=extended), rows=512)
+        found = [(stage.method, stage.half_of_steps) for stage in stages]
+        assert found[:2] == [(Method.FLOAT32, False), (Method.FLOAT64, extended)]
     for own in (None, hullx.solvers.FrankWolfe()):
         for stage in host_stages(512, 128, batch=8, setup=Setup(own=own)):
-            assert stage.most_steps == (2680 if stage.method is Method.FLOAT64 and own is None else None)
+            assert stage.half_of_steps == (stage.method is Method.FLOAT64 and own is None)
 
 
 @pytest.mark.parametrize(
