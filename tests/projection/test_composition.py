@@ -174,7 +174,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 import hullx
 
 rng = np.random.default_rng(0)
-queries, points = jnp.asarray(rng.normal(size=(8, 6)) * 2), jnp.asarray(rng.normal(size=(30, 6)))
+queries, points = jnp.asarray(rng.normal(size=(280, 6)) * 2), jnp.asarray(rng.normal(size=(30, 6)))
 mesh, spec = jax.make_mesh((jax.device_count(),), ("queries",)), PartitionSpec("queries")
 
 @partial(jax.shard_map, mesh=mesh, in_specs=(spec, PartitionSpec()), out_specs=(spec, spec))
@@ -190,7 +190,8 @@ placed = [jax.device_put(each, NamedSharding(mesh, how)) for each, how in ((quer
 ours = jax.jit(jax.value_and_grad(partial(loss, split), (0, 1)))(*placed)
 alone = jax.value_and_grad(partial(loss, lambda q, x: (hullx.distance(q, x), hullx.project(q, x).point)), (0, 1))
 for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(alone(queries, points)), strict=True):
-    np.testing.assert_allclose(one, other, atol=1e-4 if jnp.result_type(float) == np.float32 else 1e-12)
+    single = jnp.result_type(float) == np.float32  # the value is a sum of 280 terms
+    np.testing.assert_allclose(one, other, rtol=2e-6 if single else 1e-7, atol=1e-4 if single else 1e-12)
 values = hullx.project(queries, points)
 for one, other in zip(jax.jit(split)(*placed), (values.distance, values.point), strict=True):  # without derivatives
     np.testing.assert_allclose(one, other, atol=1e-6)
@@ -200,7 +201,7 @@ for one, other in zip(jax.jit(split)(*placed), (values.distance, values.point), 
 @pytest.mark.slow
 @pytest.mark.parametrize("x64", ["0", "1"])
 def test_values_and_gradients_through_shard_map(x64: str) -> None:
-    """Queries split over four devices: the same values and gradients as on one, in queries and in points."""
+    """Queries split over four devices, 70 each, more than a batch: the same values and gradients as on one device."""
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": x64}
     done = subprocess.run([sys.executable, "-c", SHARDED], env=os.environ | flags, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
