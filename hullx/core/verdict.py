@@ -34,7 +34,7 @@ def verdict(found: Evidence, stage: Stage, goal: Goal) -> Array:
     """A `Status`, or GOING, CROWDED or STUCK: (b,) int32.
 
     A bracket within tolerance takes precedence over all limits. A support larger than the capacity needs more capacity. A query
-    without progress needs more precision. So does a query with half of the default steps, in stages that say so: if columns
+    without progress needs more precision. So does one with half of the default steps, in stages that say so: if columns
     differ by many orders of magnitude, rounding may let rows enter and leave for ever. A query with no steps left ends.
     """
     decided = certificate.status(found.upper, found.lower, found.inside, goal.rtol, goal.atol)

@@ -20,8 +20,7 @@ LOCKSTEP = 64
 # The same for solves on a CPU: small steps on an inverse, which should stay in a core's cache (measured with 65 slots: 10 µs a
 # step with 4 queries, 16 with 8). Fewer if their pools do not fit into a last-level cache of CACHE_BYTES.
 CPU_LOCKSTEP, CACHE_BYTES = 4, 2**24
-# An accelerator gathers pools for as many queries as fit into POOL_BYTES: 512 of CIFAR-10, in float64. Rows in the frame and
-# about the first row take as much again.
+# An accelerator gathers pools for as many queries as fit into POOL_BYTES: 512 of CIFAR-10, in float64.
 POOL_BYTES = 2**31
 
 

@@ -55,7 +55,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
     `hullx.data.load` are) and on some processors half a copy more (`hullx.prepare`), and on a CPU about 0.5 GB for compiled
     programs and scores. Of points on disk only chunks of 0.25 GB are in memory and, in 384 dimensions or more, at most 1.2 GB
-    for the coarse start. An accelerator has up to 0.7 GB of states and 2 GB of pools.
+    for the coarse start. An accelerator holds states and pools, about 1 GB (CIFAR-10).
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.

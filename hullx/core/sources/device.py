@@ -26,7 +26,7 @@ from hullx.types import Array, Count
 # slower), and small batches waste less in the last, partly filled rounds.
 CPU_BATCH, BATCH = 128, 1024
 # Numbers of queries for which `search` compiles. On accelerators the states stay on the device until all queries are done, and
-# queries × columns is at most ENTRIES: 0.7 GB of states.
+# queries × columns is at most ENTRIES.
 CPU_SIZES, SIZES, ENTRIES = (1, 32), (1, 32, 256, 2048, 16384), 2**25
 
 
