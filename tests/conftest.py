@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,12 @@ jax.devices()
 get_compile_options = compiler.get_compile_options
 
 
-def _unoptimised(*args, **kwargs) -> Any:
-    """Options without LLVM's optimisations, and with XLA's older code generator."""
+def _unoptimised(*args, level: int, **kwargs) -> Any:
+    """Options with few or none of LLVM's optimisations, and with XLA's older code generator."""
     found = get_compile_options(*args, **kwargs)
     names = "xla_backend_optimization_level", "xla_llvm_disable_expensive_passes", "xla_cpu_use_fusion_emitters"
     found.env_option_overrides = list(
-        dict(found.env_option_overrides, **dict(zip(names, (0, True, False), strict=True))).items()
+        dict(found.env_option_overrides, **dict(zip(names, (level, True, False), strict=True))).items()
     )
     return found
 
@@ -66,13 +67,18 @@ MOST_MAPS = 20_000
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Files marked `unoptimised` compile in a quarter of the time, and hand nothing on to others."""
+    """Files marked `unoptimised` compile in a quarter of the time, and hand nothing on to others.
+
+    Smoke presets run long enough to be worth the first level of optimisations.
+    """
     if request.node.get_closest_marker("unoptimised") is None:
         yield
     else:
         jax.clear_caches()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(compiler, "get_compile_options", _unoptimised)
+            mine = (item for item in request.session.items if item.path == request.path)
+            level = int(any(item.get_closest_marker("experiment") for item in mine))
+            patch.setattr(compiler, "get_compile_options", partial(_unoptimised, level=level))
             yield
         jax.clear_caches()
     if MAPS.exists() and len(MAPS.read_bytes().splitlines()) > MOST_MAPS:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import families
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jitted import project_in_jit
 
 import hullx
 from hullx import HullxError, Status
@@ -191,11 +193,11 @@ def test_sweep_is_not_for_jit() -> None:
 @pytest.mark.thorough
 def test_nan_points_under_jit_make_every_lane_nonfinite() -> None:
     for bad in (np.nan, np.inf):
-        points = POINTS.copy()
+        points = np.resize(POINTS, (families.POINTS, 3))
         points[0, 0] = bad
-        result = jax.jit(hullx.project)(np.zeros((4, 3), np.float32), points)
+        result = project_in_jit(np.zeros((families.QUERIES, 3), np.float32), points)
         assert (result.status == Status.NONFINITE).all()
-        assert jnp.isnan(result.distance).all()
+        assert np.isnan(result.distance).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -234,13 +236,13 @@ def test_a_query_too_far_for_its_dtype_is_said_to_be() -> None:
 @pytest.mark.thorough
 def test_underflow_under_jit_widens_the_bracket() -> None:
     """Compiled code takes subnormal numbers for 0; what it then proves still holds."""
-    points = with_a(1e-40)
+    points = np.resize(with_a(1e-40), (families.POINTS, 3))
     truth = 1e-40 * DISTANCE
-    for queries in (QUERY, QUERY + np.float32(5e-39)):
-        result = jax.jit(hullx.project)(queries, points)
-        exact = np.linalg.norm(queries.astype(np.float64) - 1e-40 / 3) if queries.any() else truth
-        assert float(result.lower) <= exact <= float(result.distance)
-        assert int(result.status) in (Status.ROUNDING, Status.INSIDE)
+    for query in (QUERY, QUERY + np.float32(5e-39)):
+        result = project_in_jit(np.resize(query, (families.QUERIES, 3)), points)
+        exact = np.linalg.norm(query.astype(np.float64) - 1e-40 / 3) if query.any() else truth
+        assert ((result.lower <= exact) & (exact <= result.distance)).all()
+        assert np.isin(result.status, (Status.ROUNDING, Status.INSIDE)).all()
 
 
 STRICT = {

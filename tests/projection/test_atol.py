@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import hard_instances
 import jax
 import numpy as np
 import pytest
+from families import POINTS, QUERIES, SMALL
 from fields import contradictions
-from hard_instances import POINTS, QUERIES
+from jitted import project_in_jit
 from near_faces import Near
 
 import hullx
@@ -17,18 +19,24 @@ from hullx import Status
 ATOL = 0.125
 
 
+def beside_a_face(rng: np.random.Generator, count: int, rows: int, dimension: int) -> Near:
+    """Queries 2^-40 to 2 beside a face of a simplex of small and large numbers, whose distances are known."""
+    corners = np.concatenate([np.zeros((1, dimension)), 4 * np.eye(dimension)])
+    points = np.concatenate([corners, rng.uniform(0, 0.3, (rows - len(corners), dimension))])
+    queries = rng.uniform(0, 0.3, (count, dimension))
+    queries[:, 0] = -np.logspace(-40, 1, count, base=2)
+    return Near(queries, points)
+
+
 @pytest.fixture
 def problem(rng: np.random.Generator) -> Near:
-    """Queries 2^-40 to 2 beside a face of a simplex of small and large numbers, whose distances are known."""
-    points = np.concatenate([np.zeros((1, 12)), 4 * np.eye(12), rng.uniform(0, 0.3, (POINTS - 13, 12))])
-    queries = rng.uniform(0, 0.3, (QUERIES, 12))
-    queries[:, 0] = -np.logspace(-40, 1, QUERIES, base=2)
-    return Near(queries, points)
+    """Of the families' shape."""
+    return beside_a_face(rng, QUERIES, POINTS, SMALL)
 
 
 PATHS = {
     "project": hullx.project,
-    "jit": jax.jit(hullx.project),
+    "jit": project_in_jit,
     "sweep": lambda *problem, **settings: hullx.sweep(*problem, progress=False, **settings),
 }
 
@@ -48,7 +56,8 @@ def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype
 
 
 @pytest.mark.thorough
-def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
+def test_a_wide_bracket_takes_fewer_steps(rng: np.random.Generator) -> None:
+    problem = beside_a_face(rng, hard_instances.QUERIES, hard_instances.POINTS, hard_instances.DIMENSION)
     rough, fine = (hullx.sweep(*problem, atol=atol, progress=False) for atol in (ATOL, 0.0))
     near = fine.distance < ATOL / 2
     assert near.any()
@@ -60,7 +69,7 @@ def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
 @pytest.mark.parametrize("x64", [False, True])
 def test_a_limit_never_replaces_a_result_within_the_width(rng: np.random.Generator, x64: bool) -> None:
     """Although rounding outwards to float32 needs a narrower bracket in float64."""
-    queries, points = (rng.normal(size=(count, 12)).astype(np.float32) for count in (QUERIES, POINTS))
+    queries, points = (rng.normal(size=(count, SMALL)).astype(np.float32) for count in (QUERIES, POINTS))
     with jax.enable_x64(x64):
         for limit in (1, 2):
             wide = hullx.project(2 * queries, points, rtol=0.0, max_iter=limit)

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse
 from families import POINTS, QUERIES, SMALL
 from fields import contradictions
+from jitted import project_in_jit
 from judge import judged
 from near_faces import Near
 
@@ -18,15 +19,10 @@ import hullx
 from hullx import Status
 
 Solve = Callable[[np.ndarray, np.ndarray], hullx.Projection]
-jitted = jax.jit(hullx.project)
 
 
 def project(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
     return jax.tree.map(np.asarray, hullx.project(queries, points))
-
-
-def project_in_jit(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
-    return jax.tree.map(np.asarray, jitted(queries, points))
 
 
 def sweep(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:

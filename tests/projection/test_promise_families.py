@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 from families import EDGE, FAMILIES
+from jitted import project_in_jit
 from judge import Verdict, judged
 from near_faces import Near
 
@@ -28,10 +29,6 @@ class Path(NamedTuple):
     x64: bool = True  # for float64 data
 
 
-def jitted(**settings) -> Callable[..., hullx.Projection]:
-    return jax.jit(partial(hullx.project, **settings))
-
-
 def on_a_mesh(queries: np.ndarray, points: np.ndarray, **settings) -> hullx.Projection:
     mesh = jax.make_mesh((1, 1), ("points", "queries"))
     return hullx.sweep(queries, points, mesh=mesh, progress=False, **settings)
@@ -45,8 +42,8 @@ PATHS = {
     "project": Path(hullx.project, (0.02, 0.005)),
     # The data are taken in full, the bracket is rounded outwards to float32.
     "project of float64 with x64 off": Path(hullx.project, (1.0, 0.02), x64=False),
-    "jit": Path(jitted(), (0.05, 0.05)),
-    "jit without a last resort": Path(jitted(solver=ActiveSet(last_resort=False)), (1.0, 1.0)),
+    "jit": Path(project_in_jit, (0.05, 0.05)),
+    "jit without a last resort": Path(partial(project_in_jit, solver=ActiveSet(last_resort=False)), (1.0, 1.0)),
     "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.005)),
     "sweep from disk": Path(from_disk, (0.02, 0.005)),
     "sweep over a mesh": Path(on_a_mesh, (0.02, 0.005)),
