@@ -116,7 +116,8 @@ def _decide(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
 def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
     """INSIDE if all n points of a trial are vertices of their hull, OUTSIDE if not, or UNDECIDED; (count,).
 
-    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices.
+    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices. When fewer
+    trials go on than a batch holds, each tests several points at a time.
     """
     found, rank = np.full(count, UNDECIDED, np.int8), np.zeros(count, int)
     going = np.arange(count)
@@ -124,28 +125,37 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
         ahead: list[np.ndarray] = []
         for start in range(0, len(going), kind.batch):
             mine = going[start : start + kind.batch]
-            batch = np.resize(mine, kind.batch)
+            each = kind.batch // len(mine)
+            batch = np.resize(np.repeat(mine, each), kind.batch)
             with jax.enable_x64(True):
+                passed = jnp.asarray(np.arange(kind.batch) % each)
                 queries, others, reached = _next_candidates(
-                    *draw_trials(kind, batch)[1:], jnp.asarray(rank[batch]), kind.setting.n
+                    *draw_trials(kind, batch)[1:], jnp.asarray(rank[batch]), passed, kind.setting.n
                 )
-            decisions, reached = (np.asarray(each)[: len(mine)] for each in (decide(queries, others, rtol), reached))
+            decisions, reached = (
+                np.asarray(part)[: each * len(mine)].reshape(len(mine), each)
+                for part in (decide(queries, others, rtol), reached)
+            )
             finished = reached == kind.setting.n
-            found[mine[finished]], found[mine[~finished & (decisions == INSIDE)]] = INSIDE, OUTSIDE
-            ahead.append(mine[~finished & (decisions == OUTSIDE)])
-            rank[mine] = reached + 1
+            outcomes = np.where(finished, INSIDE, np.where(decisions == INSIDE, OUTSIDE, UNDECIDED))
+            ends = finished | (decisions != OUTSIDE)  # a point outside the hull of all others is a vertex
+            ended, first = ends.any(1), ends.argmax(1)[:, None]
+            found[mine[ended]] = np.take_along_axis(outcomes, first, 1)[ended, 0]
+            rank[mine] = reached[:, -1] + 1
+            ahead.append(mine[~ended])
         going = np.concatenate(ahead)
     return found
 
 
 @jax.jit
-def _next_candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """For each trial, from a rank on: the next point that may be no vertex, all other points, and its rank (n if none).
+def _next_candidates(points: jax.Array, ranks: jax.Array, passed: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """For each trial, the next point that may be no vertex, all other points, and its rank (n if none).
 
-    A point farther than all others in its own direction is a vertex and needs no projection.
+    The search starts at a rank and passes over a number of such points. A point farther than all others in its own direction is
+    a vertex and needs no projection.
     """
 
-    def one(x: jax.Array, rank: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def one(x: jax.Array, rank: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         rows = jnp.arange(len(x))
         squares = (x**2).sum(1)
         order = jnp.argsort(jnp.where(rows < n, squares, jnp.inf))
@@ -153,11 +163,16 @@ def _next_candidates(points: jax.Array, ranks: jax.Array, n: Any) -> tuple[jax.A
         def plain(rank: jax.Array) -> jax.Array:
             row = order[rank]
             along = jnp.where((rows == row) | (rows >= n), -jnp.inf, (x * x[row]).sum(1))
-            return (rank < n) & (along.max() < (1 - APART) * squares[row])
+            return along.max() < (1 - APART) * squares[row]
 
-        rank = jax.lax.while_loop(plain, lambda rank: rank + 1, rank)
+        def turn(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+            rank, left, skip = state
+            return rank + 1, jnp.where(skip, left, left - 1), plain(rank + 1)
+
+        start = rank, left, plain(rank)
+        rank = jax.lax.while_loop(lambda state: (state[0] < n) & (state[2] | (state[1] > 0)), turn, start)[0]
         row = order[jnp.minimum(rank, n - 1)]
         away = (rows == row) | ((rows >= n) & (row == 0))  # remove copies of the first point with it
         return x[row], jnp.where(away[:, None], x[jnp.where(row == 0, 1, 0)], x), rank
 
-    return jax.vmap(one)(points, ranks)
+    return jax.vmap(one)(points, ranks, passed)
