@@ -37,7 +37,7 @@ def contradictions(problem: Near, found: hullx.Projection, rtol: float, atol: fl
     inside, converged = status == Status.INSIDE, status == Status.CONVERGED
 
     broken = {
-        "a finite query has NaN or NONFINITE": (status == Status.NONFINITE) | np.isnan(distance) | np.isnan(lower),
+        "a finite query has NaN, infinity or NONFINITE": (status == Status.NONFINITE) | ~np.isfinite(distance + lower),
         "weights are negative": (weights < 0).any(1),
         "weights do not sum to 1": ~(np.abs(weights.sum(1) - 1) <= 8 * eps_weights),
         "support is not of rows": ((found.support < 0) | (found.support >= len(points))).any(1),

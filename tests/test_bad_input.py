@@ -233,6 +233,30 @@ def test_a_query_too_far_for_its_dtype_is_said_to_be() -> None:
     assert "overflow" in Status(int(result.status[0])).sentence
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_distance_beyond_float64_is_said_to_be(chunked: bool) -> None:
+    """Both bounds were infinite, and CONVERGED."""
+    largest = float(np.finfo(np.float64).max)
+    queries = np.array([[largest, -largest, 0], [0, 0, 0]])
+    result = hullx.sweep(queries, [POINTS.astype(float)] if chunked else POINTS.astype(float), progress=False)
+    assert result.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
+    assert np.isnan([result.distance[0], result.lower[0]]).all()
+    np.testing.assert_allclose(result.distance[1], DISTANCE, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solve", [hullx.project, lambda *problem: hullx.sweep(*problem, progress=False)])
+def test_a_query_at_the_end_of_float32_has_an_answer(solve) -> None:
+    """Its difference from the hull's centre is beyond float32."""
+    largest = float(np.finfo(np.float32).max)
+    points = np.array([[-(2.0**100), 0, 0], [-(2.0**99), 1, 0]])
+    result = solve(np.array([[largest, 0, 0], [0, 0, 0]], np.float32), points.astype(np.float32))
+    if result.distance.dtype == np.float64:
+        assert result.status.tolist() == [Status.CONVERGED, Status.CONVERGED]
+        assert result.lower[0] <= largest + 2.0**99 <= result.distance[0]
+    else:  # the distance itself is beyond float32, not that of the other query
+        assert result.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
+
+
 @pytest.mark.thorough
 def test_underflow_under_jit_widens_the_bracket() -> None:
     """Compiled code takes subnormal numbers for 0; what it then proves still holds."""

@@ -41,10 +41,11 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
     Args:
         result: modified in place, except support and weights, which are copied if they need more slots.
-        state: states of k queries; nonfinite queries are skipped.
+        state: states of k queries; nonfinite queries, and those with a distance beyond float64, are skipped.
         scale: of the frame.
     """
-    finite = state.status != Status.NONFINITE
+    with np.errstate(over="ignore"):
+        finite = (state.status != Status.NONFINITE) & np.isfinite(state.upper * scale)
     if not finite.all():
         state = subset(state, finite)
     most = int((state.weights > 0).sum(1).max(initial=1))
@@ -115,11 +116,10 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         True
     """
     xp: Any = result.distance.__array_namespace__()
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # distances and tolerances may exceed the dtype's range
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
-    distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
-    lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
-    with np.errstate(over="ignore"):  # a tolerance may exceed the dtype's range
+        distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
+        lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
         within = certificate.within(distance, lower, rtol, atol)
     finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
     status = xp.where(result.status == Status.CONVERGED, Status.ROUNDING, result.status)

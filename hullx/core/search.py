@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from hullx.core import rounds
@@ -46,7 +47,8 @@ def search(
 
 def _begin(hull: Hull, stage: Stage, batch: tuple[Array, Array, Array | None]) -> QueryState:
     queries, matter, excluded = batch
-    finite = matter & jnp.isfinite(hull.frame.place(queries)).all(1) & jnp.isfinite(hull.frame.radius)
+    placed = hull.frame.place(queries.astype(jax.dtypes.canonicalize_dtype(np.float64)))
+    finite = matter & jnp.isfinite(placed).all(1) & jnp.isfinite(hull.frame.radius)
     queries = jnp.where(finite[:, None], queries, hull.frame.centre)
     candidates = rounds.nearest(ArraySource(hull), queries, count=stage.candidates, excluded=excluded)
     state = init(jnp.arange(len(queries)), queries, candidates, working_dtype(stage.method, queries.dtype), excluded)
