@@ -163,16 +163,16 @@ class HullDomain(BaseEstimator):
         return self._project(rows)
 
     def score_samples(self, X: Any) -> Float[np.ndarray, "m"]:
-        """−distance of rows that are proved outside, 0 for others: (m,), float64."""
+        """−distance of rows that are proved outside, 0 for others: (m,), float64; −∞ for distances beyond float64."""
         found = self.project(X)
-        return np.where(found.outside, -found.distance, 0.0)
+        return np.where(found.status == Status.NONFINITE, -np.inf, np.where(found.outside, -found.distance, 0.0))
 
     def decision_function(self, X: Any) -> Float[np.ndarray, "m"]:
         """`score_samples` − `offset_`: negative for rows that are proved outside, 0 for others."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> Int[np.ndarray, "m"]:
-        """−1 for rows that are proved outside, +1 for others: (m,)."""
+        """−1 for rows that are proved outside or whose distance is beyond float64, +1 for others: (m,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -69,7 +69,8 @@ MOST_MAPS = 20_000
 def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files marked `unoptimised` compile in a quarter of the time, and hand nothing on to others.
 
-    Smoke presets run long enough to be worth the first level of optimisations.
+    Smoke presets run long enough to be worth the first level of optimisations: runs that include a file's smoke presets compile
+    the whole file so.
     """
     if request.node.get_closest_marker("unoptimised") is None:
         yield

@@ -1,4 +1,4 @@
-"""hullx.project under jit. Its settings are arguments, so tests of one shape and dtype share a program."""
+"""hullx.project under jit, for tests that share programs: those of one shape and dtype compile once."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ import jax
 import numpy as np
 
 import hullx
-from hullx.core.stages import step_limit
+
+_project = jax.jit(hullx.project)
+
+
+def project_in_jit(queries: np.ndarray, points: np.ndarray) -> hullx.Projection:
+    """With the default settings, which are constants; NumPy arrays."""
+    return jax.tree.map(np.asarray, _project(queries, points))
 
 
 @partial(jax.jit, static_argnames="solver")
-def _project(queries: Any, points: Any, rtol: Any, atol: Any, max_iter: Any, *, solver: Any) -> hullx.Projection:
+def _project_with(queries: Any, points: Any, rtol: Any, atol: Any, max_iter: Any, *, solver: str) -> hullx.Projection:
     return hullx.project(queries, points, rtol=rtol, atol=atol, max_iter=max_iter, solver=solver)
 
 
-def project_in_jit(
+def project_with_arguments(
     queries: np.ndarray,
     points: np.ndarray,
     *,
+    max_iter: int,
     rtol: float = 1e-6,
     atol: float = 0.0,
-    max_iter: int | None = None,
-    solver: Any = "active_set",
+    solver: str = "active_set",
 ) -> hullx.Projection:
-    """The answers as NumPy arrays."""
-    limit = step_limit(min(len(points), points.shape[1] + 1)) if max_iter is None else max_iter
-    return jax.tree.map(np.asarray, _project(queries, points, rtol, atol, limit, solver=solver))
+    """With tolerances and limit as arguments of the program; NumPy arrays."""
+    return jax.tree.map(np.asarray, _project_with(queries, points, rtol, atol, max_iter, solver=solver))

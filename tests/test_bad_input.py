@@ -215,60 +215,6 @@ def test_one_bad_query_does_not_spoil_its_batch(bad: float, rng: np.random.Gener
         np.testing.assert_array_equal(result.status[good], expected.status[good])
 
 
-@pytest.mark.parametrize("scale", [1e-30, 1e-21, 1e18, 1e37])
-def test_squares_that_overflow_or_vanish(scale: float) -> None:
-    """float32 holds the numbers and not their squares."""
-    unit = np.float32(scale)
-    for result in (hullx.project(QUERY, POINTS * unit), hullx.sweep(QUERY[None], POINTS * unit, progress=False)):
-        np.testing.assert_allclose(result.distance, DISTANCE * scale, rtol=1e-5)
-        assert (np.asarray(result.lower, np.float64) <= DISTANCE * float(unit) * (1 + 1e-7)).all()
-        assert (result.lower > 0.9 * DISTANCE * scale).all()
-
-
-def test_a_query_too_far_for_its_dtype_is_said_to_be() -> None:
-    queries = np.array([[3e38, 3e38, 0], [0, 0, 0]], np.float32)
-    result = hullx.project(queries, POINTS)
-    assert result.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
-    np.testing.assert_allclose(result.distance[1], DISTANCE, rtol=1e-6)
-    assert "overflow" in Status(int(result.status[0])).sentence
-
-
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_distance_beyond_float64_is_said_to_be(chunked: bool) -> None:
-    """Both bounds were infinite, and CONVERGED."""
-    largest = float(np.finfo(np.float64).max)
-    queries = np.array([[largest, -largest, 0], [0, 0, 0]])
-    result = hullx.sweep(queries, [POINTS.astype(float)] if chunked else POINTS.astype(float), progress=False)
-    assert result.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
-    assert np.isnan([result.distance[0], result.lower[0]]).all()
-    np.testing.assert_allclose(result.distance[1], DISTANCE, rtol=1e-6)
-
-
-@pytest.mark.parametrize("solve", [hullx.project, lambda *problem: hullx.sweep(*problem, progress=False)])
-def test_a_query_at_the_end_of_float32_has_an_answer(solve) -> None:
-    """Its difference from the hull's centre is beyond float32."""
-    largest = float(np.finfo(np.float32).max)
-    points = np.array([[-(2.0**100), 0, 0], [-(2.0**99), 1, 0]])
-    result = solve(np.array([[largest, 0, 0], [0, 0, 0]], np.float32), points.astype(np.float32))
-    if result.distance.dtype == np.float64:
-        assert result.status.tolist() == [Status.CONVERGED, Status.CONVERGED]
-        assert result.lower[0] <= largest + 2.0**99 <= result.distance[0]
-    else:  # the distance itself is beyond float32, not that of the other query
-        assert result.status.tolist() == [Status.NONFINITE, Status.CONVERGED]
-
-
-@pytest.mark.thorough
-def test_underflow_under_jit_widens_the_bracket() -> None:
-    """Compiled code takes subnormal numbers for 0; what it then proves still holds."""
-    points = np.resize(with_a(1e-40), (families.POINTS, 3))
-    truth = 1e-40 * DISTANCE
-    for query in (QUERY, QUERY + np.float32(5e-39)):
-        result = project_in_jit(np.resize(query, (families.QUERIES, 3)), points)
-        exact = np.linalg.norm(query.astype(np.float64) - 1e-40 / 3) if query.any() else truth
-        assert ((result.lower <= exact) & (exact <= result.distance)).all()
-        assert np.isin(result.status, (Status.ROUNDING, Status.INSIDE)).all()
-
-
 STRICT = {
     "promotion": lambda: jax.numpy_dtype_promotion("strict"),
     "rank": lambda: jax.numpy_rank_promotion("raise"),

@@ -116,8 +116,8 @@ def _decide(queries: jax.Array, points: jax.Array, rtol: Any) -> jax.Array:
 def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
     """INSIDE if all n points of a trial are vertices of their hull, OUTSIDE if not, or UNDECIDED; (count,).
 
-    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices. When fewer
-    trials go on than a batch holds, each tests several points at a time.
+    Points are tested from the innermost outwards until one is no vertex; inner points are the least likely vertices. When at
+    most half as many trials go on as a batch holds, each tests several points at a time.
     """
     found, rank = np.full(count, UNDECIDED, np.int8), np.zeros(count, int)
     going = np.arange(count)
@@ -149,10 +149,10 @@ def all_vertices(kind: Trials, count: int, rtol: float) -> np.ndarray:
 
 @jax.jit
 def _next_candidates(points: jax.Array, ranks: jax.Array, passed: jax.Array, n: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """For each trial, the next point that may be no vertex, all other points, and its rank (n if none).
+    """For each trial, from a rank on: the point that may be no vertex after `passed` others, all other points, its rank.
 
-    The search starts at a rank and passes over a number of such points. A point farther than all others in its own direction is
-    a vertex and needs no projection.
+    The rank is n if there is no such point. A point farther than all others in its own direction is a vertex and needs no
+    projection.
     """
 
     def one(x: jax.Array, rank: jax.Array, left: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -41,7 +41,7 @@ def record(result: Projection, state: QueryState, scale: float) -> Projection:
 
     Args:
         result: modified in place, except support and weights, which are copied if they need more slots.
-        state: states of k queries; nonfinite queries, and those with a distance beyond float64, are skipped.
+        state: states of k queries; nonfinite queries, and those with a distance beyond float64, keep NONFINITE.
         scale: of the frame.
     """
     with np.errstate(over="ignore"):
@@ -116,7 +116,7 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         True
     """
     xp: Any = result.distance.__array_namespace__()
-    with np.errstate(over="ignore"):  # distances and tolerances may exceed the dtype's range
+    with np.errstate(over="ignore", invalid="ignore"):  # distances and tolerances may exceed the dtype's range
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
         distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
         lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)

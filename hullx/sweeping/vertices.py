@@ -22,7 +22,7 @@ class Vertices(NamedTuple):
     - mask: the same as a mask of the points.
     - decided: whether each point is decided: proved to be a vertex, or reproduced by the other points to its rounding.
     - others: the projection of each point onto the hull of all different points. `lower` > 0 proves a vertex, `support` and
-      `weights` reproduce a point that is none.
+      `weights` reproduce a point that is none. If all points are equal there are no others, and the distance is infinite.
     """
 
     rows: Int[np.ndarray, "k"]

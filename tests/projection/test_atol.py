@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import hard_instances
+import families
 import jax
 import numpy as np
 import pytest
-from families import POINTS, QUERIES, SMALL
 from fields import contradictions
-from jitted import project_in_jit
+from hard_instances import DIMENSION, POINTS, QUERIES
+from jitted import project_with_arguments
 from near_faces import Near
 
 import hullx
@@ -30,21 +31,21 @@ def beside_a_face(rng: np.random.Generator, count: int, rows: int, dimension: in
 
 @pytest.fixture
 def problem(rng: np.random.Generator) -> Near:
-    """Of the families' shape."""
-    return beside_a_face(rng, QUERIES, POINTS, SMALL)
+    return beside_a_face(rng, QUERIES, POINTS, DIMENSION)
 
 
 PATHS = {
     "project": hullx.project,
-    "jit": project_in_jit,
+    "jit": partial(project_with_arguments, max_iter=1000),
     "sweep": lambda *problem, **settings: hullx.sweep(*problem, progress=False, **settings),
 }
 
 
 @pytest.mark.parametrize("path", ["project", "sweep", pytest.param("jit", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype: type) -> None:
-    problem = Near(*(part.astype(dtype) for part in problem))
+def test_every_query_is_decided_within_the_width(rng: np.random.Generator, path: str, dtype: type) -> None:
+    shape = (families.QUERIES, families.POINTS, families.SMALL) if path == "jit" else (QUERIES, POINTS, DIMENSION)
+    problem = Near(*(part.astype(dtype) for part in beside_a_face(rng, *shape)))
     exact = -problem.queries[:, 0].astype(float)
     with jax.enable_x64(dtype is np.float64):
         found = jax.tree.map(np.asarray, PATHS[path](*problem, rtol=0.0, atol=ATOL))
@@ -56,8 +57,7 @@ def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype
 
 
 @pytest.mark.thorough
-def test_a_wide_bracket_takes_fewer_steps(rng: np.random.Generator) -> None:
-    problem = beside_a_face(rng, hard_instances.QUERIES, hard_instances.POINTS, hard_instances.DIMENSION)
+def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
     rough, fine = (hullx.sweep(*problem, atol=atol, progress=False) for atol in (ATOL, 0.0))
     near = fine.distance < ATOL / 2
     assert near.any()
@@ -69,7 +69,7 @@ def test_a_wide_bracket_takes_fewer_steps(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("x64", [False, True])
 def test_a_limit_never_replaces_a_result_within_the_width(rng: np.random.Generator, x64: bool) -> None:
     """Although rounding outwards to float32 needs a narrower bracket in float64."""
-    queries, points = (rng.normal(size=(count, SMALL)).astype(np.float32) for count in (QUERIES, POINTS))
+    queries, points = (rng.normal(size=(count, DIMENSION)).astype(np.float32) for count in (QUERIES, POINTS))
     with jax.enable_x64(x64):
         for limit in (1, 2):
             wide = hullx.project(2 * queries, points, rtol=0.0, max_iter=limit)

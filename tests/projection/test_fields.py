@@ -12,7 +12,7 @@ from families import EDGE, FAMILIES, POINTS, SMALL
 from fields import contradictions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jitted import project_in_jit
+from jitted import project_with_arguments
 
 import hullx
 from hullx import Status
@@ -65,7 +65,7 @@ def test_fields_agree_under_jit(solver: str, dtype: type) -> None:
     @given(hull=st.sampled_from(HULLS), seed=st.integers(0, 99), limit=st.sampled_from(LIMITS))
     def agree(hull: str, seed: int, limit: int) -> None:
         problem = FAMILIES[hull](seed, dtype)
-        found = project_in_jit(*problem, max_iter=limit, solver=solver)
+        found = project_with_arguments(*problem, max_iter=limit, solver=solver)
         assert contradictions(problem, found, 1e-6) == {}
 
     with jax.enable_x64(dtype is np.float64):

@@ -43,7 +43,7 @@ PATHS = {
     # The data are taken in full, the bracket is rounded outwards to float32.
     "project of float64 with x64 off": Path(hullx.project, (1.0, 0.02), x64=False),
     "jit": Path(project_in_jit, (0.05, 0.05)),
-    "jit without a last resort": Path(partial(project_in_jit, solver=ActiveSet(last_resort=False)), (1.0, 1.0)),
+    "jit without a last resort": Path(jax.jit(partial(hullx.project, solver=ActiveSet(last_resort=False))), (1.0, 1.0)),
     "sweep": Path(partial(hullx.sweep, progress=False), (0.02, 0.005)),
     "sweep from disk": Path(from_disk, (0.02, 0.005)),
     "sweep over a mesh": Path(on_a_mesh, (0.02, 0.005)),
