@@ -229,4 +229,5 @@ def _contents(found: Projection) -> str:
 
 def _quantiles(values: np.ndarray) -> str:
     values = values.astype(np.float64)
-    return f"min {values.min():.4g}, median {np.median(values):.4g}, max {values.max():.4g}" if values.size else ""
+    with np.errstate(over="ignore"):  # the mean of the two in the middle
+        return f"min {values.min():.4g}, median {np.median(values):.4g}, max {values.max():.4g}" if values.size else ""

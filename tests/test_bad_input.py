@@ -146,6 +146,11 @@ def test_a_warm_start_of_other_queries_or_points_is_refused() -> None:
     mine = hullx.sweep(np.stack([QUERY] * 4), POINTS, progress=False)
     for queries, start, message in (
         (QUERY[None], mine, "warm_start: got 4 projections, .* expected one per query, 1"),
+        (
+            np.stack([QUERY] * 4),
+            mine._replace(support=mine.support[:, :0], weights=mine.weights[:, :0]),
+            r"warm_start: got 4 projections, supports of shape \(4, 0\)",
+        ),
         (np.stack([QUERY] * 4), mine._replace(support=mine.support + 3), "warm_start: got rows from 3 to 5 .* of the 3 points"),
         (np.stack([QUERY] * 4), mine._replace(weights=-mine.weights), "warm_start: .* weights of 0 or more"),
     ):
@@ -213,6 +218,17 @@ def test_one_bad_query_does_not_spoil_its_batch(bad: float, rng: np.random.Gener
         assert np.isnan(result.lower[4])
         np.testing.assert_allclose(result.distance[good], expected.distance[good], rtol=1e-6)
         np.testing.assert_array_equal(result.status[good], expected.status[good])
+
+
+@pytest.mark.parametrize("limit", [2**31, 2**40, 2**63, 2**100])
+def test_more_steps_than_a_counter_holds(limit: int) -> None:
+    for solve in (hullx.project, lambda *given, **settings: hullx.sweep(*given, progress=False, **settings)):
+        np.testing.assert_allclose(solve(QUERY[None], POINTS, max_iter=limit).distance, DISTANCE, rtol=1e-6)
+
+
+def test_no_query_at_all_with_a_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert hullx.sweep(np.zeros((0, 3), np.float32), POINTS, resume=tmp_path, progress=False).distance.shape == (0,)
 
 
 STRICT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import families
+import jax
 import numpy as np
 import pytest
 from jitted import project_in_jit
@@ -68,6 +69,52 @@ def test_project_answers_at_the_end_of_float32() -> None:
     result = hullx.project(np.array([[LARGEST, 0, 0], [0, 0, 0]], np.float32), points)
     assert result.status.tolist()[0] == Status.CONVERGED
     assert float(result.lower[0]) <= LARGEST - 2.0**123 <= float(result.distance[0])
+
+
+def test_a_point_beyond_float32_is_said_to_be() -> None:
+    """The distance is not: it was CONVERGED, from an infinite point."""
+    points = np.array([[1e39, 0, 0], [1e39, 1, 0], [1e39, 0, 1]])
+    with jax.enable_x64(False):
+        result = hullx.project(np.array([[1e39, 2.0, 2.0], [1e38, 0.0, 0.0]]), points)
+    assert result.status.tolist() == [Status.NONFINITE, Status.NONFINITE]
+    assert np.isnan(result.point).all()
+
+
+@pytest.mark.parametrize("unit", [1e-39, 1e-44])
+def test_distances_below_the_smallest_ordinary_number_are_not_proved_to_be_positive(unit: float) -> None:
+    """Compiled code takes subnormal numbers for 0, so `outside` contradicted `lower`."""
+    with jax.enable_x64(False):
+        result = hullx.project(np.array([[2 * unit, 2 * unit]]), unit * np.eye(3, 2, -1))
+    assert (np.asarray(result.lower) > 0).tolist() == result.outside.tolist() == [False]
+    assert 1.5 * unit * 2**0.5 <= np.asarray(result.distance)[0]
+    assert not result.decided.any()
+
+
+def test_a_tolerance_that_is_no_float32_is_kept() -> None:
+    """It was rounded up."""
+    rng = np.random.default_rng(0)
+    queries, points = (rng.normal(size=(count, 3)).astype(np.float32) for count in (256, 40))
+    atol = 2.0**-23 * (1 - 1e-8)
+    with jax.enable_x64(False):
+        found = jax.tree.map(np.asarray, hullx.project(2 * queries, points, rtol=0.0, atol=atol))
+    converged = found.status == Status.CONVERGED
+    assert converged.any()
+    assert (found.distance.astype(float) - found.lower.astype(float) <= atol)[converged].all()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("far", [1e37, 1e39, 1e100, 1e300])
+def test_excluded_rows_take_no_part_however_far_the_query(far: float, chunked: bool) -> None:
+    points = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.5], [0.0, -0.5], [0.1, 0.1]])
+    queries, left_out = far * np.array([[1, 1 / 3], [-1, 0.1], [0.2, 1]]), np.array([0, 1, 2])
+    found = hullx.sweep(queries, [points[:2], points[2:]] if chunked else points, exclude=left_out, progress=False)
+    assert found.status.tolist() == [Status.CONVERGED] * 3
+    assert not ((found.support == left_out[:, None]) & (found.weights > 0)).any()
+
+
+def test_a_summary_of_large_numbers() -> None:
+    queries = np.array([[1.5e308, 0], [1.6e308, 0]])
+    assert "max 1.6e+308" in hullx.sweep(queries, np.zeros((1, 2)), progress=False).summary()
 
 
 @pytest.mark.thorough

@@ -102,9 +102,10 @@ def concatenate(parts: list[Projection], places: Sequence[slice]) -> Projection:
 
 
 def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Number = 0.0) -> Projection:
-    """The result in a possibly narrower dtype; NONFINITE if the distance is not finite.
+    """The result in a possibly narrower dtype; NONFINITE if the distance or the point is not finite there.
 
-    Rounds the bracket outwards; queries that are not INSIDE are CONVERGED if it is then within tolerance, and only then.
+    Rounds the bracket outwards, to ordinary numbers, for compiled code takes subnormal ones for 0. Queries that are not INSIDE
+    are CONVERGED if it is then within tolerance, and only then.
 
     Args:
         result: NumPy or JAX arrays.
@@ -116,12 +117,17 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         True
     """
     xp: Any = result.distance.__array_namespace__()
+    tiny = np.finfo(dtype).tiny
     with np.errstate(over="ignore", invalid="ignore"):  # distances and tolerances may exceed the dtype's range
         distance, lower = result.distance.astype(dtype), result.lower.astype(dtype)
         distance = xp.where(distance < result.distance, xp.nextafter(distance, dtype.type(np.inf)), distance)
+        distance = xp.where((distance > 0) & (distance < tiny), tiny, distance)
         lower = xp.where(lower > result.lower, xp.nextafter(lower, dtype.type(0)), lower)
-        within = certificate.within(distance, lower, rtol, atol)
-    finite = (result.status != Status.NONFINITE) & xp.isfinite(distance)
+        lower = xp.where(lower < tiny, dtype.type(0), lower)
+        wide = np.float64 if xp is np else dtype  # a tolerance may be no number of the dtype
+        within = certificate.within(distance.astype(wide), lower.astype(wide), rtol, atol)
+        representable = xp.isfinite(distance) & xp.isfinite(result.point.astype(dtype)).all(-1)
+    finite = (result.status != Status.NONFINITE) & representable
     status = xp.where(result.status == Status.CONVERGED, Status.ROUNDING, result.status)
     status = xp.where(within & (status != Status.INSIDE), Status.CONVERGED, status)
     status = xp.where(finite, status, Status.NONFINITE).astype(xp.int32)

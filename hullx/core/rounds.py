@@ -33,6 +33,8 @@ from hullx.types import Array
 
 # Queries that are scored again in float32 at a time.
 FEW = 32
+# Queries are scored from at most this far away, in the frame's units.
+FARTHEST = 2.0**60
 # Fewer queries than these are scored faster without a rounded copy.
 FEWEST_ROUNDED = 8
 
@@ -95,8 +97,11 @@ class ToScore(NamedTuple):
 def nearest(source: PointSource, queries: Array, *, count: int, excluded: Array | None = None) -> Array:
     """Rows of the `count` points nearest to each query, up to rounding: (b, count)."""
     wide = jax.dtypes.canonicalize_dtype(np.float64)
-    with np.errstate(over="ignore"):  # the placed query may exceed float32's range
-        placed = source.frame.place(queries.astype(wide)).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        placed = source.frame.place(queries.astype(wide))
+        # Scores are to be finite, also of queries beyond float32's range. From so far away only the direction matters.
+        placed = placed / placed.__array_namespace__().maximum(abs(placed).max(1, keepdims=True) / FARTHEST, 1)
+        placed = placed.astype(np.float32)
     source = _fastest(source, placed)
     return source.best(placed, count, np.ones(len(placed), bool), nearest=True, excluded=excluded)[1]
 

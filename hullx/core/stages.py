@@ -206,6 +206,10 @@ def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
     return next(wider, now), next(better, now)
 
 
+# What a step counter holds.
+MOST_STEPS = 2**31 - 1
+
+
 def step_limit(most: Count) -> Count:
     """The default maximum of steps per query.
 

@@ -17,7 +17,7 @@ from hullx.core.hull import Hull
 from hullx.core.pool.solve import heaviest
 from hullx.core.results import pad_support, round_outwards
 from hullx.core.search import search
-from hullx.core.stages import Setup, Stage, largest_support, step_limit, traced_stages
+from hullx.core.stages import MOST_STEPS, Setup, Stage, largest_support, step_limit, traced_stages
 from hullx.core.state import Goal, final_status
 from hullx.errors import ArgumentError
 from hullx.jax_settings import eagerly, with_jax_defaults
@@ -137,7 +137,7 @@ def _solve(inputs: Given, setup: Setup, width: Tolerances, max_iter: int | None)
 
 def _limit(setup: Setup, max_iter: int | None, n: int, d: int) -> int:
     if max_iter is not None:
-        return max_iter
+        return min(max_iter, MOST_STEPS) if is_concrete(max_iter) else max_iter
     return step_limit(min(n, d + 1)) if setup.own is None else 2**30
 
 

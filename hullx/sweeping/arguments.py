@@ -70,7 +70,7 @@ def _check_start(start: Any, given: Input) -> None:
         raise ArgumentTypeError(f"warm_start: got {type(start).__name__}, expected a Projection: give what sweep returned")
     support, weights = np.asarray(start.support), np.asarray(start.weights)
     m = len(given.queries)
-    if support.ndim != 2 or weights.shape != support.shape or len(support) != m:
+    if support.ndim != 2 or weights.shape != support.shape or len(support) != m or (m and not support.size):
         raise ArgumentError(
             f"warm_start: got {len(support) if support.ndim else 1} projections, supports of shape {support.shape} and weights "
             f"of shape {weights.shape}, expected one per query, {m}: give a result for the same queries"

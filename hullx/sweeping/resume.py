@@ -45,7 +45,7 @@ def in_batches(
         StorageError: a batch cannot be written; earlier batches are kept.
     """
     mine = fingerprint(queries, points, warm_start, settings)
-    starts = range(0, len(queries), BATCH)
+    starts = range(0, max(len(queries), 1), BATCH)
 
     def proved() -> bool:
         return any(sealed.find(folder, _stem(start), mine)[0] for start in starts)

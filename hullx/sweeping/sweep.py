@@ -18,7 +18,7 @@ from hullx.core.queue import Start
 from hullx.core.sources.chunks import Chunks
 from hullx.core.sources.disk import DiskSource
 from hullx.core.sources.mesh import MeshSource
-from hullx.core.stages import Setup, largest_support, step_limit
+from hullx.core.stages import MOST_STEPS, Setup, largest_support, step_limit
 from hullx.core.state import Goal
 from hullx.jax_settings import eagerly, with_jax_defaults
 from hullx.projection.host_arguments import Input, host_input
@@ -103,7 +103,7 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
         problem = _problem(checked_input, mesh, several)
         n, d = checked_input.n, checked_input.dimension
         most = largest_support(n, d, Setup())
-        limit = step_limit(most) if max_iter is None else max_iter
+        limit = step_limit(most) if max_iter is None else min(max_iter, MOST_STEPS)
         goal = Goal(rtol, limit, most, float(atol) / float(problem.source.frame.scale))
         earlier = None if warm_start is None else _start(warm_start)
 
