@@ -35,6 +35,8 @@ TRACED_CAPACITY, WIDE_EXTRA = 128, 64
 SMALLEST_BATCH, TRACED_BATCH, LATER_BATCH = 8, 64, 16
 # Maximum bytes of a batch's scores.
 SCORE_BYTES = 2**27
+# The largest number that a counter of steps holds.
+MOST_STEPS = 2**31 - 1
 
 
 class Method(Enum):
@@ -204,10 +206,6 @@ def next_stages(stages: list[Stage], now: int) -> tuple[int, int]:
     wider = (i for i in later if stages[i].capacity > here.capacity)
     better = (i for i in later if stages[i].method != here.method and stages[i].capacity >= here.capacity)
     return next(wider, now), next(better, now)
-
-
-# What a step counter holds.
-MOST_STEPS = 2**31 - 1
 
 
 def step_limit(most: Count) -> Count:
