@@ -153,6 +153,7 @@ def test_a_warm_start_of_other_queries_or_points_is_refused() -> None:
         ),
         (np.stack([QUERY] * 4), mine._replace(support=mine.support + 3), "warm_start: got rows from 3 to 5 .* of the 3 points"),
         (np.stack([QUERY] * 4), mine._replace(weights=-mine.weights), "warm_start: .* weights of 0 or more"),
+        (np.stack([QUERY] * 4), mine._replace(support=0 * mine.support), "warm_start: got a support that names a row twice"),
     ):
         with pytest.raises(ValueError, match=message):
             hullx.sweep(queries, POINTS, warm_start=start, progress=False)

@@ -80,3 +80,8 @@ def _check_start(start: Any, given: Input) -> None:
             f"warm_start: got rows from {support.min()} to {support.max()} and weights from {np.nanmin(weights)} on, expected "
             f"rows of the {given.n} points and weights of 0 or more: give a result for the same points"
         )
+    named = np.sort(np.where(weights > 0, support, ~np.arange(support.shape[1])), axis=1)
+    if (np.diff(named, axis=1) == 0).any():
+        raise ArgumentError(
+            "warm_start: got a support that names a row twice, expected different rows: give what sweep returned"
+        )
