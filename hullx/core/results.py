@@ -126,8 +126,8 @@ def round_outwards(result: Projection, dtype: np.dtype, rtol: Number, atol: Numb
         lower = xp.where(lower < tiny, dtype.type(0), lower)
         wide = np.float64 if xp is np else dtype  # a tolerance may be no number of the dtype
         within = certificate.within(distance.astype(wide), lower.astype(wide), rtol, atol)
-        representable = xp.isfinite(distance) & xp.isfinite(result.point.astype(dtype)).all(-1)
-    finite = (result.status != Status.NONFINITE) & representable
+        overflows = xp.isinf(result.point.astype(dtype)).any(-1)
+    finite = (result.status != Status.NONFINITE) & xp.isfinite(distance) & ~overflows
     status = xp.where(result.status == Status.CONVERGED, Status.ROUNDING, result.status)
     status = xp.where(within & (status != Status.INSIDE), Status.CONVERGED, status)
     status = xp.where(finite, status, Status.NONFINITE).astype(xp.int32)
