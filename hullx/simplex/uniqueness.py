@@ -40,7 +40,7 @@ class Face(NamedTuple):
     """The points that may carry weight in a solution.
 
     - rows: of the points.
-    - offsets: x_j − p of these points, (k, d).
+    - offsets: x_j − p of these points, (k, d), in a unit of their own.
     """
 
     rows: Int[np.ndarray, "k"]
@@ -57,8 +57,11 @@ def optimal_face(
         weights: of the projection.
         upper, lower: its bracket.
     """
-    # Differences to the query have errors relative to themselves, wherever the origin is.
+    # Differences to the query have errors relative to themselves, wherever the origin is. In their own unit no square overflows
+    # or vanishes.
     apart = points - query
+    _, exponent = np.frexp(np.abs(apart).max(initial=0.0))
+    apart, upper, lower = np.ldexp(apart, -exponent), float(np.ldexp(upper, -exponent)), float(np.ldexp(lower, -exponent))
     used = np.flatnonzero(weights)
     residual = -(weights[used] @ apart[used])
     offsets = apart + residual

@@ -80,11 +80,11 @@ def test_no_right_hand_side() -> None:
     assert found.unique.shape == found.weight_range(1).low.shape == (0,)
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_unique_weights(offset: float) -> None:
-    """A vertex, an edge without further points, and the interior of a simplex."""
+@pytest.mark.parametrize(("offset", "unit"), [(0.0, 1.0), (1e6, 1.0), (0.0, 1e-200), (0.0, 1e200)])
+def test_unique_weights(offset: float, unit: float) -> None:
+    """A vertex, an edge without further points, and the interior of a simplex; also if squares overflow or vanish."""
     for b in ([2.0, 2.0], [2.0, 0.5], [-1.0, 3.0]):
-        found = hullx.simplex_lstsq(SQUARE + offset, np.array(b) + offset)
+        found = hullx.simplex_lstsq(unit * (SQUARE + offset), unit * (np.array(b) + offset))
         assert found.unique
         assert found.weights is not None
         for column in range(4):
