@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-import families
 import jax
 import numpy as np
 import pytest
 from fields import contradictions
-from hard_instances import DIMENSION, POINTS, QUERIES
-from jitted import project_with_arguments
+from hard_instances import POINTS, QUERIES
 from near_faces import Near
 
 import hullx
@@ -20,32 +17,26 @@ from hullx import Status
 ATOL = 0.125
 
 
-def beside_a_face(rng: np.random.Generator, count: int, rows: int, dimension: int) -> Near:
-    """Queries 2^-40 to 2 beside a face of a simplex of small and large numbers, whose distances are known."""
-    corners = np.concatenate([np.zeros((1, dimension)), 4 * np.eye(dimension)])
-    points = np.concatenate([corners, rng.uniform(0, 0.3, (rows - len(corners), dimension))])
-    queries = rng.uniform(0, 0.3, (count, dimension))
-    queries[:, 0] = -np.logspace(-40, 1, count, base=2)
-    return Near(queries, points)
-
-
 @pytest.fixture
 def problem(rng: np.random.Generator) -> Near:
-    return beside_a_face(rng, QUERIES, POINTS, DIMENSION)
+    """Queries 2^-40 to 2 beside a face of a simplex of small and large numbers, whose distances are known."""
+    points = np.concatenate([np.zeros((1, 12)), 4 * np.eye(12), rng.uniform(0, 0.3, (POINTS - 13, 12))])
+    queries = rng.uniform(0, 0.3, (QUERIES, 12))
+    queries[:, 0] = -np.logspace(-40, 1, QUERIES, base=2)
+    return Near(queries, points)
 
 
 PATHS = {
     "project": hullx.project,
-    "jit": partial(project_with_arguments, max_iter=1000),
+    "jit": jax.jit(hullx.project),
     "sweep": lambda *problem, **settings: hullx.sweep(*problem, progress=False, **settings),
 }
 
 
 @pytest.mark.parametrize("path", ["project", "sweep", pytest.param("jit", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_query_is_decided_within_the_width(rng: np.random.Generator, path: str, dtype: type) -> None:
-    shape = (families.QUERIES, families.POINTS, families.SMALL) if path == "jit" else (QUERIES, POINTS, DIMENSION)
-    problem = Near(*(part.astype(dtype) for part in beside_a_face(rng, *shape)))
+def test_every_query_is_decided_within_the_width(problem: Near, path: str, dtype: type) -> None:
+    problem = Near(*(part.astype(dtype) for part in problem))
     exact = -problem.queries[:, 0].astype(float)
     with jax.enable_x64(dtype is np.float64):
         found = jax.tree.map(np.asarray, PATHS[path](*problem, rtol=0.0, atol=ATOL))
@@ -69,7 +60,7 @@ def test_a_wide_bracket_takes_fewer_steps(problem: Near) -> None:
 @pytest.mark.parametrize("x64", [False, True])
 def test_a_limit_never_replaces_a_result_within_the_width(rng: np.random.Generator, x64: bool) -> None:
     """Although rounding outwards to float32 needs a narrower bracket in float64."""
-    queries, points = (rng.normal(size=(count, DIMENSION)).astype(np.float32) for count in (QUERIES, POINTS))
+    queries, points = (rng.normal(size=(count, 12)).astype(np.float32) for count in (QUERIES, POINTS))
     with jax.enable_x64(x64):
         for limit in (1, 2):
             wide = hullx.project(2 * queries, points, rtol=0.0, max_iter=limit)

@@ -12,7 +12,6 @@ from families import EDGE, FAMILIES, POINTS, SMALL
 from fields import contradictions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jitted import project_with_arguments
 
 import hullx
 from hullx import Status
@@ -61,11 +60,15 @@ def test_fields_agree(path: str, dtype: type, hull: str, seed: int, width: tuple
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_fields_agree_under_jit(solver: str, dtype: type) -> None:
+    @jax.jit
+    def project(queries, points, max_iter):
+        return hullx.project(queries, points, solver=solver, max_iter=max_iter)
+
     @drawn
     @given(hull=st.sampled_from(HULLS), seed=st.integers(0, 99), limit=st.sampled_from(LIMITS))
     def agree(hull: str, seed: int, limit: int) -> None:
         problem = FAMILIES[hull](seed, dtype)
-        found = project_with_arguments(*problem, max_iter=limit, solver=solver)
+        found = jax.tree.map(np.asarray, project(*problem, limit))
         assert contradictions(problem, found, 1e-6) == {}
 
     with jax.enable_x64(dtype is np.float64):
