@@ -70,15 +70,16 @@ def _compiled(request: pytest.FixtureRequest) -> Iterator[None]:
     """Files marked `unoptimised` compile in a quarter of the time, and hand nothing on to others.
 
     Smoke presets run long enough to be worth the first level of optimisations: runs that include a file's smoke presets compile
-    the whole file so.
+    the whole file so, unless the marker has a level.
     """
-    if request.node.get_closest_marker("unoptimised") is None:
+    mark = request.node.get_closest_marker("unoptimised")
+    if mark is None:
         yield
     else:
         jax.clear_caches()
         with pytest.MonkeyPatch.context() as patch:
             mine = (item for item in request.session.items if item.path == request.path)
-            level = int(any(item.get_closest_marker("experiment") for item in mine))
+            level = mark.kwargs.get("level", int(any(item.get_closest_marker("experiment") for item in mine)))
             patch.setattr(compiler, "get_compile_options", partial(_unoptimised, level=level))
             yield
         jax.clear_caches()

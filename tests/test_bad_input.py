@@ -16,6 +16,7 @@ import hullx
 from hullx import HullxError, Status
 from hullx.solvers import ActiveSet, FrankWolfe, ProjectedGradient, Sketching
 
+pytestmark = pytest.mark.unoptimised
 QUERY, POINTS = np.zeros(3, np.float32), np.eye(3, dtype=np.float32)
 DISTANCE = 3**-0.5
 

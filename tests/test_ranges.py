@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from jitted import project_in_jit
+from oracles import nnls_distance
 
 import hullx
 from hullx import Status
@@ -127,3 +128,20 @@ def test_underflow_under_jit_widens_the_bracket() -> None:
         exact = np.linalg.norm(query.astype(np.float64) - 1e-40 / 3) if query.any() else truth
         assert ((result.lower <= exact) & (exact <= result.distance)).all()
         assert np.isin(result.status, (Status.ROUNDING, Status.INSIDE)).all()
+
+
+@pytest.mark.thorough
+def test_a_hull_placed_in_float32_pays_for_its_underflow(rng: np.random.Generator) -> None:
+    """float32's subnormal numbers were taken for 0 when the hull was placed, also where queries are float64."""
+    tiny = float(np.finfo(np.float32).tiny)
+    half = np.concatenate([np.full((200, 9), 0.0), np.diag(rng.uniform(1.02, 1.2, 9) * tiny)])
+    points = np.concatenate([half, -half, 0.96 * tiny * np.ones((1, 9)), -0.96 * tiny * np.ones((1, 9))])
+    points[:, 0] += 2.0**-102
+    points, query = points.astype(np.float32), 3 * tiny * np.ones(9)
+    with jax.enable_x64(True):
+        scaled, far = points.astype(np.float64) * 2.0**120, query * 2.0**120
+        truth = nnls_distance(far, scaled)[0] * 2.0**-120
+        hull = hullx.prepare(points)
+        for found in (hullx.project(query, hull), jax.jit(hullx.project)(query, hull), hullx.project(query, hull, max_iter=1)):
+            assert found.lower <= truth * (1 + 1e-9)
+            assert truth <= found.distance * (1 + 1e-9)

@@ -18,7 +18,7 @@ from experiments import bench_attacks, bench_derivatives, bench_disk, bench_solv
 from experiments.shared import baselines
 from hullx import runs
 
-pytestmark = pytest.mark.unoptimised
+pytestmark = pytest.mark.unoptimised(level=0)  # nearly all compilation
 
 RTOL = 1e-6
 

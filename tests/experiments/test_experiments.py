@@ -15,6 +15,8 @@ from experiments import pixel_hull
 from hullx import runs
 from hullx.data import load
 
+pytestmark = pytest.mark.unoptimised
+
 
 def start(experiment: str, *arguments: object) -> Done:
     """An experiment's command."""

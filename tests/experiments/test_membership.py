@@ -17,6 +17,8 @@ from hullx import runs
 from hullx.errors import ArgumentError
 from hullx.runs import tables
 
+pytestmark = pytest.mark.unoptimised
+
 RTOL = 1e-6
 
 

@@ -10,6 +10,8 @@ from hullx.errors import ArgumentError
 from hullx.models import MLP
 from hullx.probes import agreement, logits, pairwise, with_majority, with_others
 
+pytestmark = pytest.mark.unoptimised
+
 
 def test_pairs_and_majority() -> None:
     labels = np.array([[0, 1, 2], [0, 2, 2], [0, 1, 2], [0, 0, 1]])

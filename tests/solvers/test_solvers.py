@@ -16,6 +16,7 @@ from hullx import Status
 from hullx.solvers import BY_NAME, ActiveSet, FrankWolfe, Sketching, projected_gradient
 from hullx.solvers.sketching import cauchy_point
 
+pytestmark = pytest.mark.unoptimised
 x64 = pytest.mark.usefixtures("x64")
 RTOL = 1e-6
 

@@ -8,15 +8,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from families import EDGE, FAMILIES
-from judge import Verdict, judged
-from near_faces import Near
 
 import hullx
 from hullx import Projection
 from hullx.core import coarse_start, driver
 from hullx.core.stages import Method, Stage, host_stages
 from hullx.errors import ArgumentError, ArgumentTypeError, ResumeError
+
+pytestmark = pytest.mark.unoptimised
 
 
 def check(found: Projection, queries: np.ndarray, points: np.ndarray, exclude: np.ndarray) -> None:
@@ -159,36 +158,3 @@ def test_the_only_point_cannot_be_excluded() -> None:
 def test_a_mesh_is_refused() -> None:
     with pytest.raises(ArgumentError, match="exclude: got rows and a mesh"):
         hullx.sweep(np.eye(2), np.eye(2), exclude=np.zeros(2, int), mesh=jax.make_mesh((1,), ("queries",)), progress=False)
-
-
-def excluded_brackets(families: list[str], seeds: range, dtype: type, *, disk: bool) -> Verdict:
-    """The verdict of rational arithmetic on hulls without the row that weighs most for the first query."""
-    found = Verdict()
-    for family in families:
-        for seed in seeds:
-            queries, points = FAMILIES[family](seed, dtype)
-            row = int(hullx.sweep(queries[:1], points, progress=False).support[0, 0])
-            source = [points[:7], points[7:]] if disk else points
-            answer = hullx.sweep(queries, source, exclude=np.full(len(queries), row), progress=False)
-            assert not ((answer.support == row) & (answer.weights > 0)).any()
-            renumbered = answer._replace(support=answer.support - (answer.support > row))
-            found = found.plus(judged(Near(queries, np.delete(points, row, 0)), renumbered))
-    return found
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_brackets_hold_in_rational_arithmetic(dtype: type) -> None:
-    found = excluded_brackets(["mixed columns, d = 3", "near-duplicates, d = 3"], range(2), dtype, disk=False)
-    assert found.queries > 0
-    assert (found.above, found.below, found.loose) == (0, 0, 0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("disk", [False, True])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_brackets_of_every_family_hold(dtype: type, disk: bool) -> None:
-    found = excluded_brackets([family for family in FAMILIES if family != EDGE], range(3), dtype, disk=disk)
-    print(f"\n{found}")
-    assert found.queries > 3000
-    assert (found.above, found.below, found.loose) == (0, 0, 0)

@@ -19,6 +19,8 @@ from hullx.core.results import empty
 from hullx.runs import sealed
 from hullx.sweeping import resume
 
+pytestmark = pytest.mark.unoptimised
+
 
 @pytest.fixture(scope="module")
 def whole(digits) -> hullx.Projection:
