@@ -4,8 +4,8 @@ The value and each derivative take turns, so a drifting machine speed does not b
 the ratios of neighbouring calls: 11 pairs, or as many as fit into two seconds. Expected on every problem: value and gradient
 of the distance cost at most 1.2 × the value, a Jacobian-vector product of the point at most 1.5 × the point.
 
-    python -m experiments.bench_derivatives             digits, a minute
-    python -m experiments.bench_derivatives cpu         and MNIST at two sizes, in both precisions, 12 minutes
+    python -m experiments.bench_derivatives             one derivative on digits, seconds
+    python -m experiments.bench_derivatives cpu         all, and MNIST at two sizes, in both precisions, 12 minutes
 """
 
 from __future__ import annotations
@@ -25,34 +25,6 @@ from hullx import runs
 from hullx.data import Sample
 from hullx.runs import plotting
 from hullx.runs.progress import progress
-
-
-@dataclass(frozen=True)
-class Config(runs.Config):
-    """Settings of the benchmark.
-
-    Attributes:
-        data: data sets with numbers of points and queries, such as digits:1437:64.
-        dtypes: dtypes of the data and of all arithmetic.
-        repeats: least number of pairs of calls; fast calls go on for `SECONDS`.
-    """
-
-    data: tuple[Sample, ...] = (Sample("digits:1437:16"),)
-    dtypes: tuple[str, ...] = ("float32",)
-    repeats: int = 11
-
-
-# Fast calls vary most, so they are repeated for this long, at most `MOST` times.
-SECONDS, MOST = 2, 201
-
-
-PRESETS = {
-    "smoke": Config(),
-    "cpu": Config(
-        data=tuple(map(Sample, ("digits:1437:1", "digits:1437:64", "mnist:5000:64", "mnist:60000:1", "mnist:60000:16"))),
-        dtypes=("float32", "float64"),
-    ),
-}
 
 
 def total(queries: jax.Array, points: jax.Array) -> jax.Array:
@@ -84,23 +56,55 @@ MEASURED: dict[str, tuple[Callable, Callable, float]] = {
 }
 
 
+@dataclass(frozen=True)
+class Config(runs.Config):
+    """Settings of the benchmark.
+
+    Attributes:
+        data: data sets with numbers of points and queries, such as digits:1437:64.
+        derivatives: names of those to measure.
+        dtypes: dtypes of the data and of all arithmetic.
+        repeats: least number of pairs of calls; fast calls go on for `SECONDS`.
+    """
+
+    data: tuple[Sample, ...] = (Sample("digits:1437:16"),)
+    derivatives: tuple[str, ...] = tuple(MEASURED)
+    dtypes: tuple[str, ...] = ("float32",)
+    repeats: int = 11
+
+
+# Fast calls vary most, so they are repeated for this long, at most `MOST` times.
+SECONDS, MOST = 2, 201
+
+
+PRESETS = {
+    "smoke": Config(derivatives=("∂distance/∂(q, X)",)),
+    "cpu": Config(
+        data=tuple(map(Sample, ("digits:1437:1", "digits:1437:64", "mnist:5000:64", "mnist:60000:1", "mnist:60000:16"))),
+        dtypes=("float32", "float64"),
+    ),
+}
+
+
 def measure(config: Config, run: runs.Run[Config]) -> None:
     """Time each problem in each precision."""
+    runs.known("--derivatives", config.derivatives, MEASURED)
     runs.known("--dtypes", config.dtypes, ("float32", "float64"))
     cells = [(sample, dtype) for dtype in config.dtypes for sample in config.data]
-    with progress("problems", len(cells) * len(MEASURED), "derivatives") as report:
+    with progress("problems", len(cells) * len(config.derivatives), "derivatives") as report:
         for done, (sample, dtype) in enumerate(cells):
             data = sample.load(seed=config.seed, data_dir=config.data_dir)
             record = partial(run.record, data=data.title, group=dtype, statistic="median")
             with jax.enable_x64(dtype == "float64"):
                 queries, points = (jnp.asarray(split.rows.astype(dtype)) for split in (data.test, data.train))
-                for i, (derivative, (ours, value, _)) in enumerate(MEASURED.items()):
+                for i, derivative in enumerate(config.derivatives):
+                    ours, value, _ = MEASURED[derivative]
                     name = f"{sample} {dtype} {i}"
                     seconds, ratios = run.cached(name, compare, ours, value, config.repeats, queries, points)
                     if i == 0:
                         record("milliseconds for the value", 1000 * seconds)
                     record(derivative, ratios)
-                    report(done * len(MEASURED) + i + 1)
+                    report(done * len(config.derivatives) + i + 1)
             # Each program takes memory maps, and a process has 65,530.
             jax.clear_caches()
 
@@ -125,8 +129,8 @@ def compare(
 
 def claims(results: runs.Results) -> Iterator[runs.Claim]:
     """The largest median of each derivative against its limit."""
-    for derivative, (_, _, limit) in MEASURED.items():
-        rows = results.select(quantity=derivative)
+    for derivative in results.config["derivatives"]:
+        rows, limit = results.select(quantity=derivative), MEASURED[derivative][2]
         worst = max(rows, key=lambda row: row.value)
         verdict = runs.both(*(runs.below(row.estimate, limit) for row in rows))
         expected, note = f"at most {limit} × the value", f"highest: {worst.data}, {worst.group}"
@@ -137,13 +141,14 @@ def figures(results: runs.Results) -> plotting.Figures:
     """The ratios with their intervals."""
     cells = list(dict.fromkeys((row.data, row.group) for row in results.rows))
     title = "Cost of derivatives ÷ cost of the value: medians of pairs of calls, 95% intervals; dotted: limit"
-    drawn, axes = plotting.figure(1, len(MEASURED), size=(11, 1.6 + 0.3 * len(cells)), title=title)
-    for place, (derivative, (_, _, limit)) in zip(axes[0], MEASURED.items(), strict=True):
+    measured = results.config["derivatives"]
+    drawn, axes = plotting.figure(1, len(measured), size=(11, 1.6 + 0.3 * len(cells)), title=title)
+    for place, derivative in zip(axes[0], measured, strict=True):
         for i, (data, group) in enumerate(cells):
             ratio = results.estimate(derivative, data=data, group=group)
             place.plot([ratio.low, ratio.high], [i, i], color=plotting.COLOURS[0])
             place.plot(ratio.value, i, color=plotting.COLOURS[0], marker="o", markersize=4)
-        place.axvline(limit, color=plotting.COLOURS[1], linestyle=":")
+        place.axvline(MEASURED[derivative][2], color=plotting.COLOURS[1], linestyle=":")
         place.set(title=derivative, xlabel="× the value", yticks=range(len(cells)), ylim=(len(cells) - 0.5, -0.5))
         place.set_yticklabels([f"{data}, {group}" for data, group in cells] if place is axes[0, 0] else [])
     yield "ratios", drawn
