@@ -5,7 +5,7 @@ the ratios of neighbouring calls: 11 pairs, or as many as fit into two seconds. 
 of the distance cost at most 1.2 × the value, a Jacobian-vector product of the point at most 1.5 × the point.
 
     python -m experiments.bench_derivatives             one derivative on digits, seconds
-    python -m experiments.bench_derivatives cpu         all, and MNIST at two sizes, in both precisions, 12 minutes
+    python -m experiments.bench_derivatives cpu         all, and MNIST at two sizes, in both precisions, 8 to 18 minutes
 """
 
 from __future__ import annotations
