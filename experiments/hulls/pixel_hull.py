@@ -4,7 +4,7 @@ Claim (R. Yousefzadeh, arXiv 2101.09849 and 2203.10366): all test images are out
 Every distance here has a certified bracket: a separating hyperplane proves "outside".
 
     python -m experiments.pixel_hull                        digits, seconds, no download
-    python -m experiments.pixel_hull cpu                    MNIST, 60,000 × 2,000, minutes
+    python -m experiments.pixel_hull cpu                    MNIST, 60,000 × 2,000, and CIFAR-10, 50,000 × 500, minutes
     python -m experiments.pixel_hull paper                  MNIST and CIFAR-10 in full, 13 minutes on 2 CPU cores
     python -m experiments.pixel_hull paper --data svhn_cropped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -74,14 +75,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         said = report(
             f"{names[0]} and the hull of {len(train):,} × {len(pair.columns):,} {names[1]}{units}", pair, train, found
         )
-        print(text(said))
         if given.out:
             atomic.write(given.out, table(pair, found))
         if given.html:
             atomic.write(given.html, page(said).encode())
+        _print(text(said))
     except HullxError as error:
         stop(str(error))
     except KeyboardInterrupt:
         again = f": the same command resumes from {given.resume}" if given.resume else ""
         print(f"interrupted{again}", file=sys.stderr)
         sys.exit(130)
+
+
+def _print(lines: str) -> None:
+    """Print to a reader that may stop early, such as `head`."""
+    try:
+        print(lines, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails when it ends

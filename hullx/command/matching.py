@@ -16,13 +16,14 @@ class Pair(NamedTuple):
 
     - train, test: (n, d) and (m, d), finite.
     - columns: their names.
-    - test_rows: the row number of each test row in its file.
+    - train_rows, test_rows: the row number of each row in its file.
     - notes: sentences on what was left out.
     """
 
     train: np.ndarray
     test: np.ndarray
     columns: list[str]
+    train_rows: np.ndarray
     test_rows: np.ndarray
     notes: list[str]
 
@@ -55,6 +56,8 @@ def matched(train: Table, test: Table, *, drop_missing: bool) -> Pair:
             "others with --drop"
         )
     columns = train.columns if train.named else test.columns
+    if train.named and "" in columns:
+        notes.append(f"{train.name}: a column has no name, such as an index that pandas writes: leave it out with --drop ''")
     kept_train = _finite(train.name, train.rows, columns, drop_missing, notes)
     kept_test = _finite(test.name, rows, columns, drop_missing, notes)
     points = train.rows if kept_train.all() else train.rows[kept_train]
@@ -62,7 +65,8 @@ def matched(train: Table, test: Table, *, drop_missing: bool) -> Pair:
     constant = [columns[k] for k in np.flatnonzero(low == high)]
     if constant:
         notes.append(f"{train.name}: constant columns, where any other value is outside: {_some(constant)}")
-    return Pair(points, np.ascontiguousarray(rows[kept_test]), columns, np.flatnonzero(kept_test), notes)
+    numbers = np.flatnonzero(kept_train), np.flatnonzero(kept_test)
+    return Pair(points, np.ascontiguousarray(rows[kept_test]), columns, *numbers, notes)
 
 
 def _finite(name: str, rows: np.ndarray, columns: list[str], drop: bool, notes: list[str]) -> np.ndarray:

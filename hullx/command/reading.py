@@ -100,12 +100,12 @@ def _npz(file: Path, key: str) -> np.ndarray:
 
 
 def _csv(file: Path, drop: Sequence[str]) -> Table:
-    """The first line is a header if any of its cells is no number."""
+    """The first line is a header if any of its cells is neither a number nor missing."""
     with file.open(newline="", encoding="utf-8-sig") as lines:
         cells = [row for row in csv.reader(lines) if row]
     if not cells:
         raise DataError(f"{file.name}: the file is empty")
-    named = not all(_is_number(cell) for cell in cells[0])
+    named = not all(_is_number(cell) or cell.strip().lower() in MISSING for cell in cells[0])
     columns = [cell.strip() for cell in cells[0]] if named else [str(i) for i in range(len(cells[0]))]
     cells = cells[1:] if named else cells
     for i, row in enumerate(cells):

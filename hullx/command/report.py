@@ -110,7 +110,7 @@ def table(pair: Pair, found: Projection) -> bytes:
             "distance": found.distance,
             "lower": found.lower,
             "status": [Status(int(each)).name for each in found.status],
-            "heaviest_train_row": found.support[:, 0],
+            "heaviest_train_row": pair.train_rows[found.support[:, 0]],
             "weight": found.weights[:, 0],
             "first_feature": np.where(outside, np.array(pair.columns)[first], ""),
             "share": np.where(outside, shares[np.arange(len(first)), first], np.nan),

@@ -84,7 +84,7 @@ def solve(
         left_out = None if excluded is None else excluded[part]
         return _solve_part(queries[part], problem, goal, start and start.part(part), tally, one_program, left_out)
 
-    found = run_in_threads(run, m, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
+    found = run_in_threads(run, max(min(source.threads, m // SMALLEST_BATCH), 1), tally)
     point, direction = (np.ascontiguousarray(field[:, :d]) for field in (found.point, found.direction))
     return found._replace(point=point, direction=direction)
 

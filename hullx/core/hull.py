@@ -97,8 +97,9 @@ def hull_of(points: Float[Array, "p d"], n: Int[Array, ""] | int, *, rows: int) 
     scale = power_of_two(jnp.maximum(points.max(0) - centre, centre - points.min(0)).max())
     placed = ((points - centre) / scale).astype(jnp.float32)
     placed = jnp.pad(placed, ((0, rows - len(points)), (0, 0)))
-    # Padding rows are the centre, which never scores above all points, so they cannot displace the worst violator. They may be
-    # nearer than all points, so their half squares are infinite. The barrier prevents placing the points again for each use.
+    # Padding rows are the centre, which scores above all points by rounding at most, beside a flat hull; stages with more
+    # precision leave them out. They may be nearer than all points, so their half squares are infinite. The barrier prevents
+    # placing the points again for each use.
     real = jnp.arange(rows) < n
     placed = lax.optimization_barrier(jnp.where(real[:, None], placed, 0))
     squares = half_squares(placed)

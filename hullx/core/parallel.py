@@ -14,7 +14,7 @@ from hullx.runs.progress import Tally
 from hullx.types import Projection
 
 
-def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, threads: int, tally: Tally) -> Projection:
+def run_in_threads(run: Callable[[slice, Tally], Projection], threads: int, tally: Tally) -> Projection:
     """Run equal parts in threads; keep the queries' order.
 
     The parts are interleaved, so that slow queries are spread evenly.
@@ -22,7 +22,6 @@ def run_in_threads(run: Callable[[slice, Tally], Projection], count: int, thread
 
     Args:
         run: projects the queries of a slice, and calls its tally with the numbers of finished and of certified queries.
-        count: number of queries.
         threads: 1 or more.
         tally: called with the sums over all parts, by one thread at a time.
     """

@@ -179,6 +179,11 @@ def without(scores: Float[Array, "b n"], excluded: Int[Array, "b"] | None, n: In
     return jnp.where((rows == excluded[:, None]) | (rows >= n), -jnp.inf, scores)
 
 
+def none_excluded(queries: Float[Array, "b d"]) -> Int[Array, "b"]:
+    """`excluded` of `without` for queries of which none has an excluded row: only padding has no scores then."""
+    return jnp.full(len(queries), -1, jnp.int32)
+
+
 def replace_excluded(rows: Int[Array, "b c"], excluded: Int[Array, "b"] | None) -> Int[Array, "b c"]:
     """The candidates with each query's excluded row replaced by its best candidate, which is never excluded."""
     if excluded is None:

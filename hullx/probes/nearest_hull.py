@@ -44,6 +44,7 @@ def nearest_hull(found: Sequence[hullx.Projection]) -> NearestHull:
     if not found:
         raise ArgumentError("found: got no results, expected one or more: project the queries onto each hull")
     distance, lower = (np.stack([getattr(each, part) for each in found]) for part in ("distance", "lower"))
-    which = distance.argmin(0)
+    within = np.stack([each.inside for each in found])
+    which = np.where(within, 0, distance).argmin(0)
     others = np.where(np.arange(len(found))[:, None] == which, np.inf, lower)
     return NearestHull(which, others.min(0) > distance.min(0))

@@ -181,7 +181,7 @@ def of_folder(folder: Path) -> Experiment[Any]:
 
 @contextmanager
 def _ending(folder: Path, discard: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """On failure, report partial results and the command that resumes."""
+    """On failure, one line for an error of hullx, else where partial results are and the command that resumes."""
     where = f"partial results are in {folder}\nresume with: python -m hullx.runs resume {folder}"
     try:
         yield

@@ -24,8 +24,8 @@ class ActiveSet:
         capacity: maximum support size. None means min(n, d + 1), which always suffices. An undecided query that needs more
             ends with Status.CAPACITY and a valid bracket.
         last_resort: whether a program under jit has a last stage in extended precision, for queries within rounding error of
-            the hull and for mixed units. Compilation takes some seconds longer. None enables it if min(n, d + 1) is at most
-            128. Outside jit it is always available.
+            the hull and for mixed units. Compilation takes some seconds longer. None enables it if min(n, d + 1), or the
+            capacity, is at most 128. Outside jit it is always available.
 
     Raises:
         ArgumentTypeError, ArgumentError: capacity is not an integer ≥ 1, or last_resort is not True, False or None.

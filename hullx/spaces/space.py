@@ -78,24 +78,24 @@ def rows(
     """
     parts = _parts(images)
     count, place, found, path = sum(map(len, parts)), 0, None, None
-    for vectors in batches(space, images, batch=batch, mesh=mesh):
-        if found is None:
-            shape = count, vectors.shape[1]
-            if out is None:
-                found = aligned(shape) if vectors.dtype == np.float32 else np.empty(shape, vectors.dtype)
-            else:
-                path = Path(f"{out}{UNFINISHED}")
-                found = _begun(path, shape, vectors.dtype)
-        found[place : place + len(vectors)] = vectors
-        place += len(vectors)
-    assert found is not None  # there is an image
-    if out is None or path is None:
-        return found
     try:
-        found.flush()  # pyright: ignore[reportAttributeAccessIssue]
-        os.replace(path, out)
-    except OSError as error:
-        raise unwritten(Path(out), error) from error
+        for vectors in batches(space, images, batch=batch, mesh=mesh):
+            if found is None:
+                shape = count, vectors.shape[1]
+                if out is None:
+                    found = aligned(shape) if vectors.dtype == np.float32 else np.empty(shape, vectors.dtype)
+                else:
+                    path = Path(f"{out}{UNFINISHED}")
+                    found = _begun(path, shape, vectors.dtype)
+            found[place : place + len(vectors)] = vectors
+            place += len(vectors)
+        assert found is not None  # there is an image
+        if out is None or path is None:
+            return found
+        _finish(found, path, Path(out))
+    finally:
+        if path is not None:
+            path.unlink(missing_ok=True)
     return np.load(out, mmap_mode="r")
 
 
@@ -113,7 +113,8 @@ def batches(
             chunk = np.ascontiguousarray(part[start : start + size])
             with jax.enable_x64(chunk.dtype == np.float64):
                 given = fill(chunk, size) if len(part) > size or sharding is not None else chunk
-                yield np.asarray(_apply(space, given if sharding is None else jax.device_put(given, sharding)))[: len(chunk)]
+                found = np.asarray(_apply(space, given if sharding is None else jax.device_put(given, sharding)))[: len(chunk)]
+            yield found  # the caller's code runs with its own x64 setting
 
 
 @jax.jit
@@ -138,6 +139,14 @@ def _spread(mesh: Mesh) -> NamedSharding:
     if DATA not in mesh.axis_names:
         raise ArgumentError(f"mesh: got axes {mesh.axis_names}, expected one named {DATA!r}: make it with jax.make_mesh")
     return NamedSharding(Mesh(mesh.devices, mesh.axis_names), PartitionSpec(DATA))  # with automatic axes
+
+
+def _finish(found: np.ndarray, path: Path, out: Path) -> None:
+    try:
+        found.flush()  # pyright: ignore[reportAttributeAccessIssue]
+        os.replace(path, out)
+    except OSError as error:
+        raise unwritten(out, error) from error
 
 
 def _begun(path: Path, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:

@@ -54,8 +54,9 @@ def sweep(  # noqa: PLR0913  a row to exclude belongs to each query, not to the 
     differentiable, with threads, a coarse start, progress and resume folders.
     Memory: the result, two copies of the points (three if they are not C-contiguous and aligned to 64 bytes; those from
     `hullx.data.load` are) and on some processors half a copy more (`hullx.prepare`), and on a CPU about 0.5 GB for compiled
-    programs and scores. Of points on disk only chunks of 0.25 GB are in memory and, in 384 dimensions or more, at most 1.2 GB
-    for the coarse start. An accelerator holds states and pools, about 1 GB (CIFAR-10).
+    programs and scores on two cores, with up to 0.13 GB more for each further one. Of points on disk only chunks of 0.25 GB are
+    in memory and, in 384 dimensions or more, at most 1.2 GB for the coarse start. An accelerator holds states and pools, about
+    1 GB (CIFAR-10).
 
     Args:
         queries: (m, d), of any type that `project` accepts; a query with NaN or infinity gets Status.NONFINITE and NaN.

@@ -125,6 +125,41 @@ def test_missing_values_and_constant_columns(folder: Path) -> None:
     assert list(pd.read_csv("rows.csv")["row"]) == [0]
 
 
+def test_training_rows_keep_their_numbers_where_rows_are_left_out(folder: Path) -> None:
+    Path("train.csv").write_text("a,b\n,1\n0,0\n0,1\nNA,2\n1,0\n")
+    Path("test.csv").write_text("a,b\n5,0\n")
+    assert started(main, "train.csv", "test.csv", "--drop-missing", "--out", "rows.csv").status == 0
+    assert list(pd.read_csv("rows.csv")["heaviest_train_row"]) == [4]
+
+
+def test_a_first_line_with_a_missing_value_is_no_header(folder: Path) -> None:
+    Path("train.csv").write_text("0,0\n1,NA\n0,1\n1,0\n")
+    Path("test.csv").write_text("NA,1\n0.2,0.2\n")
+    done = started(main, "train.csv", "test.csv", "--drop-missing", "--out", "rows.csv")
+    assert "inside               1 of 1 rows" in done.out
+    assert list(pd.read_csv("rows.csv")["row"]) == [1]
+
+
+def test_an_index_among_the_columns_is_noted(folder: Path) -> None:
+    TRAIN.to_csv("train.csv")
+    TEST.to_csv("test.csv")
+    assert "train.csv: a column has no name" in " ".join(started(main, "train.csv", "test.csv").out.split())
+    assert "has no name" not in started(main, "train.csv", "test.csv", "--drop", "").out
+
+
+def test_a_reader_that_stops_early(folder: Path) -> None:
+    write(TRAIN, "train.csv")
+    write(TEST, "test.csv")
+    script = "from hullx.command.main import main; main(['train.csv', 'test.csv', '--out', 'rows.csv'])"
+    command = [sys.executable, "-W", "error", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        _, errors = running.communicate()
+    assert (running.returncode, "Traceback" in errors) == (0, False), errors
+    assert Path("rows.csv").exists()
+
+
 def test_missing_values_of_parquet(folder: Path) -> None:
     write(TRAIN, "train.parquet")
     write(TEST.astype({"age": "Float64"}).assign(age=pd.array([2, None, 1], "Int64")), "test.parquet")

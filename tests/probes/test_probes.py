@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+import hullx
 from hullx.errors import ArgumentError
 from hullx.models import MLP
-from hullx.probes import agreement, logits, pairwise, with_majority, with_others
+from hullx.probes import agreement, logits, nearest_hull, pairwise, with_majority, with_others
 
 pytestmark = pytest.mark.unoptimised
 
@@ -22,6 +23,15 @@ def test_pairs_and_majority() -> None:
 def test_each_member_with_the_others() -> None:
     labels = np.array([[0, 1, 2, 2], [0, 2, 2, 1], [1, 1, 2, 2]])
     np.testing.assert_allclose(with_others(labels), [(2 + 3) / 8, (2 + 1) / 8, (3 + 1) / 8])
+
+
+def test_the_first_of_several_hulls_with_the_query_inside() -> None:
+    points, queries = np.random.default_rng(0).normal(size=(40, 3)), np.zeros((20, 3))
+    queries[:, 0] = np.linspace(-0.2, 0.2, 20)
+    found = [hullx.sweep(queries, points[order], progress=False) for order in (np.arange(40), np.arange(40)[::-1])]
+    assert all(each.inside.all() for each in found)
+    assert nearest_hull(found).which.tolist() == nearest_hull(found[::-1]).which.tolist() == [0] * 20
+    assert not nearest_hull(found).proved.any()
 
 
 def test_members_that_guess_agree_by_chance(rng: np.random.Generator) -> None:

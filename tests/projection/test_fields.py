@@ -12,6 +12,8 @@ from families import EDGE, FAMILIES, POINTS, SMALL
 from fields import contradictions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from jitted import project_in_jit
+from judge import judged
 
 import hullx
 from hullx import Status
@@ -73,6 +75,16 @@ def test_fields_agree_under_jit(solver: str, dtype: type) -> None:
 
     with jax.enable_x64(dtype is np.float64):
         agree()
+
+
+@pytest.mark.thorough
+def test_what_is_inside_beside_one_long_row_is_reproduced() -> None:
+    """In float32 the frame of a hull with one row of 2e7 leaves few digits for the others."""
+    for seed in range(9000, 9012):
+        problem = FAMILIES["mixed rows"](seed, np.float32)
+        found = project_in_jit(*problem)
+        assert judged(problem, found).loose == 0
+        assert "direction does not lead from point to query" not in contradictions(problem, found, 1e-6)
 
 
 @pytest.mark.thorough

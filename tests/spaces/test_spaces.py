@@ -21,6 +21,7 @@ from hullx.data import load
 from hullx.errors import ArgumentError, ArgumentTypeError, StorageError
 from hullx.models import CNN, MLP, ResNet
 from hullx.spaces import Crop, Features, Pixels, SmoothSubsample, Wavelets
+from hullx.spaces.space import batches
 
 pytestmark = pytest.mark.unoptimised
 
@@ -252,6 +253,24 @@ def test_other_dtypes_and_files_that_cannot_be_written(tmp_path: Path) -> None:
         spaces.rows(Pixels(SHAPE), np.zeros((2, *SHAPE), np.uint8))
     with pytest.raises(StorageError, match=r"nowhere.rows.npy\.part cannot be written"):
         spaces.rows(Pixels(SHAPE), IMAGES, out=tmp_path / "nowhere" / "rows.npy")
+
+
+def test_between_batches_the_callers_settings_hold() -> None:
+    found = batches(Pixels((8, 8, 1)), load("digits").test.images.astype(np.float64), batch=100)
+    with jax.enable_x64(False):
+        assert next(found).dtype == np.float64
+        assert not jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_failure_leaves_no_unfinished_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any, **settings: Any) -> Any:
+        yield np.zeros((2, 16), np.float32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hullx.spaces.space.batches", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        spaces.rows(Pixels((4, 4, 1)), np.zeros((5, 4, 4, 1), np.float32), batch=2, out=tmp_path / "rows.npy")
+    assert not list(tmp_path.iterdir())
 
 
 def test_all_are_spaces() -> None:

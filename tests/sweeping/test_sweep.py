@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from oracles import check_bracket, nnls_distance
@@ -39,6 +40,22 @@ def test_points_on_disk(digits, whole, parts: bool, tmp_path: Path, monkeypatch:
     np.testing.assert_allclose(result.distance, whole.distance, rtol=1e-12)
     np.testing.assert_array_equal(result.status, whole.status)
     check_bracket(result, queries, points, rtol=1e-6)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("storage", ["disk", "mesh"])
+def test_padding_beside_a_flat_hull(storage: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding is the rounded centre, which lies off the plane of the points: it scored above all of them."""
+    monkeypatch.setattr("hullx.core.sources.chunks.CHUNK_BYTES", 500 * 3 * 4)
+    first = rng.integers(0, 1001, (60, 2))
+    corners = np.concatenate([first, 3000 - first.sum(1, keepdims=True)], 1).astype(np.float32)
+    points = np.concatenate([corners, corners[rng.integers(0, 60, 450)]])  # nearly a chunk of padding
+    queries = (corners[:20].mean(0) + np.array([[-50], [-1], [-0.01], [0.01], [1], [50]])).astype(np.float32)
+    where: dict[str, Any] = {"mesh": jax.make_mesh((1,), ("points",))} if storage == "mesh" else {}
+    found = hullx.sweep(queries, points if where else [points], **where, progress=False)
+    expected = hullx.sweep(queries, points, progress=False)
+    assert found.decided.all()
+    np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
@@ -166,7 +183,7 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
         tally(0, 0)
         return hullx.Projection(*(field[part] for field in whole))
 
-    np.testing.assert_array_equal(run_in_threads(run, 10, 3, lambda done, certified: None).distance, whole.distance)
+    np.testing.assert_array_equal(run_in_threads(run, 3, lambda done, certified: None).distance, whole.distance)
     tallies = []
 
     def failing(part: slice, tally) -> hullx.Projection:
@@ -178,7 +195,7 @@ def test_threads_keep_the_order_and_pass_errors_on() -> None:
             tally(0, 0)
 
     with pytest.raises(ArithmeticError, match="the first part"):
-        run_in_threads(failing, 10, 3, lambda done, certified: None)
+        run_in_threads(failing, 3, lambda done, certified: None)
     assert tallies
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
@@ -71,8 +72,9 @@ class Slices:
         dtype, d = query.dtype, len(query)
         weights = without_noise(solved.weights.astype(dtype), dtype, 2)
         how, place, others, sliced, value, excess = self._residual(frame, query, rows, weights)
-        # Corrections are too small for the weights' dtype to hold, and small enough that their part of r may be rounded.
-        differences, zero = place.high - others.high, jnp.zeros((), dtype)
+        # Corrections are too small for the weights' dtype to hold, and small enough that their part of r may be rounded. Far
+        # from the centre, as beside one long row, most digits of a difference are in the low parts.
+        differences, zero = (place.high - others.high) + (place.low - others.low), jnp.zeros((), dtype)
 
         def add(step: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
             high, low, added, moved, excess = state
@@ -113,8 +115,14 @@ class Slices:
         spread = jnp.matmul(weights, jnp.abs(differences), precision="highest")
         lost = certificate.underflow(d, len(weights), frame.scale, frame.centre.dtype, dtype)
         scale = frame.scale.astype(dtype)
+        # Slices have a fixed last place, so where one long row sets the scale, r is known less well than q and the x_i. A
+        # column of zeros has no error.
+        largest = jnp.maximum(jnp.where(weights[:, None] > 0, jnp.abs(others.high), 0).max(0), jnp.abs(place.high))
+        norms = used**0.5 * largest
+        products = jax.vmap(lambda norm: extended.product_error(1.0, norm, len(weights), dtype, how, nonzero=used))(norms)
+        unsure = products + 80 * eps**2 * largest
         inside = certificate.reproduces(
-            value.high / total, spread, jnp.abs(query) / scale, used, lost, frame.centre.dtype, dtype
+            jnp.abs(value.high / total) + unsure, spread, jnp.abs(query) / scale, used, lost, frame.centre.dtype, dtype
         )
         weights = jnp.maximum(weights + added, 0)
         point = query - value.high / total * scale

@@ -12,7 +12,16 @@ from jax import lax
 from hullx.core.hull import Frame, Hull
 from hullx.core.pool.solve import Limits, Solution, pool, solve
 from hullx.core.rounded import rounded_nearness, upper_scores
-from hullx.core.scores import lower_bounds, nearness, replace_excluded, scores_in_double, top, without, worst_violators
+from hullx.core.scores import (
+    lower_bounds,
+    nearness,
+    none_excluded,
+    replace_excluded,
+    scores_in_double,
+    top,
+    without,
+    worst_violators,
+)
 from hullx.core.stages import Method, Stage, working_dtype
 from hullx.core.state import QueryState
 from hullx.numerics.batching import in_groups, lockstep
@@ -64,7 +73,9 @@ class ArraySource(NamedTuple):
         """As `rounds.PointSource`; padding rows become row 0, or the best row where rows are excluded."""
         hull = self.hull
         if vectors.dtype != hull.placed.dtype:
-            scores = without(scores_in_double(hull.frame, hull.points, vectors), _none_of(vectors, excluded), hull.n)
+            # Padding, copies of row 0 among the raw points, is to have no scores.
+            left_out = none_excluded(vectors) if excluded is None else excluded
+            scores = without(scores_in_double(hull.frame, hull.points, vectors), left_out, hull.n)
             values, rows = top(scores, min(count, len(hull.points)))
             missing = ((0, 0), (0, count - rows.shape[1]))
             values, rows = jnp.pad(values, missing, mode="edge"), jnp.pad(rows, missing, mode="edge")
@@ -100,7 +111,7 @@ class ArraySource(NamedTuple):
     def certify_all(self, queries: Array, along: Any, count: int, excluded: Array | None = None) -> tuple[Array, Array]:
         """As `rounds.PointSource`."""
         frame, points, n = self.hull.frame, self.hull.points, self.hull.n
-        left_out = _none_of(queries, excluded)
+        left_out = none_excluded(queries) if excluded is None else excluded
         several = min(count, len(points))
         violation, rows = worst_violators(frame, points, queries, along, count=several, excluded=left_out, n=n)
         rows = jnp.pad(rows, ((0, 0), (0, count - rows.shape[1])), mode="edge")
@@ -115,11 +126,6 @@ class ArraySource(NamedTuple):
 
     def _replace_padding(self, rows: Array) -> Array:
         return jnp.where(rows < self.hull.n, rows, 0).astype(jnp.int32)
-
-
-def _none_of(queries: Array, excluded: Array | None) -> Array:
-    """The excluded rows, or none for each query, so that padding, copies of row 0 among the raw points, has no scores."""
-    return jnp.full(len(queries), -1, jnp.int32) if excluded is None else excluded
 
 
 def _together(queries: Array, candidates: Array) -> int:

@@ -44,9 +44,8 @@ class DiskSource(gathered.GatheringSource):
         vectors = np.asarray(vectors)
 
         def best_of_chunk(start: int, chunk: Array) -> tuple[Array, Array]:
-            left_out = None if excluded is None else np.asarray(excluded, np.int32) - np.int32(start)
-            real, most = np.int32(self.chunks.count - start), min(count, len(chunk))
-            return _best(self.frame, chunk, vectors, left_out, real, count=most, nearest=nearest)
+            left_out, most = self._left_out(start, len(vectors), excluded), min(count, len(chunk))
+            return _best(self.frame, chunk, vectors, *left_out, count=most, nearest=nearest)
 
         values, rows = self._merge_chunks(best_of_chunk, len(vectors), count, vectors.dtype)
         return values, replace_excluded(rows, excluded)
@@ -63,13 +62,18 @@ class DiskSource(gathered.GatheringSource):
         """As `rounds.PointSource`."""
 
         def best_of_chunk(start: int, chunk: Array) -> tuple[Array, Array]:
-            left_out = None if excluded is None else np.asarray(excluded, np.int32) - np.int32(start)
-            real, most = np.int32(self.chunks.count - start), min(count, len(chunk))
+            (left_out, real), most = self._left_out(start, len(queries), excluded), min(count, len(chunk))
             return _worst_violators(self.frame, chunk, queries, along, count=most, excluded=left_out, n=real)
 
         violation, rows = self._merge_chunks(best_of_chunk, len(queries), count, np.dtype(np.float64))
         rows = replace_excluded(rows, excluded)
         return _lower_bounds(self.frame, queries, violation[:, 0], along), rows
+
+    def _left_out(self, start: int, queries: int, excluded: Array | None) -> tuple[np.ndarray, np.int32]:
+        """What has no score in the chunk of a first row: each query's row, or a negative number; later rows are padding."""
+        none = np.full(queries, -1, np.int32)
+        mine = none if excluded is None else np.asarray(excluded, np.int32)
+        return mine - np.int32(start), np.int32(self.chunks.count - start)
 
     def _merge_chunks(
         self, function: Callable[[int, Array], tuple[Array, Array]], queries: int, count: int, dtype: np.dtype
@@ -95,7 +99,7 @@ _lower_bounds = jax.jit(lower_bounds)
 
 @partial(jax.jit, static_argnames=("count", "nearest"))
 def _best(
-    frame: Frame, chunk: Array, vectors: Array, excluded: Array | None, n: Array, *, count: int, nearest: bool
+    frame: Frame, chunk: Array, vectors: Array, excluded: Array, n: Array, *, count: int, nearest: bool
 ) -> tuple[Array, Array]:
     if vectors.dtype == jnp.float64:
         values, rows = lax.top_k(without(scores_in_double(frame, chunk, vectors), excluded, n), count)

@@ -20,7 +20,16 @@ from jax.sharding import PartitionSpec as P
 
 from hullx.core.hull import Frame, half_squares
 from hullx.core.pool.solve import Limits, Pool, Solution
-from hullx.core.scores import GROUP, lower_bounds, nearness, scores_in_double, top, worst_violators
+from hullx.core.scores import (
+    GROUP,
+    lower_bounds,
+    nearness,
+    none_excluded,
+    scores_in_double,
+    top,
+    without,
+    worst_violators,
+)
 from hullx.core.sources import gathered
 from hullx.core.sources.chunks import Chunks
 from hullx.core.stages import Method, Stage
@@ -33,7 +42,7 @@ AXES = ("points", "queries")
 
 
 class MeshSource(gathered.GatheringSource):
-    """Points sharded over a mesh, as a `rounds.PointSource`; each process reads only the rows of its own devices.
+    """Points sharded over a mesh, as a `rounds.PointSource`; each process holds only the rows of its own devices.
 
     Raises:
         ArgumentError: the mesh has axes other than "points" and "queries", or the points hold NaN or infinity, or numbers of a
@@ -75,7 +84,7 @@ class MeshSource(gathered.GatheringSource):
         assert excluded is None
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         points = self.raw if vectors.dtype == np.float64 else self.placed
-        arguments = self.frame, points, self.half_squares, self._pad(vectors)
+        arguments = self.frame, points, self.half_squares, self.count, self._pad(vectors)
         found = self._to_host(_best(*arguments, mesh=self.mesh, count=several, nearest=nearest))
         values, rows = (field[: len(vectors)] for field in found)
         values, rows = gathered.merge_top(values, rows, count)
@@ -97,7 +106,7 @@ class MeshSource(gathered.GatheringSource):
         assert excluded is None
         several = min(count, self.rows // self.mesh.shape.get("points", 1))
         filled = jax.tree.map(self._pad, (queries, along))
-        found = self._to_host(_worst_violators(self.frame, self.raw, *filled, mesh=self.mesh, count=several))
+        found = self._to_host(_worst_violators(self.frame, self.raw, self.count, *filled, mesh=self.mesh, count=several))
         violation, rows = (field[: len(queries)] for field in found)
         violation, rows = gathered.merge_top(violation, rows, count)
         return _lower_bounds(self.frame, queries, violation[:, 0], along), gathered.replace_padding(rows, self.count)
@@ -129,6 +138,11 @@ def _shard_index(mesh: Mesh) -> Array:
     return lax.axis_index("points") if "points" in mesh.axis_names else jnp.zeros((), jnp.int32)
 
 
+def _points_here(n: Array | int, shard: Array, mesh: Mesh) -> Array:
+    """The number of a shard's first rows that are points; later ones are padding."""
+    return n - _shard_index(mesh) * len(shard)
+
+
 @jax.jit
 def _place(frame: Frame, raw: Array) -> tuple[Array, Array]:
     placed = frame.place(raw).astype(jnp.float32)
@@ -145,22 +159,31 @@ _lower_bounds = jax.jit(lower_bounds)
 
 @partial(jax.jit, static_argnames=("mesh", "count", "nearest"))
 def _best(
-    frame: Frame, points: Array, squares: Array, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
+    frame: Frame, points: Array, squares: Array, n: Array | int, vectors: Array, *, mesh: Mesh, count: int, nearest: bool
 ) -> tuple[Array, Array]:
-    """The largest scores of each shard; the points are placed, or raw for vectors in float64."""
+    """The largest scores of each shard; the points, of which n are no padding, are placed, or raw for vectors in float64."""
 
     def local(points: Array, squares: Array, vectors: Array) -> tuple[Array, Array]:
         if vectors.dtype == jnp.float64:
-            return top(scores_in_double(frame, points, vectors), count)
-        return top(nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32)), count)
+            scores = scores_in_double(frame, points, vectors)
+        else:
+            scores = nearness(vectors, points, squares if nearest else jnp.zeros((), jnp.float32))
+        return top(without(scores, none_excluded(vectors), _points_here(n, points, mesh)), count)
 
     return _map_shards(local, (points, squares), (vectors,), mesh)
 
 
 @partial(jax.jit, static_argnames=("mesh", "count"))
-def _worst_violators(frame: Frame, raw: Array, queries: Array, along: Any, *, mesh: Mesh, count: int) -> tuple[Array, Array]:
+def _worst_violators(
+    frame: Frame, raw: Array, n: Array | int, queries: Array, along: Any, *, mesh: Mesh, count: int
+) -> tuple[Array, Array]:
     """The points of each shard that violate the slabs most."""
-    return _map_shards(lambda *each: worst_violators(frame, *each, count=count), (raw,), (queries, along), mesh)
+
+    def local(raw: Array, queries: Array, along: Any) -> tuple[Array, Array]:
+        real = _points_here(n, raw, mesh)
+        return worst_violators(frame, raw, queries, along, count=count, excluded=none_excluded(queries), n=real)
+
+    return _map_shards(local, (raw,), (queries, along), mesh)
 
 
 def _map_shards(

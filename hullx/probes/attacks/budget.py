@@ -55,9 +55,10 @@ class Budget:
     def __post_init__(self) -> None:
         check_norm(self.norm)
         check_bounds(self.bounds)
+        low, high = self.bounds
+        object.__setattr__(self, "bounds", (float(low), float(high)))  # NumPy's numbers would decide dtypes
         if is_concrete(self.epsilon):
             check_positive("epsilon", self.epsilon)
-            low, high = self.bounds
             if self.norm == "linf" and np.max(self.epsilon) > high - low:
                 got = f"epsilon: got {np.max(self.epsilon):g}, expected at most {high - low:g}"
                 raise ArgumentError(f"{got}, as pixels are in [{low:g}, {high:g}]: divide it by 255 if it counts grey levels")
@@ -183,7 +184,8 @@ def check_bounds(bounds: Any) -> None:
         ArgumentError: they are not.
     """
     pair: Any = bounds if isinstance(bounds, tuple) else ()
-    if len(pair) != 2 or not all(isinstance(end, float | int) and np.isfinite(end) for end in pair) or not pair[0] < pair[1]:
+    numbers = all(isinstance(end, float | int | np.number) and np.isfinite(end) for end in pair)
+    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
         raise ArgumentError(f"bounds: got {bounds!r}, expected (low, high), two finite numbers with low < high")
 
 
@@ -195,4 +197,4 @@ def check_positive(name: str, value: Any) -> None:
     """
     numbers = np.asarray(value)
     if not (np.issubdtype(numbers.dtype, np.number) and numbers.size and (numbers > 0).all() and np.isfinite(numbers).all()):
-        raise ArgumentError(f"{name}: got {value}, expected finite numbers above 0: give it in the pixels' units, from 0 to 1")
+        raise ArgumentError(f"{name}: got {value}, expected finite numbers above 0: give it in the pixels' units")
