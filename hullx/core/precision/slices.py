@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
@@ -115,18 +114,14 @@ class Slices:
         spread = jnp.matmul(weights, jnp.abs(differences), precision="highest")
         lost = certificate.underflow(d, len(weights), frame.scale, frame.centre.dtype, dtype)
         scale = frame.scale.astype(dtype)
-        # Slices have a fixed last place, so where one long row sets the scale, r is known less well than q and the x_i. A
-        # column of zeros has no error.
-        largest = jnp.maximum(jnp.where(weights[:, None] > 0, jnp.abs(others.high), 0).max(0), jnp.abs(place.high))
-        norms = used**0.5 * largest
-        products = jax.vmap(lambda norm: extended.product_error(1.0, norm, len(weights), dtype, how, nonzero=used))(norms)
-        unsure = products + 80 * eps**2 * largest
-        inside = certificate.reproduces(
-            jnp.abs(value.high / total) + unsure, spread, jnp.abs(query) / scale, used, lost, frame.centre.dtype, dtype
-        )
+        # Slices have a fixed last place, so where one long row sets the scale, r is known less well than the q − x_i are. The
+        # weights as they are returned must reproduce the query, too.
         weights = jnp.maximum(weights + added, 0)
+        weights = weights / weights.sum()
+        missed = jnp.maximum(jnp.abs(value.high / total), jnp.abs(jnp.matmul(weights, differences, precision="highest")))
+        inside = certificate.reproduces(missed, spread, jnp.abs(query) / scale, used, lost, frame.centre.dtype, dtype)
         point = query - value.high / total * scale
-        return Refined(weights / weights.sum(), point, value.high * along.factor / safe, along, upper, inside)
+        return Refined(weights, point, value.high * along.factor / safe, along, upper, inside)
 
     def scores(self, frame: Frame, query: Array, rows: Array, weights: Array) -> Pair:
         """⟨x_i, r⟩ of raw rows at weights on them, minus that of the heaviest row."""
