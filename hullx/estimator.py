@@ -192,7 +192,7 @@ class HullDomain(BaseEstimator):
         check_is_fitted(self)
         if hasattr(query, "columns"):
             validate_data(self, query, reset=False)  # names of columns
-        row = check_array(np.atleast_2d(np.asarray(query, np.float64)))
+        row: Any = check_array(np.atleast_2d(query), dtype=FLOATS)
         if row.shape != (1, self.n_features_in_):
             raise ArgumentError(f"query: got shape {row.shape}, expected one row of {self.n_features_in_} columns")
         found = self._project(row)

@@ -105,6 +105,16 @@ def test_explanation() -> None:
     assert "proved outside by age alone" in str(found)
 
 
+def test_an_explanation_has_the_precision_of_the_prediction(rng: np.random.Generator) -> None:
+    """Mixtures on edges, rounded to float32, are inside for float32's rounding, and some outside in float64."""
+    points = rng.normal(size=(40, 6)).astype(np.float32)
+    rows = ((points[:8] + 2 * points[8:16].astype(np.float64)) / 3).astype(np.float32)
+    model = HullDomain().fit(points)
+    predicted = model.project(rows).status.tolist()
+    assert [int(model.explain(row).status) for row in rows] == predicted
+    assert model.project(rows.astype(np.float64)).status.tolist() != predicted
+
+
 def test_explanation_of_a_row_inside() -> None:
     found = HullDomain().fit(SQUARE).explain([0.5, 0.25])
     assert found.status is Status.INSIDE

@@ -22,8 +22,8 @@ from hullx.sweeping import sweep
 
 DESCRIPTION = (
     "Which rows of TEST are outside the convex hull of the rows of TRAIN, how far, and in which features? A row is inside if a "
-    "mixture of training rows reproduces it. Every distance has a certified bracket. Files are .npy (read in chunks above 1 "
-    "GB), .npz (FILE.npz:NAME for one of several arrays), .csv or .parquet (needs pyarrow)."
+    "mixture of training rows reproduces it. Every distance has a certified bracket. Files are .npy (above 1 GB read in "
+    "chunks, without --scale and --drop), .npz (FILE.npz:NAME for one of several arrays), .csv or .parquet (needs pyarrow)."
 )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from hullx.arguments import check_array, check_count, check_numbers, finite_and_max
+from hullx.arguments import check_count, check_numbers, finite_and_max
 from hullx.core.sources.chunks import Chunks
 from hullx.errors import ArgumentError
 from hullx.extras import require
@@ -89,9 +89,9 @@ def neighbours_within(points: Float[np.ndarray, "n d"] | Sequence[Float[np.ndarr
         >>> neighbours_within(np.array([[0.0], [1.0], [1.0], [4.0]])).distance.ravel()
         array([1., 0., 0., 3.])
     """
-    first = points if isinstance(points, np.ndarray) or not len(points) else points[0]
-    check_array("points", first if isinstance(first, np.ndarray) else np.empty(0))
-    given = host_input(np.empty((0, np.shape(first)[-1])), points)
+    first = points[0] if isinstance(points, list | tuple) and len(points) else points
+    (width,) = np.shape(first)[-1:] or (0,)
+    given = host_input(np.empty((0, width)), points)
     chunks = Chunks(given.arrays, FLOAT64)
     _check_k(k, chunks.count - 1, "other points")
     count = k + 1 + EXTRA

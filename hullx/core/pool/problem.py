@@ -17,7 +17,7 @@ class PoolProblem(NamedTuple):
     - gram: G, ⟨x_i − x_0, x_j − x_0⟩.
     - scores: t, ⟨x_i − x_0, r⟩.
     - weights: w ≥ 0, of sum 1, the first not 0.
-    - square: ‖r‖².
+    - square: ‖r‖²; 0 in extended precision, where the tableau does not need it.
     - closed: rows that must have weight 0, because they repeat others.
 
     In extended precision gram and scores are pairs of arrays (`numerics.extended.Pair`).

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hullx.arguments import Numbers, check_numbers, finite_and_max
-from hullx.core.hull import Frame, centre_of, frame_of, spread
+from hullx.core.hull import SAMPLE, Frame, centre_of, frame_of, spread
 from hullx.core.scores import GROUP
 from hullx.errors import ArgumentError
 
@@ -68,7 +68,7 @@ class Chunks:
         Raises:
             ArgumentError: the points hold NaN or infinity, or numbers of a size that their dtype cannot compute with.
         """
-        sample = self.rows(np.linspace(0, self.count - 1, min(self.count, 4096)).astype(np.int64))
+        sample = self.rows(np.linspace(0, self.count - 1, min(self.count, SAMPLE)).astype(np.int64))
         seen, spreads = [], []
         with np.errstate(over="ignore", invalid="ignore"):  # the check below reports invalid numbers
             self.centre = centre_of(sample)
