@@ -25,7 +25,7 @@ Fixed before the run:
 The share outside cannot fall when features are added, so its growth has no verdict.
 
     python -m experiments.tabular                           wine, 20 seconds, no download
-    python -m experiments.tabular cpu                       four tables, 2 minutes
+    python -m experiments.tabular cpu                       four tables, 2 to 8 minutes
     python -m experiments.tabular paper                     100 repetitions instead of 10
     python -m experiments.tabular cpu --csv FILE --target COLUMN
 """

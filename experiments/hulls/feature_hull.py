@@ -11,7 +11,7 @@ it; the nearest boundary is at min_j margin_j / ‖w_c − w_j‖. Jia et al. (a
 as well as the network. "As well" means within 2 points, fixed before the run.
 
     python -m experiments.feature_hull                      digits, an MLP, seconds, no download
-    python -m experiments.feature_hull cpu                  MNIST, 10,000 × 300, 3 LeNets and 3 ResNets: 15 minutes
+    python -m experiments.feature_hull cpu                  MNIST, 10,000 × 300, 3 LeNets and 3 ResNets: 15 to 35 minutes
     python -m experiments.feature_hull paper                MNIST in full, ten times as many epochs
     python -m experiments.feature_hull cpu --networks lenet --checkpoint FOLDER    a folder of `hullx.training.fit`, no training
 

@@ -6,7 +6,7 @@ their hull with probability → 1 for n = 2^(d/2) d^−ε, and → 0 for n = 2^(
 2110.09485 quotes this as its theorem 1: a new sample is inside if n ≫ 2^(d/2) / d.
 
     python -m experiments.membership                        100 trials, seconds
-    python -m experiments.membership cpu                    2,000 trials, about seven minutes on 2 cores
+    python -m experiments.membership cpu                    2,000 trials, 7 to 16 minutes on 2 cores
     python -m experiments.membership paper                  10,000 trials, up to 20 dimensions, hours
 
 Distributions: a Gaussian of full rank; a curve, each coordinate of which is a trigonometric polynomial of one uniform number,

@@ -23,7 +23,7 @@ n = 300 to −0.08 at 60,000, and −0.06 to −0.04 for Gaussian samples; the c
   real images. They are worth more than random changes.
 
     python -m experiments.scaling                           digits, seconds, no download
-    python -m experiments.scaling cpu                       MNIST, 300 to 50,000 × 300 images: ten minutes
+    python -m experiments.scaling cpu                       MNIST, 300 to 50,000 × 300 images: 1 to 10 minutes
     python -m experiments.scaling paper                     MNIST and CIFAR-10, 1,000 test images
 """
 

@@ -7,7 +7,7 @@ another class's hull? Does this differ for networks trained against attacks (Mad
 of the same size?
 
     python -m experiments.adversarial                       digits, an MLP, seconds, no download
-    python -m experiments.adversarial cpu                   MNIST, 10,000 × 300, a LeNet, ten minutes
+    python -m experiments.adversarial cpu                   MNIST, 10,000 × 300, a LeNet, 10 to 40 minutes
     python -m experiments.adversarial cifar10               CIFAR-10, 50,000 × 100, a CNN, ten minutes and training
     python -m experiments.adversarial paper                 MNIST in full, ε 0.3, hours on a CPU
 

@@ -7,7 +7,7 @@ more), at equal accuracy (at most one percent less). Networks with and without t
 weights.
 
     python -m experiments.hull_penalty                      2 pairs, 13 seconds, mostly compilation
-    python -m experiments.hull_penalty cpu                  10 pairs, minutes
+    python -m experiments.hull_penalty cpu                  10 pairs, an hour
     python -m experiments.hull_penalty paper                30 pairs
 """
 

@@ -4,7 +4,7 @@ R. Yousefzadeh (arXiv 2203.10366): test images are outside the hull of the train
 Then something may change on the way in: accuracy at the projection, the label, or the slope of the logits at the surface.
 
     python -m experiments.path                              digits, 3 MLPs, seconds, no download
-    python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 10 LeNets: 15 minutes
+    python -m experiments.path cpu                          MNIST, 60,000 × 1,000, 10 LeNets: 15 to 35 minutes
     python -m experiments.path cifar10                      CIFAR-10, 50,000 × 300, CNNs: minutes and training
     python -m experiments.path paper                        MNIST in full, 10 LeNets
 
